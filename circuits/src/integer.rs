@@ -1,0 +1,122 @@
+//! Exact integer arithmetic of the network: rounding, saturation, function tables.
+//!
+//! Spec: `docs/spec/network.md`. Everything here is a total function on the integers, so the
+//! reference executor and the tables of the circuit cannot disagree.
+
+use serde::{Deserialize, Serialize};
+
+/// Least shift allowed: the range table of the remainders needs a tag of its own.
+pub const MIN_SHIFT: u32 = 4;
+/// Greatest shift allowed.
+pub const MAX_SHIFT: u32 = 24;
+
+/// `floor((acc + 2^(shift-1)) / 2^shift)`: division by `2^shift`, rounding half up.
+///
+/// `acc` is below 62 bits in absolute value, `shift` in `1..=24`.
+#[must_use]
+pub fn rescale(acc: i64, shift: u32) -> i64 {
+    (acc + (1 << (shift - 1))) >> shift
+}
+
+/// A closed interval of integers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Interval {
+    /// Least element.
+    pub lo: i64,
+    /// Greatest element.
+    pub hi: i64,
+}
+
+impl Interval {
+    /// The interval `[lo, hi]`.
+    #[must_use]
+    pub const fn new(lo: i64, hi: i64) -> Self {
+        Self { lo, hi }
+    }
+
+    /// Whether `value` lies in the interval.
+    #[must_use]
+    pub const fn contains(&self, value: i64) -> bool {
+        self.lo <= value && value <= self.hi
+    }
+
+    /// Whether `other` lies in the interval.
+    #[must_use]
+    pub const fn covers(&self, other: &Self) -> bool {
+        self.lo <= other.lo && other.hi <= self.hi
+    }
+
+    /// Number of integers in the interval.
+    #[must_use]
+    pub const fn len(&self) -> u64 {
+        if self.hi < self.lo { 0 } else { (self.hi - self.lo) as u64 + 1 }
+    }
+
+    /// Whether the interval holds no integer.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.hi < self.lo
+    }
+}
+
+/// A scalar function before saturation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Function {
+    /// `q`.
+    Identity,
+    /// `max(q, 0)`.
+    Relu,
+}
+
+/// A function table: `clamp(function(q), range)`.
+///
+/// Defined on all integers and constant outside a window, so no quotient is "out of range".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Activation {
+    /// The function.
+    pub function: Function,
+    /// Where its result saturates: the range of the tensor it produces.
+    pub range: Interval,
+}
+
+impl Activation {
+    /// The value at `q`.
+    #[must_use]
+    pub fn apply(&self, q: i64) -> i64 {
+        let value = match self.function {
+            Function::Identity => q,
+            Function::Relu => q.max(0),
+        };
+        value.clamp(self.range.lo, self.range.hi)
+    }
+
+    /// Whether a larger argument never gives a smaller value: then it commutes with a maximum.
+    #[must_use]
+    pub const fn is_non_decreasing(&self) -> bool {
+        match self.function {
+            Function::Identity | Function::Relu => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rescale_rounds_half_up() {
+        for (acc, want) in [(0, 0), (7, 0), (8, 1), (-8, 0), (-9, -1), (24, 2), (-24, -1), (-25, -2)] {
+            assert_eq!(rescale(acc, 4), want, "{acc}");
+        }
+    }
+
+    #[test]
+    fn activations_saturate() {
+        let relu = Activation { function: Function::Relu, range: Interval::new(0, 255) };
+        assert_eq!([-5, 0, 7, 255, 256, i64::MAX].map(|q| relu.apply(q)), [0, 0, 7, 255, 255, 255]);
+        let id = Activation { function: Function::Identity, range: Interval::new(-128, 127) };
+        assert_eq!([-129, -1, 128].map(|q| id.apply(q)), [-128, -1, 127]);
+    }
+}

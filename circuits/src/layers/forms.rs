@@ -1,0 +1,358 @@
+//! Forms: the polynomials of a tensor that later layers multiply or compare.
+//!
+//! A tensor has one consumer chain over its rows, hence one *native* form; a further form needs a copy
+//! of the tensor on rows of its own. Layers that compare forms share one row stride; they make a group.
+
+use super::affine::plane;
+use super::{Compiler, unsupported};
+use crate::error::CompileError;
+use crate::network::{Architecture, NodeId, Op, Term};
+use crate::program::{Builder, Cell, ChainItem, Lane, Mono, Val};
+use std::collections::HashMap;
+
+/// Which polynomial of a tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct FormKey {
+    /// The tensor, reshapes looked through.
+    pub node: NodeId,
+    /// Channels, height, width it is read as.
+    pub dims: [usize; 3],
+    /// Elements `[s i + al][s j + be]` form phase `(al, be)`.
+    pub strides: [usize; 2],
+    /// Elements of a window share a monomial; `[1, 1]` where each has its own.
+    pub window: [usize; 2],
+    /// Rows and columns from here on are left out.
+    pub crop: [usize; 2],
+}
+
+impl FormKey {
+    /// All elements, in phases of `strides`.
+    pub(crate) fn phases(architecture: &Architecture, node: NodeId, dims: [usize; 3], strides: [usize; 2]) -> Self {
+        Self { node: storage(architecture, node), dims, strides, window: [1, 1], crop: [dims[1], dims[2]] }
+    }
+
+    /// The elements that non-overlapping windows cover; each has its own monomial unless `shared`.
+    pub(crate) fn windows(
+        architecture: &Architecture,
+        node: NodeId,
+        dims: [usize; 3],
+        kernel: [usize; 2],
+        shared: bool,
+    ) -> Self {
+        let crop = [dims[1] / kernel[0] * kernel[0], dims[2] / kernel[1] * kernel[1]];
+        let window = if shared { kernel } else { [1, 1] };
+        Self { node: storage(architecture, node), dims, strides: [1, 1], window, crop }
+    }
+
+    /// Least row stride that keeps the monomials of one row below those of the next.
+    fn least_row_stride(&self) -> i64 {
+        self.crop[1].div_ceil(self.strides[1] * self.window[1]) as i64
+    }
+
+    /// Chain number and monomial of element `index`, `None` if it is left out.
+    ///
+    /// One chain a channel and phase if `per_channel`, else one for all.
+    fn place(&self, index: usize, q: i64, per_channel: bool) -> Option<(usize, Mono)> {
+        let [_, h, w] = self.dims;
+        let (c, i, j) = (index / (h * w), index / w % h, index % w);
+        if !self.covers(index) {
+            return None;
+        }
+        let [sh, sw] = self.strides;
+        let [kh, kw] = self.window;
+        let offset = (i / sh / kh) as i64 * q + (j / sw / kw) as i64;
+        if per_channel {
+            Some((self.chain_number(c, i % sh, j % sw), Mono::element(0, offset)))
+        } else {
+            Some((0, Mono::element(c, offset)))
+        }
+    }
+
+    const fn chain_number(&self, channel: usize, al: usize, be: usize) -> usize {
+        (channel * self.strides[0] + al) * self.strides[1] + be
+    }
+
+    /// Elements in the order that makes every chain one run: by channel, phase, position, and those
+    /// that are left out at last.
+    fn order(&self) -> Vec<usize> {
+        let [c, h, w] = self.dims;
+        let [sh, sw] = self.strides;
+        let mut order = Vec::with_capacity(c * h * w);
+        for channel in 0..c {
+            for (al, be) in (0..sh).flat_map(|al| (0..sw).map(move |be| (al, be))) {
+                for i in (al..h).step_by(sh) {
+                    order.extend((be..w).step_by(sw).map(|j| (channel * h + i) * w + j));
+                }
+            }
+        }
+        let (inside, outside): (Vec<_>, Vec<_>) = order.into_iter().partition(|index| self.covers(*index));
+        [inside, outside].concat()
+    }
+
+    const fn covers(&self, index: usize) -> bool {
+        let [_, h, w] = self.dims;
+        index / w % h < self.crop[0] && index % w < self.crop[1]
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Form {
+    key: FormKey,
+    group: usize,
+    /// Some layer needs each channel by itself.
+    per_channel: bool,
+    native: bool,
+    values: HashMap<usize, Val>,
+    total: Option<Val>,
+}
+
+/// Every form that some layer needs, and the row stride of every group.
+#[derive(Clone, Debug)]
+pub(crate) struct Forms {
+    forms: Vec<Form>,
+    /// Group of each layer that has positions.
+    layers: HashMap<NodeId, usize>,
+    parents: Vec<usize>,
+    row_strides: Vec<i64>,
+    fused: HashMap<NodeId, NodeId>,
+}
+
+impl Forms {
+    pub(super) fn plan(architecture: &Architecture) -> Result<Self, CompileError> {
+        let mut forms = Self {
+            forms: vec![],
+            layers: HashMap::new(),
+            parents: vec![],
+            row_strides: vec![],
+            fused: fused_pools(architecture),
+        };
+        for (id, node) in architecture.nodes.iter().enumerate() {
+            match &node.op {
+                Op::Affine { terms, .. } => {
+                    let Some(dims) = node.dims() else {
+                        return Err(unsupported(
+                            &node.name,
+                            format!("shape {:?} has more than three axes", node.shape),
+                        ));
+                    };
+                    let group = forms.layer(id, dims[2] as i64);
+                    terms.iter().for_each(|term| forms.term(architecture, id, term, group));
+                }
+                Op::MaxPool { input, kernel } if !forms.fused.contains_key(input) => {
+                    let dims = architecture.nodes[*input].dims().expect("validated");
+                    let group = forms.layer(id, dims[2] as i64);
+                    forms.request(FormKey::windows(architecture, *input, dims, *kernel, false), group, false);
+                }
+                _ => {}
+            }
+        }
+        forms.choose_native(architecture);
+        Ok(forms)
+    }
+
+    fn layer(&mut self, id: NodeId, least: i64) -> usize {
+        let group = self.parents.len();
+        self.parents.push(group);
+        self.row_strides.push(least.max(1));
+        self.layers.insert(id, group);
+        group
+    }
+
+    fn term(&mut self, architecture: &Architecture, id: NodeId, term: &Term, group: usize) {
+        let dims = architecture.nodes[id].dims().expect("checked");
+        let operand = || architecture.nodes[term.input()].dims().expect("validated");
+        let (key, per_channel) = match term {
+            Term::Dense { .. } => return,
+            Term::Conv { input, strides, .. } => {
+                let least = plane(architecture, id, term).least_row_stride();
+                let root = self.root(group);
+                self.row_strides[root] = self.row_strides[root].max(least);
+                (FormKey::phases(architecture, *input, operand(), *strides), true)
+            }
+            Term::Scale { input, .. } => (FormKey::phases(architecture, *input, dims, [1, 1]), false),
+            Term::SumPool { input, kernel, .. } => {
+                (FormKey::windows(architecture, *input, operand(), *kernel, true), false)
+            }
+        };
+        self.request(key, group, per_channel);
+    }
+
+    fn request(&mut self, key: FormKey, group: usize, per_channel: bool) {
+        let existing = self.forms.iter().position(|f| f.key == key);
+        match existing {
+            Some(index) => {
+                self.forms[index].per_channel |= per_channel;
+                let (a, b) = (self.root(self.forms[index].group), self.root(group));
+                self.parents[b] = a;
+                self.row_strides[a] = self.row_strides[a].max(self.row_strides[b]);
+            }
+            None => {
+                self.forms.push(Form { key, group, per_channel, native: false, values: HashMap::new(), total: None })
+            }
+        }
+        let root = self.root(group);
+        self.row_strides[root] = self.row_strides[root].max(key.least_row_stride());
+    }
+
+    /// The first form of a tensor whose rows are laid out by us is native; transposes have no rows.
+    fn choose_native(&mut self, architecture: &Architecture) {
+        let mut taken = vec![];
+        for form in &mut self.forms {
+            let has_rows = !matches!(architecture.nodes[form.key.node].op, Op::Transpose { .. });
+            if has_rows && !taken.contains(&form.key.node) {
+                form.native = true;
+                taken.push(form.key.node);
+            }
+        }
+    }
+
+    fn root(&self, mut group: usize) -> usize {
+        while self.parents[group] != group {
+            group = self.parents[group];
+        }
+        group
+    }
+
+    /// Row stride of the exponents in layer `id`.
+    pub(crate) fn row_stride(&self, id: NodeId) -> i64 {
+        self.row_strides[self.root(self.layers[&id])]
+    }
+
+    /// The max-pool that takes over the requantisation of affine node `id`.
+    pub(crate) fn fused_into(&self, id: NodeId) -> Option<NodeId> {
+        self.fused.get(&id).copied()
+    }
+
+    /// The native form of tensor `id`: element order, and chain and monomial of each element.
+    pub(crate) fn native(&self, id: NodeId) -> Option<NativeForm> {
+        let form = self.forms.iter().find(|f| f.native && f.key.node == id)?;
+        Some(NativeForm { key: form.key, q: self.row_strides[self.root(form.group)], per_channel: form.per_channel })
+    }
+
+    pub(super) fn record_native(&mut self, id: NodeId, values: &HashMap<usize, Val>) {
+        if let Some(form) = self.forms.iter_mut().find(|f| f.native && f.key.node == id) {
+            form.values.clone_from(values);
+        }
+    }
+
+    fn find(&self, key: &FormKey) -> usize {
+        self.forms.iter().position(|f| f.key == *key).expect("every form was requested when planning")
+    }
+}
+
+/// Order and places of a tensor's native form.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NativeForm {
+    key: FormKey,
+    q: i64,
+    per_channel: bool,
+}
+
+impl NativeForm {
+    /// Chain and monomial of an element.
+    pub(crate) fn place(&self, index: usize) -> Option<(usize, Mono)> {
+        self.key.place(index, self.q, self.per_channel)
+    }
+
+    /// Element order on the rows.
+    pub(crate) fn order(&self) -> Vec<usize> {
+        self.key.order()
+    }
+
+    /// Whether the order is row-major, so that rims can stand between elements.
+    pub(crate) fn is_row_major(&self) -> bool {
+        self.key.strides == [1, 1] && self.key.crop == self.key.dims[1..]
+    }
+}
+
+/// The tensor whose rows hold `node`'s elements in the same order.
+pub(crate) fn storage(architecture: &Architecture, mut node: NodeId) -> NodeId {
+    while let Op::Reshape { input } = architecture.nodes[node].op {
+        node = input;
+    }
+    node
+}
+
+/// Affine nodes whose requantisation a max-pool takes over: nobody else reads them and the
+/// activation commutes with a maximum.
+fn fused_pools(architecture: &Architecture) -> HashMap<NodeId, NodeId> {
+    let consumers = architecture.consumers();
+    let mut fused = HashMap::new();
+    for (id, node) in architecture.nodes.iter().enumerate() {
+        let Op::Affine { activation, .. } = &node.op else { continue };
+        if let [consumer] = consumers[id][..]
+            && matches!(architecture.nodes[consumer].op, Op::MaxPool { .. })
+            && activation.is_non_decreasing()
+            && id != architecture.output
+        {
+            fused.insert(id, consumer);
+        }
+    }
+    fused
+}
+
+impl Compiler<'_> {
+    /// Emits copies of tensor `id` for the forms that its own rows do not serve.
+    pub(super) fn copied_forms(&mut self, id: NodeId) {
+        for index in 0..self.forms.forms.len() {
+            let form = &self.forms.forms[index];
+            if form.key.node != id || form.native {
+                continue;
+            }
+            let (key, per_channel) = (form.key, form.per_channel);
+            let q = self.forms.row_strides[self.forms.root(form.group)];
+            let range = self.architecture.nodes[id].range;
+            let tag = self.identity_tag(range);
+            let items: Vec<ChainItem> = key
+                .order()
+                .into_iter()
+                .filter_map(|element| {
+                    let x = key.place(element, q, per_channel)?;
+                    Some(ChainItem {
+                        tag,
+                        kappa: Builder::idle_kappa(),
+                        lane: Lane::Value { node: id, index: element, lo: range.lo },
+                        y_copy: Some(self.tensors[id][element]),
+                        x: Some(x),
+                        y: None,
+                    })
+                })
+                .collect();
+            let values = self.builder.chain(&items).x;
+            self.forms.forms[index].values = values;
+        }
+    }
+
+    /// `sum of x[s i + al][s j + be] v^(i q + j)` over one channel.
+    pub(super) fn channel_form(&self, key: &FormKey, channel: usize, phase: [usize; 2]) -> Val {
+        let form = &self.forms.forms[self.forms.find(key)];
+        form.values[&key.chain_number(channel, phase[0], phase[1])]
+    }
+
+    /// `sum over channels of R^c times the channel's form` (phase `(0, 0)`).
+    pub(super) fn total_form(&mut self, key: &FormKey) -> Val {
+        let index = self.forms.find(key);
+        if let Some(total) = self.forms.forms[index].total {
+            return total;
+        }
+        let total = if self.forms.forms[index].per_channel {
+            let channels: Vec<Val> = (0..key.dims[0]).map(|c| self.channel_form(key, c, [0, 0])).collect();
+            self.horner(&channels)
+        } else {
+            self.forms.forms[index].values[&0]
+        };
+        self.forms.forms[index].total = Some(total);
+        total
+    }
+
+    /// `sum of R^c value_c`. Cost: two rows a channel.
+    fn horner(&mut self, channels: &[Val]) -> Val {
+        let (last, rest) = channels.split_last().expect("a tensor has a channel");
+        let mut sum: Cell = last.cell;
+        for value in rest.iter().rev() {
+            assert_eq!(value.mono, last.mono, "channels of one form are alike");
+            sum = self.builder.fma(sum, Cell::Z(0), value.cell);
+        }
+        Val { cell: sum, mono: last.mono }
+    }
+}

@@ -1,0 +1,136 @@
+//! Lays a network out in the machine, one file a family of layers.
+//!
+//! [`compile`] sees the architecture only. Order of rows: instance words, input, then for each layer
+//! its products and its activations, at last the encoded output.
+
+pub(crate) mod affine;
+mod forms;
+mod io;
+mod pool;
+mod position;
+
+use crate::error::CompileError;
+use crate::integer::Interval;
+use crate::machine::RESERVED_ROWS;
+use crate::network::{Architecture, NodeId, Op, transpose_order};
+use crate::packing::Packing;
+use crate::program::{Builder, Cell, ChainItem, ProductGeometry, Program, TableKind, Val};
+pub(crate) use affine::plane;
+use forms::Forms;
+use std::collections::BTreeMap;
+
+/// Greatest `k` the compiler accepts.
+pub const MAX_K: u32 = 24;
+
+/// Compiles `architecture` for `lanes` weight lanes.
+///
+/// Deterministic: the same architecture and lanes give the same program on every machine.
+///
+/// # Errors
+/// An inconsistent architecture, a layout not covered, or more than `2^24` rows.
+pub fn compile(architecture: &Architecture, lanes: usize) -> Result<Program, CompileError> {
+    architecture.validate()?;
+    if !(1..=1024).contains(&lanes) {
+        return Err(unsupported("-", format!("{lanes} weight lanes; allowed are 1 to 1024")));
+    }
+    let (input, output) = (&architecture.nodes[0], &architecture.nodes[architecture.output]);
+    let input = Packing::new(input.len(), input.range);
+    let output = Packing::new(output.len(), output.range);
+    let forms = Forms::plan(architecture)?;
+    let (builder, instance) = Builder::new(input.words() + output.words());
+    let mut compiler = Compiler {
+        architecture,
+        lanes,
+        builder,
+        forms,
+        tensors: vec![vec![]; architecture.nodes.len()],
+        bias_shifts: BTreeMap::new(),
+        geometry: BTreeMap::new(),
+    };
+    let packed_input = compiler.input(input);
+    for id in 1..architecture.nodes.len() {
+        compiler.node(id)?;
+    }
+    compiler.output(instance, packed_input, input, output);
+    compiler.finish(input, output)
+}
+
+fn unsupported(node: &str, what: String) -> CompileError {
+    CompileError::Unsupported { node: node.into(), what }
+}
+
+struct Compiler<'a> {
+    architecture: &'a Architecture,
+    lanes: usize,
+    builder: Builder,
+    forms: Forms,
+    /// The `y` cell of every element, by node; empty where no row holds them.
+    tensors: Vec<Vec<Cell>>,
+    bias_shifts: BTreeMap<NodeId, i64>,
+    geometry: BTreeMap<NodeId, ProductGeometry>,
+}
+
+impl Compiler<'_> {
+    fn node(&mut self, id: NodeId) -> Result<(), CompileError> {
+        match &self.architecture.nodes[id].op {
+            Op::Input => {}
+            Op::Affine { .. } if self.forms.fused_into(id).is_some() => {}
+            Op::Affine { .. } => self.affine(id),
+            Op::MaxPool { input, .. } => match self.forms.fused_into(*input) {
+                Some(_) => self.fused_max_pool(*input, id),
+                None => self.max_pool(id),
+            },
+            Op::Reshape { input } => self.tensors[id] = self.tensors[*input].clone(),
+            Op::Transpose { input, permutation } => {
+                let order = transpose_order(&self.architecture.nodes[*input].shape, permutation);
+                self.tensors[id] = order.iter().map(|&i| self.tensors[*input][i]).collect();
+            }
+        }
+        self.copied_forms(id);
+        Ok(())
+    }
+
+    /// The tag of a table that holds every integer of `range`, less its least one, with itself.
+    fn identity_tag(&mut self, range: Interval) -> u64 {
+        let activation = crate::integer::Activation { function: crate::integer::Function::Identity, range };
+        self.builder.table.tag(TableKind::Function { activation, domain: range })
+    }
+
+    /// Emits the rows of a tensor and records its cells and forms.
+    ///
+    /// `items` are in emission order, each with the element it holds, if any.
+    fn emit_tensor(&mut self, id: NodeId, items: &[(Option<usize>, ChainItem)]) -> Option<Val> {
+        let chain: Vec<ChainItem> = items.iter().map(|(_, item)| *item).collect();
+        let values = self.builder.chain(&chain);
+        let mut cells = vec![Builder::zero(); self.architecture.nodes[id].len()];
+        for ((element, _), row) in items.iter().zip(&values.rows) {
+            if let Some(element) = element {
+                cells[*element] = Cell::Y(*row);
+            }
+        }
+        self.tensors[id] = cells;
+        self.forms.record_native(id, &values.x);
+        values.y
+    }
+
+    fn finish(self, input: Packing, output: Packing) -> Result<Program, CompileError> {
+        let Builder { rows, equalities, table, .. } = self.builder;
+        let needed = rows.len().max(table.rows().len()) + RESERVED_ROWS;
+        let k = needed.next_power_of_two().trailing_zeros().max(4);
+        if k > MAX_K {
+            return Err(CompileError::TooLarge { rows: rows.len(), table: table.rows().len(), limit: MAX_K });
+        }
+        Ok(Program {
+            lanes: self.lanes,
+            k,
+            rows,
+            equalities,
+            table,
+            input,
+            output,
+            bias_shifts: self.bias_shifts,
+            geometry: self.geometry,
+            shift: self.architecture.shift,
+        })
+    }
+}

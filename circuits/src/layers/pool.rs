@@ -1,0 +1,197 @@
+//! Maxima over non-overlapping windows.
+//!
+//! Spec: `docs/spec/machine.md#maximum-of-non-overlapping-windows-fused-with-the-requantisation`.
+
+use super::Compiler;
+use super::affine::{Coefficient, rim_item};
+use super::forms::FormKey;
+use crate::integer::Interval;
+use crate::network::{NodeId, Op};
+use crate::program::{Builder, Cell, ChainItem, Lane, Mono, TableKind, Val};
+use std::collections::BTreeSet;
+
+/// Windows of a pool over `[c, h, w]`.
+#[derive(Clone, Copy)]
+struct Windows {
+    dims: [usize; 3],
+    kernel: [usize; 2],
+}
+
+impl Windows {
+    const fn out(&self) -> [usize; 2] {
+        [self.dims[1] / self.kernel[0], self.dims[2] / self.kernel[1]]
+    }
+
+    /// Row-major index of the window over position `position` of a plane of channel `channel`.
+    fn window(&self, channel: usize, position: usize) -> Option<usize> {
+        let [oh, ow] = self.out();
+        let (i, j) = (position / self.dims[2] / self.kernel[0], position % self.dims[2] / self.kernel[1]);
+        (i < oh && j < ow).then(|| (channel * oh + i) * ow + j)
+    }
+
+    /// Offset of a window's first element under row stride `q`.
+    fn first_offset(&self, window: usize, q: i64) -> (usize, i64) {
+        let [oh, ow] = self.out();
+        let (channel, i, j) = (window / (oh * ow), window / ow % oh, window % ow);
+        (channel, (i * self.kernel[0]) as i64 * q + (j * self.kernel[1]) as i64)
+    }
+
+    fn count(&self) -> usize {
+        let [oh, ow] = self.out();
+        self.dims[0] * oh * ow
+    }
+}
+
+impl Compiler<'_> {
+    fn windows(&self, pool: NodeId) -> (NodeId, Windows) {
+        let Op::MaxPool { input, kernel } = self.architecture.nodes[pool].op else { unreachable!("a max-pool") };
+        let dims = self.architecture.nodes[input].dims().expect("validated");
+        (input, Windows { dims, kernel })
+    }
+
+    /// The maximum of an affine layer, taken on its quotients.
+    pub(super) fn fused_max_pool(&mut self, id: NodeId, pool: NodeId) {
+        let Op::Affine { activation, quotient, .. } = self.architecture.nodes[id].op else {
+            unreachable!("an affine node")
+        };
+        let (_, windows) = self.windows(pool);
+        let shift = self.architecture.shift;
+        // acc + half - kappa lo = kappa (q_M - lo) - (kappa d + r_complement) + kappa - 1
+        let half = 1i64 << (shift - 1);
+        self.bias_shifts.insert(id, half - (quotient.lo << shift) + 1 - (1 << shift));
+        let accumulated = self.linear(id);
+        let (below, bits) = self.below_rows(id, pool, windows, quotient);
+        let tag = self.builder.table.tag(TableKind::Function { activation, domain: quotient });
+        let greatest =
+            self.maxima_rows(pool, windows, tag, id, |window| Lane::Greatest { pool, window, lo: quotient.lo });
+        let one = self.builder.constant(1);
+        let left = self.builder.accumulate(below, one, accumulated);
+        let kappa = self.builder.constant(1 << shift);
+        self.finish_max(windows, self.forms.row_stride(id), (left, greatest, kappa), bits);
+    }
+
+    /// Rows of the layer's outputs as distances below their window's maximum, and its rims.
+    fn below_rows(&mut self, id: NodeId, pool: NodeId, windows: Windows, quotient: Interval) -> (Val, Val) {
+        let shift = self.architecture.shift;
+        let kappa = self.builder.table.tag(TableKind::Range { shift });
+        let tag = self.builder.table.tag(TableKind::Difference { max: quotient.len() - 1 });
+        let [channels, h, w] = windows.dims;
+        let q = self.forms.row_stride(id);
+        let dropped: BTreeSet<usize> = (0..h * w).filter(|p| windows.window(0, *p).is_none()).collect();
+        let coefficients = self.coefficients(id, &dropped);
+        let mut items = vec![];
+        for channel in 0..channels {
+            items.extend(coefficients.iter().map(|c| match *c {
+                Coefficient::Rim(offset) => rim_item(id, channel, offset, true),
+                Coefficient::Output(position) => {
+                    let window = windows.window(channel, position).expect("the others are dropped");
+                    let offset = (position / w) as i64 * q + (position % w) as i64;
+                    ChainItem {
+                        tag,
+                        kappa,
+                        lane: Lane::Below { node: id, index: channel * h * w + position, pool, window },
+                        y_copy: None,
+                        x: Some((0, Mono::position(-(window as i64)))),
+                        y: Some(Mono::element(channel, offset)),
+                    }
+                }
+            }));
+        }
+        let values = self.builder.chain(&items);
+        (values.y.expect("a producer chain"), values.x[&0])
+    }
+
+    /// One row a window, with the maximum in `q` and its activation in `y`.
+    fn maxima_rows(
+        &mut self,
+        pool: NodeId,
+        windows: Windows,
+        tag: u64,
+        layer: NodeId,
+        lane: impl Fn(usize) -> Lane,
+    ) -> Val {
+        let q = self.forms.row_stride(layer);
+        let native = self.forms.native(pool);
+        let order = native.map_or_else(|| (0..windows.count()).collect(), |n| n.order());
+        let items: Vec<_> = order
+            .into_iter()
+            .map(|window| {
+                let (channel, offset) = windows.first_offset(window, q);
+                let item = ChainItem {
+                    tag,
+                    kappa: Builder::idle_kappa(),
+                    lane: lane(window),
+                    y_copy: None,
+                    x: native.and_then(|n| n.place(window)),
+                    y: Some(Mono::element(channel, offset)),
+                };
+                (Some(window), item)
+            })
+            .collect();
+        self.emit_tensor(pool, &items).expect("a producer chain")
+    }
+
+    /// The two equalities of a maximum: values below add up, and one bit a window is set.
+    fn finish_max(&mut self, windows: Windows, q: i64, (left, greatest, kappa): (Cell, Val, Cell), bits: Val) {
+        let [kh, kw] = windows.kernel;
+        let rows = self.builder.geometric(Mono::position(-q), kh);
+        let cols = self.builder.geometric(Mono::position(-1), kw);
+        let window = self.builder.multiply(rows, cols);
+        let factor = self.builder.multiply(window, kappa);
+        let right = self.builder.accumulate(greatest, factor, Builder::zero());
+        self.builder.assert_equal(left, right);
+        let all = self.builder.geometric(Mono::position(-1), windows.count());
+        let bits = self.builder.absolute(bits);
+        self.builder.assert_equal(bits, all);
+    }
+
+    /// The maximum of values that are already requantised.
+    pub(super) fn max_pool(&mut self, pool: NodeId) {
+        let (input, windows) = self.windows(pool);
+        let range = self.architecture.nodes[input].range;
+        let [channels, h, w] = windows.dims;
+        let q = self.forms.row_stride(pool);
+        let tag = self.builder.table.tag(TableKind::Difference { max: range.len() - 1 });
+        let mut items = vec![];
+        for index in 0..channels * h * w {
+            let (channel, position) = (index / (h * w), index % (h * w));
+            let offset = (position / w) as i64 * q + (position % w) as i64;
+            let lane = windows.window(channel, position);
+            items.extend(lane.map(|window| ChainItem {
+                tag,
+                kappa: Builder::idle_kappa(),
+                lane: Lane::BelowValue { node: input, index, pool, window },
+                y_copy: None,
+                x: Some((0, Mono::position(-(window as i64)))),
+                y: Some(Mono::element(channel, offset)),
+            }));
+        }
+        let below = self.builder.chain(&items);
+        let identity = self.identity_tag(range);
+        let greatest =
+            self.maxima_rows(pool, windows, identity, pool, |index| Lane::Value { node: pool, index, lo: range.lo });
+        let covered = self.covered_total(input, windows, q);
+        let one = self.builder.constant(1);
+        let left = self.builder.accumulate(below.y.expect("a producer chain"), one, covered);
+        self.finish_max(windows, q, (left, greatest, one), below.x[&0]);
+    }
+
+    /// `sum over covered elements of (x - lo) * monomial`.
+    fn covered_total(&mut self, input: NodeId, windows: Windows, q: i64) -> Cell {
+        let key = FormKey::windows(self.architecture, input, windows.dims, windows.kernel, false);
+        let total = self.total_form(&key);
+        let total = self.builder.absolute(total);
+        let lo = self.architecture.nodes[input].range.lo;
+        if lo == 0 {
+            return total;
+        }
+        // Maxima are stored less `lo`: subtract `lo` times the sum of all monomials.
+        let mut ones = self.builder.geometric(Mono::channel(1), windows.dims[0]);
+        for (step, count) in [(Mono::position(-q), key.crop[0]), (Mono::position(-1), key.crop[1])] {
+            let axis = self.builder.geometric(step, count);
+            ones = self.builder.multiply(ones, axis);
+        }
+        let minus_lo = self.builder.constant(-lo);
+        self.builder.fma(ones, minus_lo, total)
+    }
+}

@@ -1,0 +1,152 @@
+//! Exponents of positions: which row stride keeps an identity of polynomials an identity of tensors.
+//!
+//! Spec: `docs/spec/machine.md#convolution`.
+
+use std::collections::BTreeSet;
+
+/// One axis of a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Axis {
+    pub size: usize,
+    pub kernel: usize,
+    pub stride: usize,
+    /// Padding before the first element.
+    pub before: usize,
+    /// Length of the output.
+    pub out: usize,
+}
+
+impl Axis {
+    /// Kernel cell `a` reads phase `al` at offset `a'`: `a - before = stride a' + al`.
+    pub(crate) fn tap(&self, a: usize) -> (usize, i64) {
+        let shifted = a as i64 - self.before as i64;
+        let stride = self.stride as i64;
+        (shifted.rem_euclid(stride) as usize, shifted.div_euclid(stride))
+    }
+
+    /// Number of elements in phase `al`.
+    pub(crate) const fn phase_len(&self, al: usize) -> usize {
+        self.size.saturating_sub(al).div_ceil(self.stride)
+    }
+
+    /// Offsets `i'' - a'` at which phase `al` meets the kernel, if it does: every integer between.
+    fn support(&self, al: usize) -> Option<(i64, i64)> {
+        let len = self.phase_len(al) as i64;
+        let taps = (0..self.kernel).map(|a| self.tap(a)).filter(|(phase, _)| *phase == al).map(|(_, t)| t);
+        let (low, high) = (taps.clone().min()?, taps.max()?);
+        (len > 0).then_some((-high, len - 1 - low))
+    }
+
+    /// `max |i'' - a' - i|` over all phases, kernel cells and outputs: two positions of this axis
+    /// differ by no more.
+    pub(crate) fn spread(&self) -> i64 {
+        let supports = (0..self.stride).filter_map(|al| self.support(al));
+        supports.map(|(lo, hi)| hi.max(self.out as i64 - 1 - lo)).max().unwrap_or(0)
+    }
+}
+
+/// A convolution's two axes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Plane {
+    pub rows: Axis,
+    pub cols: Axis,
+}
+
+impl Plane {
+    /// Least row stride that is sound: more than the columns' spread, and distinct outputs.
+    pub(crate) fn least_row_stride(&self) -> i64 {
+        (self.cols.spread() + 1).max(self.cols.out as i64)
+    }
+
+    /// Offsets of all coefficients that can be non-zero, for row stride `q`.
+    pub(crate) fn support(&self, q: i64) -> BTreeSet<i64> {
+        let mut offsets = BTreeSet::new();
+        for al in 0..self.rows.stride {
+            let Some((i0, i1)) = self.rows.support(al) else { continue };
+            for (j0, j1) in (0..self.cols.stride).filter_map(|be| self.cols.support(be)) {
+                offsets.extend((i0..=i1).flat_map(|i| (j0..=j1).map(move |j| i * q + j)));
+            }
+        }
+        offsets
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Every product term, with its exponent and the output it belongs to, if any.
+    fn terms(plane: &Plane, q: i64) -> Vec<(i64, Option<(usize, usize)>)> {
+        let mut all = vec![];
+        let Plane { rows, cols } = plane;
+        for (x, a) in (0..rows.size).flat_map(|x| (0..rows.kernel).map(move |a| (x, a))) {
+            let (al, ta) = rows.tap(a);
+            if x % rows.stride != al {
+                continue;
+            }
+            for (y, b) in (0..cols.size).flat_map(|y| (0..cols.kernel).map(move |b| (y, b))) {
+                let (be, tb) = cols.tap(b);
+                if y % cols.stride != be {
+                    continue;
+                }
+                let exponent = ((x / rows.stride) as i64 - ta) * q + (y / cols.stride) as i64 - tb;
+                let owner = |x: usize, a: usize, axis: &Axis| {
+                    let start = (x + axis.before).checked_sub(a)?;
+                    (start % axis.stride == 0 && start / axis.stride < axis.out).then_some(start / axis.stride)
+                };
+                all.push((exponent, owner(x, a, rows).zip(owner(y, b, cols))));
+            }
+        }
+        all
+    }
+
+    /// Whether each output's coefficient collects exactly its own products.
+    fn exact(plane: &Plane, q: i64) -> bool {
+        let outputs = |e: i64| {
+            (0..plane.rows.out)
+                .flat_map(|i| (0..plane.cols.out).map(move |j| (i, j)))
+                .filter(move |(i, j)| *i as i64 * q + *j as i64 == e)
+                .collect::<Vec<_>>()
+        };
+        terms(plane, q).into_iter().all(|(e, owner)| outputs(e) == owner.into_iter().collect::<Vec<_>>())
+    }
+
+    fn axis() -> impl Strategy<Value = Axis> {
+        (1usize..8, 1usize..5, 1usize..4, 0usize..3, 0usize..3).prop_filter_map(
+            "the kernel fits",
+            |(size, kernel, stride, before, after)| {
+                let room = (size + before + after).checked_sub(kernel)?;
+                Some(Axis { size, kernel, stride, before, out: room / stride + 1 })
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn the_least_stride_is_sound(rows in axis(), cols in axis(), extra in 0i64..3) {
+            let plane = Plane { rows, cols };
+            prop_assert!(exact(&plane, plane.least_row_stride() + extra));
+        }
+
+        #[test]
+        fn the_support_is_every_term(rows in axis(), cols in axis()) {
+            let plane = Plane { rows, cols };
+            let q = plane.least_row_stride();
+            let got: BTreeSet<i64> = terms(&plane, q).into_iter().map(|(e, _)| e).collect();
+            prop_assert_eq!(plane.support(q), got);
+        }
+    }
+
+    #[test]
+    fn one_less_mixes_outputs() {
+        let axis = |size, before, out| Axis { size, kernel: 5, stride: 1, before, out };
+        let lenet = Plane { rows: axis(28, 2, 28), cols: axis(28, 2, 28) };
+        assert_eq!(lenet.least_row_stride(), 30);
+        assert!(exact(&lenet, 30) && !exact(&lenet, 29));
+        assert_eq!(lenet.support(30).len(), 962);
+        let valid = Plane { rows: axis(14, 0, 10), cols: axis(14, 0, 10) };
+        assert_eq!(valid.least_row_stride(), 14);
+        assert!(!exact(&valid, 13));
+    }
+}

@@ -1,0 +1,233 @@
+//! Every constraint is needed: with it a forgery is refused, without it the same forgery is accepted.
+//!
+//! Each forgery claims a wrong public output in a real proof. It differs from an honest witness in phase 0
+//! and, by solving a linear equation once the challenges are known, in one cell that the missing constraint frees.
+
+use super::MachineCircuit;
+use crate::integer::Interval;
+use crate::network::Term;
+use crate::program::{Cell, ChainOp, Lane, ProductOp};
+use crate::testing::{Case, Keys, NetworkBuilder, SIGNED8};
+use crate::witness::{ChallengeValues, ForcedCell, PhaseOne, PhaseZero, phase_one, phase_one_forced, to_field};
+use ff::Field;
+use halo2_proofs::halo2curves::bn256::Fr;
+
+/// One input word, one output word, a dense layer of two outputs.
+fn dense(lanes: usize) -> Case {
+    let mut b = NetworkBuilder::new(&[4], Interval::new(1, 15), 21);
+    b.affine(&[2], SIGNED8, vec![Term::Dense { input: 0 }]);
+    b.build(lanes)
+}
+
+/// A convolution whose output is public.
+fn convolution() -> Case {
+    let mut b = NetworkBuilder::new(&[1, 4, 4], Interval::new(1, 15), 22);
+    let conv = Term::Conv { input: 0, kernel: [3, 3], strides: [1, 1], pads: [0; 4] };
+    b.affine(&[1, 2, 2], SIGNED8, vec![conv]);
+    b.build(1)
+}
+
+/// A case whose claimed outputs are `delta` quotients away from the true ones.
+fn claim(mut case: Case, deltas: &[i64]) -> Case {
+    let output = case.architecture.output;
+    let mut claimed = case.trace.values[output].clone();
+    let crate::network::Op::Affine { activation, .. } = case.architecture.nodes[output].op else { unreachable!() };
+    for (row, r) in case.program.rows.iter().enumerate() {
+        match r.lane {
+            Lane::Requantised { node, index, lo } if node == output && deltas[index] != 0 => {
+                let q = case.phase0.q[row] as i64 + deltas[index];
+                let y = activation.apply(q + lo);
+                assert_ne!(y, claimed[index], "the delta must show");
+                (case.phase0.q[row], case.phase0.y[row], claimed[index]) = (q as u64, y, y);
+            }
+            Lane::Encoded { node, index, .. } if node == output && deltas[index] != 0 => {
+                case.phase0.y[row] = claimed[index];
+                case.phase0.q[row] = case.program.output.encode_element(claimed[index]) as u64;
+            }
+            _ => {}
+        }
+    }
+    recount(&mut case);
+    let input = case.trace.values[0].clone();
+    case.instance = crate::witness::instance(&case.program, &input, &claimed);
+    case
+}
+
+/// Multiplicities of a changed phase 0; entries in no table are not counted.
+fn recount(case: &mut Case) {
+    let PhaseZero { r, q, y, m, .. } = &mut case.phase0;
+    m.fill(0);
+    let default = crate::program::Row::default();
+    for row in 0..r.len() {
+        let this = case.program.rows.get(row).unwrap_or(&default);
+        let hits = [
+            case.program.table.find(this.kappa, r[row] as i64, 0),
+            case.program.table.find(this.tag, q[row] as i64, y[row]),
+        ];
+        hits.into_iter().flatten().for_each(|hit| m[hit] += 1);
+    }
+}
+
+/// A delta that changes the output and stays in the table, for each output.
+fn deltas(case: &Case, count: usize) -> Vec<i64> {
+    let output = case.architecture.output;
+    let values = &case.trace.values[output];
+    let mut deltas = vec![0; values.len()];
+    for index in 0..count {
+        deltas[index] = if values[index] > 0 { -1 } else { 2 };
+    }
+    deltas
+}
+
+fn lookup_forgery(case: &Case) -> Case {
+    // The output row's table entry is wrong: the same quotient, another activation.
+    let mut case = case.clone();
+    let output = case.architecture.output;
+    let wrong = case.trace.values[output][0] + 1;
+    for (row, r) in case.program.rows.iter().enumerate() {
+        match r.lane {
+            Lane::Requantised { node, index: 0, .. } if node == output => case.phase0.y[row] = wrong,
+            Lane::Encoded { node, index: 0, .. } if node == output => {
+                case.phase0.y[row] = wrong;
+                case.phase0.q[row] = case.program.output.encode_element(wrong) as u64;
+            }
+            _ => {}
+        }
+    }
+    recount(&mut case);
+    let mut claimed = case.trace.values[output].clone();
+    claimed[0] = wrong;
+    case.instance = crate::witness::instance(&case.program, &case.trace.values[0].clone(), &claimed);
+    case
+}
+
+/// The failed equalities of a witness.
+fn mismatches(case: &Case, w: &PhaseOne) -> Vec<Fr> {
+    case.program.copies().map(|(a, b)| w.value(a, &case.phase0) - w.value(b, &case.phase0)).collect()
+}
+
+/// Sets `cell` so that every copy holds: each mismatch is linear in it.
+fn solve(case: &Case, w: &mut PhaseOne, challenges: &ChallengeValues, cell: ForcedCell) {
+    let with = |value: Fr| {
+        let forced = move |c: ForcedCell| (c == cell).then_some(value);
+        phase_one_forced(&case.program, &case.phase0, &case.lanes, challenges, &case.instance, &forced).unwrap()
+    };
+    let (zero, one) = (mismatches(case, &with(Fr::ZERO)), mismatches(case, &with(Fr::ONE)));
+    let (at, slope) = zero.iter().zip(&one).map(|(a, b)| (*a, b - a)).find(|(_, s)| *s != Fr::ZERO).expect("a lever");
+    *w = with(-at * slope.invert().unwrap());
+    assert!(mismatches(case, w).iter().all(|m| m.is_zero_vartime()), "one equation, one unknown");
+}
+
+type Tamper<'a> = &'a (dyn Fn(&mut PhaseOne, &ChallengeValues) + Sync);
+
+/// The forgery verifies without the constraint and is refused with it.
+fn assert_needed(constraint: &'static str, case: &Case, tamper: Tamper<'_>) {
+    let weak = || case.circuit().without(constraint);
+    assert!(accepts(&weak(), weak().tampered(tamper), case), "[{constraint}] the forgery is no forgery");
+    assert!(!accepts(&case.circuit(), case.circuit().tampered(tamper), case), "[{constraint}] does not refuse it");
+}
+
+fn accepts(keys: &MachineCircuit<'_>, circuit: MachineCircuit<'_>, case: &Case) -> bool {
+    Keys::new(keys).accepts(circuit, &case.instance)
+}
+
+fn row_where(case: &Case, found: impl Fn(usize) -> bool) -> usize {
+    (0..case.program.rows.len()).rev().find(|row| found(*row)).expect("the program has such a row")
+}
+
+#[test]
+fn honest_proofs_are_accepted() {
+    for case in [dense(1), dense(2), convolution()] {
+        assert!(accepts(&case.circuit(), case.circuit(), &case));
+    }
+}
+
+#[test]
+fn lookups() {
+    let case = lookup_forgery(&dense(2));
+    assert_needed("lookup-sum", &case, &|w, _| w.phi.fill(Fr::ZERO));
+    assert_needed("lookup-end", &case, &|_, _| {});
+    assert_needed("first-phi", &case, &|w, _| {
+        let end = *w.phi.last().unwrap();
+        w.phi.iter_mut().for_each(|phi| *phi -= end);
+    });
+}
+
+#[test]
+fn rims() {
+    let honest = dense(2);
+    let delta = deltas(&honest, 1);
+    let mut case = claim(honest, &delta);
+    let row = row_where(&case, |row| matches!(case.program.rows[row].lane, Lane::Requantised { index: 0, .. }));
+    case.phase0.e[row] = -delta[0] << case.program.shift;
+    assert_needed("rim", &case, &|_, _| {});
+}
+
+/// With a free `z_0` the prover picks the root of `delta_0 + R delta_1`.
+#[test]
+fn channel_challenge() {
+    let honest = dense(1);
+    let delta = deltas(&honest, 2);
+    let case = claim(honest, &delta);
+    let root = -to_field(delta[0]) * to_field(delta[1]).invert().unwrap();
+    assert_needed("first-r", &case, &|w, challenges| {
+        let forced = |c: ForcedCell| (c == ForcedCell::Z(0)).then_some(root);
+        let forged =
+            phase_one_forced(&case.program, &case.phase0, &case.lanes, challenges, &case.instance, &forced).unwrap();
+        *w = forged;
+    });
+}
+
+/// With a free `P_0` the prover picks `u'` with `in u + claimed = in u' + out`.
+#[test]
+fn position_challenge() {
+    let mut case = dense(2);
+    let true_words = case.instance.clone();
+    let output = case.trace.values[case.architecture.output].clone();
+    let claimed = [output[0] - 1, output[1]];
+    case.instance = crate::witness::instance(&case.program, &case.trace.values[0].clone(), &claimed);
+    let words = case.instance.clone();
+    assert_needed("first-u", &case, &|w, challenges| {
+        let other = (words[0] * challenges.position + words[1] - true_words[1]) * true_words[0].invert().unwrap();
+        let forced = |c: ForcedCell| (c == ForcedCell::P(0)).then_some(other);
+        let forged =
+            phase_one_forced(&case.program, &case.phase0, &case.lanes, challenges, &case.instance, &forced).unwrap();
+        *w = forged;
+    });
+}
+
+#[test]
+fn chains_and_products() {
+    let honest = convolution();
+    let delta = deltas(&honest, 1);
+    let case = claim(honest, &delta);
+    let rows = &case.program.rows;
+    let operand = row_where(&case, |row| {
+        let Some(crate::program::Pin::Copy(Cell::Z(source))) = Some(rows[row].z_pin) else { return false };
+        rows[row].product == ProductOp::Product && source > 0 && rows[source].x == ChainOp::Reset
+    });
+    let crate::program::Pin::Copy(Cell::Z(exposed)) = rows[operand].z_pin else { unreachable!() };
+    let last_output = row_where(&case, |row| matches!(rows[row].lane, Lane::Requantised { .. }));
+    let closing = (last_output + 1..rows.len()).find(|row| rows[*row].y == ChainOp::Reset).unwrap();
+    let levers = [
+        ("chain-x", ForcedCell::Hx(exposed)),
+        ("expose-x", ForcedCell::Z(exposed)),
+        ("chain-y", ForcedCell::Hy(closing)),
+        ("expose-y", ForcedCell::P(closing)),
+        ("chain-w", ForcedCell::Hw(operand)),
+        ("product", ForcedCell::P(operand + 1)),
+    ];
+    for (constraint, cell) in levers {
+        assert_needed(constraint, &case, &|w, challenges| solve(&case, w, challenges, cell));
+    }
+}
+
+#[test]
+fn the_solver_finds_nothing_in_an_honest_witness() {
+    let case = convolution();
+    let challenges =
+        ChallengeValues { channel: Fr::from(3), position: Fr::from(5), alpha: Fr::from(7), beta: Fr::from(1_000_003) };
+    let w = phase_one(&case.program, &case.phase0, &case.lanes, &challenges, &case.instance).unwrap();
+    assert!(mismatches(&case, &w).iter().all(|m| m.is_zero_vartime()));
+    assert_eq!(*w.phi.last().unwrap(), Fr::ZERO);
+}

@@ -1,0 +1,90 @@
+//! Static interval bounds: which quotients some input in the declared domain could reach.
+//!
+//! Bounds decide that every input can be proved, never that an output is unique.
+
+use super::{Architecture, LayerWeights, NodeId, Op, Term};
+use crate::error::NetworkError;
+use crate::integer::Interval;
+
+/// Interval of the quotients of affine node `id` over all operands in their ranges.
+///
+/// Cost: one pass over the layer's weights.
+///
+/// # Errors
+/// [`NetworkError::Overflow`] if an accumulator could leave 62 bits.
+pub fn affine_quotients(
+    architecture: &Architecture,
+    id: NodeId,
+    layer: &LayerWeights,
+) -> Result<Interval, NetworkError> {
+    let node = &architecture.nodes[id];
+    let Op::Affine { terms, .. } = &node.op else {
+        return Err(NetworkError::Parameter { node: node.name.clone(), what: "not an affine layer".into() });
+    };
+    let overflow = || NetworkError::Overflow { node: node.name.clone() };
+    let (mut lo, mut hi) = (i128::MAX, i128::MIN);
+    for (o, &bias) in layer.bias.iter().enumerate() {
+        let (mut a, mut b) = (i128::from(bias), i128::from(bias));
+        for (term, w) in terms.iter().zip(&layer.terms) {
+            let (da, db) = term_bounds(architecture, term, w, o, layer.bias.len());
+            a += da;
+            b += db;
+        }
+        lo = lo.min(a);
+        hi = hi.max(b);
+    }
+    let half = 1i128 << (architecture.shift - 1);
+    if lo < -(1 << 61) || hi > (1 << 61) {
+        return Err(overflow());
+    }
+    let quotient = |acc: i128| i64::try_from((acc + half) >> architecture.shift).map_err(|_| overflow());
+    Ok(Interval::new(quotient(lo)?, quotient(hi)?))
+}
+
+/// Extremes of one term's contribution to channel `o`.
+fn term_bounds(architecture: &Architecture, term: &Term, w: &[i64], o: usize, channels: usize) -> (i128, i128) {
+    let range = architecture.nodes[term.input()].range;
+    let (lo, hi) = (i128::from(range.lo), i128::from(range.hi));
+    let extreme = |w: i128| if w < 0 { (w * hi, w * lo) } else { (w * lo, w * hi) };
+    let padded = matches!(term, Term::Conv { pads, .. } if *pads != [0; 4]);
+    match term {
+        Term::Dense { .. } | Term::Conv { .. } => {
+            let row = w.len() / channels;
+            w[o * row..(o + 1) * row].iter().fold((0, 0), |(a, b), &w| {
+                let (x, y) = extreme(i128::from(w));
+                // A padded position contributes 0, which a range without 0 would miss.
+                if padded { (a + x.min(0), b + y.max(0)) } else { (a + x, b + y) }
+            })
+        }
+        Term::Scale { factor, .. } => extreme(i128::from(*factor)),
+        Term::SumPool { kernel, factor, .. } => extreme(i128::from(*factor) * (kernel[0] * kernel[1]) as i128),
+    }
+}
+
+/// The interval to publish for a bound: each end rounded outwards to three significant bits,
+/// so that it tells little about the weights.
+#[must_use]
+pub fn published_interval(bound: Interval) -> Interval {
+    let outward = |magnitude: u64| {
+        let unit = 1u64 << (64 - magnitude.leading_zeros()).saturating_sub(3);
+        magnitude.div_ceil(unit) * unit
+    };
+    let hi = outward(bound.hi.max(1).unsigned_abs()) as i64;
+    let lo = outward(bound.lo.min(-1).unsigned_abs()) as i64;
+    Interval::new(-lo, hi)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn published_intervals_cover_and_are_coarse() {
+        assert_eq!(published_interval(Interval::new(-700, 1000)), Interval::new(-768, 1024));
+        assert_eq!(published_interval(Interval::new(5, 5)), Interval::new(-1, 5));
+        for v in 1..5000 {
+            let got = published_interval(Interval::new(-v, v));
+            assert!(got.hi >= v && got.hi * 4 <= v * 5 + 4, "{v} -> {got:?}");
+        }
+    }
+}

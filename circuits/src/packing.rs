@@ -1,0 +1,132 @@
+//! Public tensors as bytes and as field elements.
+//!
+//! Spec: `docs/spec/machine.md#public-tensors`. An element is 1 byte for ranges of at most 8 bits, else 2, big-endian two's
+//! complement; `floor(31/bytes)` elements make a word, the first most significant, the last word zero-filled.
+
+use crate::integer::Interval;
+use ff::Field;
+use halo2_proofs::halo2curves::bn256::Fr;
+use serde::{Deserialize, Serialize};
+
+/// How the elements of a public tensor are packed into words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Packing {
+    /// Number of elements.
+    pub elements: usize,
+    /// Bytes an element: 1 or 2.
+    pub bytes: u32,
+    /// Values allowed.
+    pub range: Interval,
+}
+
+impl Packing {
+    /// The packing of a tensor of `elements` values in `range`.
+    #[must_use]
+    pub const fn new(elements: usize, range: Interval) -> Self {
+        let one = (range.lo >= 0 && range.hi < 256) || (range.lo >= -128 && range.hi < 128);
+        Self { elements, bytes: if one { 1 } else { 2 }, range }
+    }
+
+    /// Elements a word.
+    #[must_use]
+    pub const fn per_word(&self) -> usize {
+        31 / self.bytes as usize
+    }
+
+    /// Number of words.
+    #[must_use]
+    pub const fn words(&self) -> usize {
+        self.elements.div_ceil(self.per_word())
+    }
+
+    /// Number of bytes of the tensor.
+    #[must_use]
+    pub const fn byte_len(&self) -> usize {
+        self.elements * self.bytes as usize
+    }
+
+    /// The two's complement of `value` as an unsigned integer.
+    #[must_use]
+    pub const fn encode_element(&self, value: i64) -> i64 {
+        value.rem_euclid(1 << (8 * self.bytes))
+    }
+
+    /// The tensor's bytes. Values outside 16 bits wrap; the range check of the network comes before.
+    #[must_use]
+    pub fn encode(&self, values: &[i64]) -> Vec<u8> {
+        let skip = 8 - self.bytes as usize;
+        values.iter().flat_map(|v| self.encode_element(*v).to_be_bytes().into_iter().skip(skip)).collect()
+    }
+
+    /// The tensor's values; `None` for a wrong length or an element outside the range.
+    #[must_use]
+    pub fn decode(&self, bytes: &[u8]) -> Option<Vec<i64>> {
+        if bytes.len() != self.byte_len() {
+            return None;
+        }
+        let element = |chunk: &[u8]| {
+            let unsigned = chunk.iter().fold(0i64, |acc, byte| acc << 8 | i64::from(*byte));
+            let signed = if self.range.hi >= 1 << (8 * self.bytes - 1) {
+                unsigned
+            } else {
+                let sign = 1 << (8 * self.bytes - 1);
+                (unsigned ^ sign) - sign
+            };
+            self.range.contains(signed).then_some(signed)
+        };
+        bytes.chunks(self.bytes as usize).map(element).collect()
+    }
+
+    /// The words of a tensor's bytes; `None` for a wrong length.
+    #[must_use]
+    pub fn words_of(&self, bytes: &[u8]) -> Option<Vec<Fr>> {
+        if bytes.len() != self.byte_len() {
+            return None;
+        }
+        let per_word = self.per_word() * self.bytes as usize;
+        let word = |chunk: &[u8]| {
+            let filled = chunk.iter().copied().chain(std::iter::repeat(0)).take(per_word);
+            filled.fold(Fr::ZERO, |word, byte| word * Fr::from(256) + Fr::from(u64::from(byte)))
+        };
+        Some(bytes.chunks(per_word).map(word).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ranges() -> impl Strategy<Value = Interval> {
+        prop_oneof![
+            Just(Interval::new(0, 255)),
+            Just(Interval::new(-127, 127)),
+            Just(Interval::new(-300, 299)),
+            Just(Interval::new(0, 65535)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn values_survive(range in ranges(), seeds in proptest::collection::vec(any::<u32>(), 1..80)) {
+            let values: Vec<i64> = seeds.iter().map(|s| range.lo + i64::from(*s) % range.len() as i64).collect();
+            let packing = Packing::new(values.len(), range);
+            let bytes = packing.encode(&values);
+            prop_assert_eq!(packing.decode(&bytes), Some(values));
+            prop_assert_eq!(packing.words_of(&bytes).map(|w| w.len()), Some(packing.words()));
+            prop_assert_eq!(packing.decode(&bytes[1..]), None);
+            prop_assert_eq!(packing.words_of(&bytes[1..]), None);
+        }
+    }
+
+    #[test]
+    fn the_first_element_is_most_significant() {
+        let packing = Packing::new(2, Interval::new(-128, 127));
+        let word = packing.words_of(&packing.encode(&[-1, 2])).expect("two bytes")[0];
+        let place = |p: u64| Fr::from(256).pow_vartime([p]);
+        assert_eq!(word, Fr::from(255) * place(30) + Fr::from(2) * place(29));
+        let wide = Packing::new(16, Interval::new(0, 300));
+        assert_eq!((wide.bytes, wide.per_word(), wide.words()), (2, 15, 2));
+        assert_eq!(Packing::new(1, Interval::new(-127, 127)).decode(&[128]), None, "-128 is not in the range");
+    }
+}

@@ -1,0 +1,161 @@
+//! The planner: which number of weight lanes, hence which `k`, and what it costs.
+//!
+//! The written cost model; `docs/benchmarks.md` holds the measurements behind its constants. It sees the
+//! architecture only, so a plan depends on no secret.
+
+use crate::error::CompileError;
+use crate::layers::compile;
+use crate::machine::{COPY_COLUMNS, DEGREE, FIXED_COLUMNS, PHASE0_COLUMNS, PHASE1_COLUMNS};
+use crate::network::{Architecture, Op};
+use crate::program::{Lane, Program};
+use serde::{Deserialize, Serialize};
+
+/// What a plan is to be good at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Optimise {
+    /// Least proving time.
+    #[default]
+    Prover,
+    /// Least gas.
+    Gas,
+}
+
+/// Lane counts that are tried.
+const LANES: [usize; 8] = [2, 4, 8, 16, 32, 64, 128, 256];
+
+/// Advice evaluations: six columns of the twelve at two rotations.
+const ADVICE_EVALUATIONS: usize = PHASE0_COLUMNS + PHASE1_COLUMNS + 6;
+/// Points and scalars of a proof without the span proof.
+const POINTS: usize = PHASE0_COLUMNS + PHASE1_COLUMNS + 1 + 1 + (DEGREE - 1) + 2;
+const SCALARS: usize = ADVICE_EVALUATIONS + (FIXED_COLUMNS + 1) + 1 + COPY_COLUMNS + 2;
+/// Name of the verifier before the proof, span proof after it.
+const TAG_BYTES: usize = 4;
+const SPAN_BYTES: usize = 64 + 2 * 32;
+
+/// Sizes and predicted costs of one plan.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cost {
+    /// Weight lanes.
+    pub lanes: usize,
+    /// Logarithm of the rows.
+    pub k: u32,
+    /// Rows of the program.
+    pub rows: usize,
+    /// Rows of the table.
+    pub table: usize,
+    /// Rows with weights.
+    pub weight_rows: usize,
+    /// Rows with an activation (requantised, differences, maxima).
+    pub activation_rows: usize,
+    /// Full-size cells a weight: `omega` and its chain.
+    pub full_cells_per_weight: f64,
+    /// Cells an activation: `r, q, y, m`, two chains and the running sum, times rows an activation.
+    pub cells_per_activation: f64,
+    /// Bytes of a proof with secret weights.
+    pub proof_bytes: usize,
+    /// Predicted CPU-seconds of the stock prover.
+    pub prover_seconds: f64,
+    /// Predicted gas of a verification with secret weights, all input bytes non-zero.
+    pub gas: u64,
+}
+
+impl Cost {
+    /// Measures `program`.
+    #[must_use]
+    pub fn of(program: &Program, architecture: &Architecture) -> Self {
+        let weight_rows = program.rows.iter().filter(|r| r.slot.is_some()).count();
+        let activation_rows = program.rows.iter().filter(|r| is_activation(&r.lane)).count();
+        let weights = weight_count(architecture).max(1);
+        let activations = activation_count(architecture).max(1);
+        Self {
+            lanes: program.lanes,
+            k: program.k,
+            rows: program.rows.len(),
+            table: program.table.rows().len(),
+            weight_rows,
+            activation_rows,
+            full_cells_per_weight: 2.0 * weight_rows as f64 / weights as f64,
+            cells_per_activation: 7.0 * activation_rows as f64 / activations as f64,
+            proof_bytes: TAG_BYTES + 64 * POINTS + 32 * SCALARS + SPAN_BYTES,
+            prover_seconds: prover_seconds(program.k),
+            gas: gas(program),
+        }
+    }
+}
+
+const fn is_activation(lane: &Lane) -> bool {
+    matches!(lane, Lane::Requantised { .. } | Lane::Below { .. } | Lane::Greatest { .. } | Lane::BelowValue { .. })
+}
+
+fn weight_count(architecture: &Architecture) -> usize {
+    let layers = architecture.nodes.iter().enumerate().filter_map(|(id, node)| match &node.op {
+        Op::Affine { terms, .. } => {
+            Some(node.shape[0] + terms.iter().map(|t| architecture.term_weights(id, t)).sum::<usize>())
+        }
+        _ => None,
+    });
+    layers.sum()
+}
+
+fn activation_count(architecture: &Architecture) -> usize {
+    let counted = |op: &Op| matches!(op, Op::Affine { .. } | Op::MaxPool { .. });
+    architecture.nodes.iter().filter(|n| counted(&n.op)).map(crate::network::Node::len).sum()
+}
+
+/// CPU-seconds of the stock prover at `2^k` rows: MSMs are nearly linear in the rows, small sizes pay
+/// more a row because their windows are narrow.
+fn prover_seconds(k: u32) -> f64 {
+    let rows = (1u64 << k) as f64;
+    rows * (2.0e-4 + 1.0e-3 / f64::from(k))
+}
+
+/// Osaka gas: calldata, pairing, one scalar multiplication a commitment, transcript, evaluations, words.
+fn gas(program: &Program) -> u64 {
+    let lanes = program.lanes as u64 + 3;
+    let (points, scalars) = (POINTS as u64, SCALARS as u64);
+    let multiplications = points + FIXED_COLUMNS as u64 + COPY_COLUMNS as u64 + lanes;
+    let public = (program.input.byte_len() + program.output.byte_len()) as u64;
+    let proof = (TAG_BYTES + SPAN_BYTES) as u64 + 64 * points + 32 * scalars;
+    let calldata = 16 * (proof + public + 264);
+    let fixed = 21_000 + 113_300 + 4_340 + 3_000 + 20_000;
+    fixed + calldata + 6_520 * multiplications + 360 * (points + scalars) + 250 * program.instance_words() as u64
+}
+
+/// Compiles `architecture` for each number of lanes and takes the cheapest.
+///
+/// Returns the program and the cost of every candidate, the chosen one first.
+///
+/// # Errors
+/// As [`compile`], if no number of lanes fits.
+pub fn plan(architecture: &Architecture, optimise: Optimise) -> Result<(Program, Vec<Cost>), CompileError> {
+    let mut candidates = vec![];
+    let mut failure = None;
+    for lanes in LANES {
+        match compile(architecture, lanes) {
+            Ok(program) => candidates.push((Cost::of(&program, architecture), program)),
+            Err(error) => failure = Some(error),
+        }
+    }
+    // More lanes than needed cost registration and verification, so they break ties.
+    let rank = |cost: &Cost| match optimise {
+        Optimise::Prover => (u64::from(cost.k), cost.lanes as u64),
+        Optimise::Gas => (cost.gas, u64::from(cost.k)),
+    };
+    let tractable = gas_row_limit(&candidates);
+    if optimise == Optimise::Gas {
+        candidates.retain(|(cost, _)| cost.k <= tractable);
+    }
+    candidates.sort_by_key(|(cost, _)| rank(cost));
+    let costs = candidates.iter().map(|(cost, _)| cost.clone()).collect();
+    match candidates.into_iter().next() {
+        Some((_, program)) => Ok((program, costs)),
+        None => Err(failure.expect("no candidate, hence an error")),
+    }
+}
+
+/// Gas falls with fewer lanes while rows double: stop at twice the rows of the smallest plan.
+fn gas_row_limit(candidates: &[(Cost, Program)]) -> u32 {
+    candidates.iter().map(|(cost, _)| cost.k).min().unwrap_or(0) + 1
+}

@@ -1,0 +1,403 @@
+//! Emits rows: scalar arithmetic, chains, products.
+//!
+//! Everything here is layout, not semantics: a [`Val`] is a claimed cell together with the monomial it
+//! is off by, and every method says what the machine then enforces about it.
+
+use super::{Cell, ChainOp, Lane, Mono, ONE_TAG, Pin, ProductOp, Row, Table, TableKind, WeightSlot};
+use std::collections::{BTreeSet, HashMap};
+
+/// A scalar of the program: its value is `cell * mono`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Val {
+    pub cell: Cell,
+    pub mono: Mono,
+}
+
+/// One element of a pair of chains that run side by side.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChainItem {
+    pub tag: u64,
+    pub kappa: u64,
+    pub lane: Lane,
+    pub y_copy: Option<Cell>,
+    /// Consumer chain (by number, consecutive items share one) and monomial of `y` in it.
+    pub x: Option<(usize, Mono)>,
+    /// Monomial of `F` in the producer chain.
+    pub y: Option<Mono>,
+}
+
+/// Weights of one operand: `(sum of slot * monomial) * operand`.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    pub items: Vec<(WeightSlot, Mono)>,
+    pub operand: Val,
+}
+
+/// What a pair of chains came to.
+#[derive(Clone, Debug)]
+pub(crate) struct ChainValues {
+    /// Value of each consumer chain, by number.
+    pub x: HashMap<usize, Val>,
+    /// Value of the producer chain.
+    pub y: Option<Val>,
+    /// Row of each item.
+    pub rows: Vec<usize>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Base {
+    Position,
+    Channel,
+    Byte,
+}
+
+/// Builds the rows of a program.
+#[derive(Debug)]
+pub struct Builder {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) equalities: Vec<(Cell, Cell)>,
+    pub(crate) table: Table,
+    constants: HashMap<i64, Cell>,
+    powers: HashMap<(Base, i64), Cell>,
+    monos: HashMap<Mono, Cell>,
+    sums: HashMap<(Mono, usize), Cell>,
+}
+
+impl std::fmt::Debug for Base {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Position => "u",
+            Self::Channel => "R",
+            Self::Byte => "256",
+        })
+    }
+}
+
+impl Builder {
+    /// A program whose first `words` rows are the instance chain.
+    ///
+    /// Row 0 starts it; `P_0 = u` and `z_0 = R` by the gates of the first row. The chain's value
+    /// `sum_i inst_i u^(-i)` is returned.
+    pub(crate) fn new(words: usize) -> (Self, Val) {
+        let mut builder = Self {
+            rows: vec![],
+            equalities: vec![],
+            table: Table::new(),
+            constants: HashMap::new(),
+            powers: HashMap::new(),
+            monos: HashMap::new(),
+            sums: HashMap::new(),
+        };
+        builder.rows.push(Row { x: ChainOp::Reset, y: ChainOp::Reset, ..Row::default() });
+        builder.rows.resize(words.max(1), Row::default());
+        let end = builder.push(Row { y: ChainOp::Reset, ..Row::default() });
+        let last = words.max(1) as i64 - 1;
+        (builder, Val { cell: Cell::P(end), mono: Mono::position(-last) })
+    }
+
+    pub(crate) fn push(&mut self, row: Row) -> usize {
+        self.rows.push(row);
+        self.rows.len() - 1
+    }
+
+    /// A cell that is 0: `y` of an idle row.
+    pub(crate) const fn zero() -> Cell {
+        Cell::Y(0)
+    }
+
+    /// A cell that is `value`.
+    pub(crate) fn constant(&mut self, value: i64) -> Cell {
+        if value == 0 {
+            return Self::zero();
+        }
+        if let Some(cell) = self.constants.get(&value) {
+            return *cell;
+        }
+        let tag = self.table.tag(TableKind::Constant { value });
+        let row = self.push(Row { tag, lane: Lane::Constant(value), ..Row::default() });
+        self.constants.insert(value, Cell::Y(row));
+        Cell::Y(row)
+    }
+
+    /// A cell that is `a * b + c`. Cost: two rows.
+    pub(crate) fn fma(&mut self, a: Cell, b: Cell, c: Cell) -> Cell {
+        self.push(Row { product: ProductOp::Fma, p_pin: Pin::Copy(a), z_pin: Pin::Copy(b), ..Row::default() });
+        Cell::P(self.push(Row { z_pin: Pin::Copy(c), ..Row::default() }))
+    }
+
+    pub(crate) fn multiply(&mut self, a: Cell, b: Cell) -> Cell {
+        self.fma(a, b, Self::zero())
+    }
+
+    pub(crate) fn assert_equal(&mut self, a: Cell, b: Cell) {
+        self.equalities.push((a, b));
+    }
+
+    /// A cell that is `1/a`; no witness exists where `a = 0`. Cost: two rows.
+    fn inverse(&mut self, a: Cell) -> Cell {
+        let one = self.constant(1);
+        let row =
+            self.push(Row { product: ProductOp::Fma, p_pin: Pin::InverseOf(a), z_pin: Pin::Copy(a), ..Row::default() });
+        let product = self.push(Row { z_pin: Pin::Copy(Self::zero()), ..Row::default() });
+        self.assert_equal(Cell::P(product), one);
+        Cell::P(row)
+    }
+
+    fn power(&mut self, base: Base, exponent: i64) -> Cell {
+        if let Some(cell) = self.powers.get(&(base, exponent)) {
+            return *cell;
+        }
+        let cell = match (base, exponent) {
+            (_, 0) => self.constant(1),
+            (Base::Position, 1) => Cell::P(0),
+            (Base::Channel, 1) => Cell::Z(0),
+            (Base::Byte, 1) => self.constant(256),
+            (_, e) if e < 0 => {
+                let positive = self.power(base, -e);
+                self.inverse(positive)
+            }
+            (_, e) if e % 2 == 0 => {
+                let half = self.power(base, e / 2);
+                self.multiply(half, half)
+            }
+            (_, e) => {
+                let (even, one) = (self.power(base, e - 1), self.power(base, 1));
+                self.multiply(even, one)
+            }
+        };
+        self.powers.insert((base, exponent), cell);
+        cell
+    }
+
+    /// A cell that is `mono`, pinned to the challenges by `fma` rows.
+    pub(crate) fn mono(&mut self, mono: Mono) -> Cell {
+        if let Some(cell) = self.monos.get(&mono) {
+            return *cell;
+        }
+        let factors = [(Base::Position, mono.position), (Base::Channel, mono.channel), (Base::Byte, mono.byte)];
+        let mut product = None;
+        for (base, exponent) in factors.into_iter().filter(|(_, e)| *e != 0) {
+            let factor = self.power(base, exponent);
+            product = Some(product.map_or(factor, |p| self.multiply(p, factor)));
+        }
+        let cell = product.unwrap_or_else(|| self.constant(1));
+        self.monos.insert(mono, cell);
+        cell
+    }
+
+    /// A cell that is `sum of step^t for t < count`, `count >= 1`, by doubling. No division.
+    pub(crate) fn geometric(&mut self, step: Mono, count: usize) -> Cell {
+        assert!(count >= 1, "an empty sum has no use");
+        if let Some(cell) = self.sums.get(&(step, count)) {
+            return *cell;
+        }
+        let cell = if count == 1 {
+            self.constant(1)
+        } else if count % 2 == 0 {
+            let half = self.geometric(step, count / 2);
+            let jump = self.mono(step.pow(count as i64 / 2));
+            self.fma(half, jump, half)
+        } else {
+            let (rest, ratio, one) = (self.geometric(step, count - 1), self.mono(step), self.constant(1));
+            self.fma(rest, ratio, one)
+        };
+        self.sums.insert((step, count), cell);
+        cell
+    }
+
+    /// The value itself, without a monomial. Cost: two rows unless the monomial is 1.
+    pub(crate) fn absolute(&mut self, value: Val) -> Cell {
+        if value.mono == Mono::ONE {
+            return value.cell;
+        }
+        let mono = self.mono(value.mono);
+        self.multiply(value.cell, mono)
+    }
+
+    /// A cell that is `value * factor + addend`.
+    pub(crate) fn accumulate(&mut self, value: Val, factor: Cell, addend: Cell) -> Cell {
+        let value = self.absolute(value);
+        self.fma(value, factor, addend)
+    }
+
+    /// Emits items row by row, with the two chains over them, and exposes the chains' values.
+    ///
+    /// Enforced: `x[id] = sum of y * monomial` over the items of consumer chain `id`, and
+    /// `y = sum of F * monomial` over the items with a producer monomial. Items without one must have `F = 0`
+    /// if others have one.
+    pub(crate) fn chain(&mut self, items: &[ChainItem]) -> ChainValues {
+        let plan = ChainPlan::new(items);
+        let monos: BTreeSet<Mono> = plan.steps.iter().filter_map(|s| s.multiplier).collect();
+        for mono in monos {
+            self.mono(mono);
+        }
+        let first = self.rows.len();
+        let mut rows = vec![0; items.len()];
+        for (offset, step) in plan.steps.iter().enumerate() {
+            let z_pin = step.multiplier.map_or(Pin::Free, |m| Pin::Copy(self.monos[&m]));
+            let mut row = Row { x: step.x, y: step.y, z_pin, ..Row::default() };
+            if let Some(index) = step.item {
+                let item = &items[index];
+                (row.tag, row.kappa, row.lane, row.y_copy) = (item.tag, item.kappa, item.lane, item.y_copy);
+                rows[index] = first + offset;
+            }
+            self.push(row);
+        }
+        let x = plan.x_values.iter().map(|&(id, step, mono)| (id, Val { cell: Cell::Z(first + step), mono }));
+        ChainValues {
+            x: x.collect(),
+            y: plan.y_value.map(|(step, mono)| Val { cell: Cell::P(first + step), mono }),
+            rows,
+        }
+    }
+
+    /// Emits products of weight chains with operands.
+    ///
+    /// Enforced: the result is `sum over groups of (sum of omega * monomial) * operand`. Cost: one row a
+    /// weight slot, and two.
+    pub(crate) fn products(&mut self, groups: &[Group]) -> Val {
+        let last = |g: &Group| g.items.last().expect("a group has a slot").1;
+        let norm = last(&groups[0]) * groups[0].operand.mono;
+        let mut steps: Vec<(Option<Mono>, Option<WeightSlot>, Option<Cell>)> = vec![];
+        for (index, group) in groups.iter().enumerate() {
+            steps.extend(group.items.windows(2).map(|w| (Some(w[0].1 / w[1].1), Some(w[1].0), None)));
+            let correction = last(group) * group.operand.mono / norm;
+            if correction != Mono::ONE {
+                steps.push((Some(correction), None, None));
+            }
+            let next = groups.get(index + 1).map(|g| g.items[0].0);
+            steps.push((None, next, Some(group.operand.cell)));
+        }
+        for mono in steps.iter().filter_map(|s| s.0).collect::<BTreeSet<_>>() {
+            self.mono(mono);
+        }
+        self.push(Row {
+            product: ProductOp::Hold,
+            z_pin: Pin::Copy(Self::zero()),
+            p_pin: Pin::Copy(Self::zero()),
+            slot: Some(groups[0].items[0].0),
+            ..Row::default()
+        });
+        for (multiplier, slot, operand) in steps {
+            let (product, z) = match (multiplier, operand) {
+                (_, Some(operand)) => (ProductOp::Product, operand),
+                (Some(mono), None) => (ProductOp::Hold, self.monos[&mono]),
+                (None, None) => unreachable!("a step has a multiplier or an operand"),
+            };
+            self.push(Row { product, z_pin: Pin::Copy(z), slot, ..Row::default() });
+        }
+        // A row of its own for the result, so that nothing else pins this cell of `P`.
+        Val { cell: Cell::P(self.push(Row::default())), mono: norm }
+    }
+
+    /// An idle row's defaults, for callers that add a lane.
+    pub(crate) const fn idle_kappa() -> u64 {
+        ONE_TAG
+    }
+}
+
+struct ChainStep {
+    item: Option<usize>,
+    x: ChainOp,
+    y: ChainOp,
+    multiplier: Option<Mono>,
+}
+
+/// Which opcode and multiplier each row of a pair of chains has.
+///
+/// Both chains share one `z` a row. Where both want it (a reset of `x` exposes through `z`), a spacer row
+/// serves `x` while `y` steps by `u`, and the next row corrects `y`.
+struct ChainPlan {
+    steps: Vec<ChainStep>,
+    /// Chain number, step that exposes it, monomial it is off by.
+    x_values: Vec<(usize, usize, Mono)>,
+    y_value: Option<(usize, Mono)>,
+    x_open: Option<(usize, Mono)>,
+    y_open: Option<Mono>,
+}
+
+impl ChainPlan {
+    fn new(items: &[ChainItem]) -> Self {
+        let mut plan = Self { steps: vec![], x_values: vec![], y_value: None, x_open: None, y_open: None };
+        for (index, item) in items.iter().enumerate() {
+            plan.item(index, item);
+        }
+        plan.close();
+        plan
+    }
+
+    /// What `x` needs at an item: an opcode and, for `step-z`, the multiplier.
+    ///
+    /// An item in no consumer chain ends the open one, unless its `y` is 0.
+    fn x_need(&self, item: &ChainItem) -> (ChainOp, Option<Mono>) {
+        match (item.x, self.x_open) {
+            (None, Some(_)) if !matches!(item.lane, Lane::Rim { .. }) => (ChainOp::Reset, None),
+            (None, _) => (ChainOp::StepU, None),
+            (Some((id, mono)), Some((open, at))) if id == open => step(at / mono),
+            (Some(_), _) => (ChainOp::Reset, None),
+        }
+    }
+
+    fn y_need(&self, target: Option<Mono>) -> (ChainOp, Option<Mono>) {
+        match (target, self.y_open) {
+            (None, _) => (ChainOp::StepU, None),
+            (Some(mono), Some(at)) => step(at / mono),
+            (Some(_), None) => (ChainOp::Reset, None),
+        }
+    }
+
+    fn item(&mut self, index: usize, item: &ChainItem) {
+        let (x_op, x_mul) = self.x_need(item);
+        let (y_op, _) = self.y_need(item.y);
+        if x_op != ChainOp::StepU && y_op == ChainOp::StepZ {
+            // After the spacer, a step by `u` lands on the item's monomial; after a reset the chain is 0.
+            let spacer = x_mul.map_or((ChainOp::Reset, None), |m| step(m / Mono::U));
+            self.row(None, spacer, (ChainOp::StepU, None));
+            self.x_open = item.x.map(|(id, mono)| (id, mono * Mono::U));
+            let y = self.y_need(item.y);
+            self.row(Some(index), (ChainOp::StepU, None), y);
+        } else {
+            let y = self.y_need(item.y);
+            self.row(Some(index), (x_op, x_mul), y);
+        }
+        if let Some(target) = item.x {
+            self.x_open = Some(target);
+        }
+        if let Some(mono) = item.y {
+            self.y_open = Some(mono);
+        }
+    }
+
+    fn row(&mut self, item: Option<usize>, x: (ChainOp, Option<Mono>), y: (ChainOp, Option<Mono>)) {
+        if x.0 == ChainOp::Reset {
+            self.expose_x();
+        } else if let Some((_, at)) = &mut self.x_open {
+            *at = *at / x.1.unwrap_or(Mono::U);
+        }
+        if let Some(at) = &mut self.y_open {
+            *at = *at / y.1.unwrap_or(Mono::U);
+        }
+        assert!(x.1.is_none() || y.1.is_none() || x.1 == y.1, "one multiplier a row");
+        assert!(x.0 != ChainOp::Reset || y.1.is_none(), "a reset exposes through z");
+        self.steps.push(ChainStep { item, x: x.0, y: y.0, multiplier: x.1.or(y.1) });
+    }
+
+    fn expose_x(&mut self) {
+        if let Some((id, mono)) = self.x_open.take() {
+            assert!(self.x_values.iter().all(|(other, ..)| *other != id), "a chain is one run of items");
+            self.x_values.push((id, self.steps.len(), mono));
+        }
+    }
+
+    fn close(&mut self) {
+        let x = if self.x_open.is_some() { ChainOp::Reset } else { ChainOp::StepU };
+        let y_open = self.y_open.take();
+        let y = if y_open.is_some() { ChainOp::Reset } else { ChainOp::StepU };
+        self.y_value = y_open.map(|mono| (self.steps.len(), mono));
+        self.row(None, (x, None), (y, None));
+    }
+}
+
+fn step(multiplier: Mono) -> (ChainOp, Option<Mono>) {
+    if multiplier == Mono::U { (ChainOp::StepU, None) } else { (ChainOp::StepZ, Some(multiplier)) }
+}

@@ -1,0 +1,95 @@
+//! What every program must satisfy for the machine's argument to hold; see `docs/spec/machine.md#obligations`.
+
+use super::{Cell, ChainOp, Lane, NULL_TAG, ONE_TAG, Pin, ProductOp, Program, Row};
+use std::collections::HashMap;
+
+impl Program {
+    /// Asserts the compiler's obligations. A failure is a bug of the compiler, never of a caller.
+    ///
+    /// # Panics
+    /// With the row and the obligation that does not hold.
+    pub fn check(&self) {
+        assert!(self.active_rows() + crate::machine::RESERVED_ROWS <= 1 << self.k, "rows fit");
+        let default = Row::default();
+        let row = |i: usize| self.rows.get(i).unwrap_or(&default);
+        assert!(row(0).x == ChainOp::Reset && row(0).y == ChainOp::Reset, "row 0 carries the challenges");
+        for i in 0..self.active_rows() {
+            let before = (i > 0).then(|| row(i - 1));
+            check_lane(i, row(i), self.instance_words());
+            check_z(i, before, row(i), row(i + 1));
+            check_p(i, before, row(i));
+            check_weight_chain(i, before, row(i));
+        }
+        self.check_sources();
+    }
+
+    /// Every cell that a copy reads is determined by something else than another undetermined cell.
+    fn check_sources(&self) {
+        let equal: HashMap<Cell, Cell> = self.equalities.iter().flat_map(|(a, b)| [(*a, *b), (*b, *a)]).collect();
+        for (target, source) in self.copies() {
+            let determined = match source {
+                Cell::Y(_) => true,
+                Cell::Z(i) => i == 0 || self.rows[i].x == ChainOp::Reset || self.rows[i].z_pin != Pin::Free,
+                Cell::P(i) => {
+                    i == 0
+                        || self.rows[i - 1].product != ProductOp::None
+                        || self.rows[i].y == ChainOp::Reset
+                        || self.rows[i].p_pin != Pin::Free
+                        || equal.contains_key(&source)
+                }
+            };
+            assert!(determined, "{target:?} copies {source:?}, which nothing determines");
+        }
+    }
+}
+
+fn check_lane(i: usize, row: &Row, words: usize) {
+    if row.kappa == 0 {
+        assert!(row.tag == NULL_TAG && matches!(row.lane, Lane::Rim { .. }), "row {i}: kappa 0 is for rims");
+        assert!(row.x == ChainOp::StepU, "row {i}: a rim is in no consumer chain");
+    }
+    if i < words {
+        assert!(row.kappa == ONE_TAG && row.tag == NULL_TAG, "row {i}: an instance row is idle");
+    }
+}
+
+/// `z` has one role: exposure, multiplier or operand, or addend of the row before.
+fn check_z(i: usize, before: Option<&Row>, row: &Row, next: &Row) {
+    let reset = row.x == ChainOp::Reset;
+    let multiplies = row.x == ChainOp::StepZ || row.y == ChainOp::StepZ;
+    let product = row.product != ProductOp::None;
+    let addend = before.is_some_and(|b| b.product == ProductOp::Fma);
+    let roles = [reset, multiplies, product, addend].into_iter().filter(|r| *r).count();
+    assert!(roles <= 1, "row {i}: z has {roles} roles");
+    if multiplies || product || addend {
+        assert!(matches!(row.z_pin, Pin::Copy(_)), "row {i}: z is read and must be pinned");
+    }
+    if row.product == ProductOp::Fma {
+        assert!(matches!(next.z_pin, Pin::Copy(_)), "row {i}: the addend is pinned");
+    }
+}
+
+/// `P` has one writer.
+fn check_p(i: usize, before: Option<&Row>, row: &Row) {
+    let written = before.is_some_and(|b| b.product != ProductOp::None);
+    let exposed = row.y == ChainOp::Reset;
+    let pinned = row.p_pin != Pin::Free;
+    let writers = [written, exposed, pinned].into_iter().filter(|w| *w).count();
+    assert!(writers <= 1, "row {i}: P has {writers} writers");
+    assert!(row.product == ProductOp::None || writers == 1, "row {i}: P is read and must be pinned");
+}
+
+/// `hW` is read only where the row before determines it, and starts at a hold with `z = 0`.
+fn check_weight_chain(i: usize, before: Option<&Row>, row: &Row) {
+    let live = before.is_some_and(|b| matches!(b.product, ProductOp::Hold | ProductOp::Product));
+    match row.product {
+        ProductOp::Product => assert!(live, "row {i}: a product reads a free weight chain"),
+        ProductOp::Hold if !live => {
+            assert!(row.z_pin == Pin::Copy(Cell::Y(0)), "row {i}: a weight chain starts with z = 0");
+        }
+        _ => {}
+    }
+    if row.slot.is_some() {
+        assert!(matches!(row.product, ProductOp::Hold | ProductOp::Product), "row {i}: weights that nobody reads");
+    }
+}

@@ -1,0 +1,302 @@
+//! A program: everything a model adds to the machine, without its weights.
+//!
+//! Compiled by [`crate::layers::compile`] from an [`Architecture`] alone, so a program cannot depend
+//! on secret weights; an auditor compiles it again and compares.
+
+mod builder;
+mod check;
+mod mono;
+mod table;
+
+pub use builder::Builder;
+pub(crate) use builder::{ChainItem, Group, Val};
+pub use mono::Mono;
+pub use table::{NULL_TAG, ONE_TAG, Table, TableKind};
+
+use crate::network::{Architecture, NodeId};
+use crate::packing::Packing;
+use std::collections::BTreeMap;
+
+/// A cell under the copy argument, by row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Cell {
+    /// Column `y`.
+    Y(usize),
+    /// Column `z`.
+    Z(usize),
+    /// Column `P`.
+    P(usize),
+}
+
+impl Cell {
+    /// The row.
+    #[must_use]
+    pub const fn row(self) -> usize {
+        match self {
+            Self::Y(row) | Self::Z(row) | Self::P(row) => row,
+        }
+    }
+}
+
+/// What gives a cell of `z` or `P` its value, where no gate does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Pin {
+    /// A gate, or nobody reads it.
+    #[default]
+    Free,
+    /// A copy constraint.
+    Copy(Cell),
+    /// A free cell, pinned by a later product with the given cell being 1.
+    InverseOf(Cell),
+}
+
+/// Opcodes of the product thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ProductOp {
+    /// Nothing.
+    #[default]
+    None,
+    /// `hW' = z hW + omega`, `P' = P`.
+    Hold,
+    /// `P' = P + hW z`, `hW' = omega`.
+    Product,
+    /// `P' = z P + z'`.
+    Fma,
+}
+
+/// Opcodes of the two activation chains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ChainOp {
+    /// Start anew, exposing the value so far.
+    Reset,
+    /// Multiply by `u`.
+    #[default]
+    StepU,
+    /// Multiply by `z`.
+    StepZ,
+}
+
+/// Where the values of `r`, `q`, `y`, `e` on a row come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Lane {
+    /// All zero.
+    #[default]
+    Idle,
+    /// `y` is a constant.
+    Constant(i64),
+    /// Element of a public tensor: its bytes in `q`, its value in `y`.
+    Encoded {
+        /// Tensor.
+        node: NodeId,
+        /// Row-major position.
+        index: usize,
+        /// Bytes an element.
+        bytes: u32,
+    },
+    /// Value of a tensor less `lo` in `q`, the value in `y`.
+    Value {
+        /// Tensor.
+        node: NodeId,
+        /// Row-major position.
+        index: usize,
+        /// Least value of the tensor.
+        lo: i64,
+    },
+    /// An output of an affine layer: quotient less `lo`, remainder, activation.
+    Requantised {
+        /// Affine node.
+        node: NodeId,
+        /// Row-major position.
+        index: usize,
+        /// Least quotient.
+        lo: i64,
+    },
+    /// An affine output under a fused maximum: distance of its quotient to the window's greatest,
+    /// complement of its remainder, and whether it is the one that attains it.
+    Below {
+        /// Affine node.
+        node: NodeId,
+        /// Row-major position in the affine node's tensor.
+        index: usize,
+        /// Max-pool node.
+        pool: NodeId,
+        /// Row-major position of the window.
+        window: usize,
+    },
+    /// Greatest quotient of a window less `lo` in `q`, its activation in `y`.
+    Greatest {
+        /// Max-pool node.
+        pool: NodeId,
+        /// Row-major position of the window.
+        window: usize,
+        /// Least quotient.
+        lo: i64,
+    },
+    /// Distance of a requantised value to its window's maximum, and whether it attains it.
+    BelowValue {
+        /// Operand of the max-pool.
+        node: NodeId,
+        /// Row-major position in it.
+        index: usize,
+        /// Max-pool node.
+        pool: NodeId,
+        /// Row-major position of the window.
+        window: usize,
+    },
+    /// Coefficient of a layer's product polynomial that is no output.
+    Rim {
+        /// Affine node.
+        node: NodeId,
+        /// Output channel.
+        channel: usize,
+        /// Position exponent.
+        offset: i64,
+        /// Whether the chain holds the negative (fused maxima do).
+        negative: bool,
+    },
+}
+
+/// Which weights stand in the lanes of a row; lane `j` is output channel `block * W + j`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WeightSlot {
+    /// Affine node.
+    pub node: NodeId,
+    /// Block of output channels.
+    pub block: usize,
+    /// Which weight of each channel.
+    pub source: SlotSource,
+}
+
+/// A weight of every output channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotSource {
+    /// Weight of term `term` at position `index` of a channel's weights.
+    Term {
+        /// Which term.
+        term: usize,
+        /// Position within `[in]` or `[c, kh, kw]`, row-major.
+        index: usize,
+    },
+    /// The bias, with the layer's public constant added.
+    Bias,
+}
+
+/// One row of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Which function table.
+    pub tag: u64,
+    /// Scale of `q`, tag of the range table.
+    pub kappa: u64,
+    /// Product thread.
+    pub product: ProductOp,
+    /// Consumer chain.
+    pub x: ChainOp,
+    /// Producer chain.
+    pub y: ChainOp,
+    /// Values of the lane.
+    pub lane: Lane,
+    /// Where `y` is copied from, if it is.
+    pub y_copy: Option<Cell>,
+    /// What pins `z`.
+    pub z_pin: Pin,
+    /// What pins `P`.
+    pub p_pin: Pin,
+    /// Weights on this row.
+    pub slot: Option<WeightSlot>,
+}
+
+impl Default for Row {
+    fn default() -> Self {
+        Self {
+            tag: NULL_TAG,
+            kappa: ONE_TAG,
+            product: ProductOp::None,
+            x: ChainOp::StepU,
+            y: ChainOp::StepU,
+            lane: Lane::Idle,
+            y_copy: None,
+            z_pin: Pin::Free,
+            p_pin: Pin::Free,
+            slot: None,
+        }
+    }
+}
+
+/// Geometry of the product polynomial of an affine layer; see the spec, "Convolution".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProductGeometry {
+    /// Row stride of the exponents.
+    pub row_stride: i64,
+}
+
+/// A compiled program.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Weight lanes, `W`.
+    pub lanes: usize,
+    /// `n = 2^k` rows.
+    pub k: u32,
+    /// Rows in use by the program; the table may need more, see [`Program::active_rows`].
+    pub rows: Vec<Row>,
+    /// Equalities between cells beside the pins.
+    pub equalities: Vec<(Cell, Cell)>,
+    /// The table.
+    pub table: Table,
+    /// Packing of the public input.
+    pub input: Packing,
+    /// Packing of the public output.
+    pub output: Packing,
+    /// Public constant added to each bias of a layer.
+    pub bias_shifts: BTreeMap<NodeId, i64>,
+    /// Geometry of each layer with rims.
+    pub geometry: BTreeMap<NodeId, ProductGeometry>,
+    /// Logarithm of the scale of requantised rows.
+    pub shift: u32,
+}
+
+impl Program {
+    /// Rows `0..U`: the rows of the program or of the table, whichever are more.
+    #[must_use]
+    pub fn active_rows(&self) -> usize {
+        self.rows.len().max(self.table.rows().len())
+    }
+
+    /// Number of instance words.
+    #[must_use]
+    pub const fn instance_words(&self) -> usize {
+        self.input.words() + self.output.words()
+    }
+
+    /// All copy constraints.
+    pub fn copies(&self) -> impl Iterator<Item = (Cell, Cell)> + '_ {
+        let pins = self.rows.iter().enumerate().flat_map(|(row, r)| {
+            let source = |pin| if let Pin::Copy(cell) = pin { Some(cell) } else { None };
+            let z = source(r.z_pin).map(|c| (Cell::Z(row), c));
+            let p = source(r.p_pin).map(|c| (Cell::P(row), c));
+            [r.y_copy.map(|c| (Cell::Y(row), c)), z, p].into_iter().flatten()
+        });
+        pins.chain(self.equalities.iter().copied())
+    }
+
+    /// The weights in the lanes of `slot`, one a lane.
+    #[must_use]
+    pub fn lane_values(
+        &self,
+        architecture: &Architecture,
+        weights: &crate::network::Weights,
+        slot: &WeightSlot,
+    ) -> Vec<i64> {
+        let channels = architecture.nodes[slot.node].shape[0];
+        let layer = &weights.layers[&slot.node];
+        let first = slot.block * self.lanes;
+        let value = |o: usize| match slot.source {
+            SlotSource::Bias => layer.bias[o] + self.bias_shifts[&slot.node],
+            SlotSource::Term { term, index } => {
+                let w = &layer.terms[term];
+                w[o * (w.len() / channels) + index]
+            }
+        };
+        (first..first + self.lanes).map(|o| if o < channels { value(o) } else { 0 }).collect()
+    }
+}

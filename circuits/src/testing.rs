@@ -1,0 +1,165 @@
+//! Small networks, and proofs of them by the stock prover, for the tests of this crate.
+
+use crate::integer::{Activation, Function, Interval};
+use crate::layers::compile;
+use crate::machine::{MachineCircuit, PhaseOneInput};
+use crate::network::{
+    Architecture, LayerWeights, Node, NodeId, Op, Term, Trace, Weights, affine_quotients, execute, published_interval,
+};
+use crate::program::Program;
+use crate::witness::{LaneRows, PhaseZero, instance, phase_zero};
+use halo2_proofs::dev::MockProver;
+use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1Affine};
+use halo2_proofs::plonk::{ProvingKey, create_proof, keygen_pk2, verify_proof};
+use halo2_proofs::poly::kzg::commitment::{KZGCommitmentScheme, ParamsKZG};
+use halo2_proofs::poly::kzg::multiopen::{ProverSHPLONK, VerifierSHPLONK};
+use halo2_proofs::poly::kzg::strategy::SingleStrategy;
+use halo2_proofs::transcript::{Blake2bRead, Blake2bWrite, Challenge255, TranscriptReadBuffer, TranscriptWriterBuffer};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use std::collections::BTreeMap;
+
+pub(crate) const RELU8: Activation = Activation { function: Function::Relu, range: Interval::new(0, 31) };
+pub(crate) const SIGNED8: Activation = Activation { function: Function::Identity, range: Interval::new(-40, 39) };
+
+/// Builds a network layer by layer with seeded weights.
+pub(crate) struct NetworkBuilder {
+    pub architecture: Architecture,
+    pub weights: Weights,
+    rng: StdRng,
+}
+
+impl NetworkBuilder {
+    pub(crate) fn new(shape: &[usize], range: Interval, seed: u64) -> Self {
+        let input = Node { name: "input".into(), shape: shape.to_vec(), range, op: Op::Input };
+        Self {
+            architecture: Architecture { shift: 5, nodes: vec![input], output: 0 },
+            weights: Weights { layers: BTreeMap::new() },
+            rng: StdRng::seed_from_u64(seed),
+        }
+    }
+
+    fn push(&mut self, shape: Vec<usize>, range: Interval, op: Op) -> NodeId {
+        let id = self.architecture.nodes.len();
+        self.architecture.nodes.push(Node { name: format!("{}{id}", op.name()), shape, range, op });
+        self.architecture.output = id;
+        id
+    }
+
+    pub(crate) fn affine(&mut self, shape: &[usize], activation: Activation, terms: Vec<Term>) -> NodeId {
+        let op = Op::Affine { terms: terms.clone(), activation, quotient: Interval::new(-1, 1) };
+        let id = self.push(shape.to_vec(), activation.range, op);
+        let rng = &mut self.rng;
+        let layer = LayerWeights {
+            terms: terms
+                .iter()
+                .map(|t| (0..self.architecture.term_weights(id, t)).map(|_| rng.gen_range(-20..=20)).collect())
+                .collect(),
+            bias: (0..shape[0]).map(|_| rng.gen_range(-300..=300)).collect(),
+        };
+        let bound = affine_quotients(&self.architecture, id, &layer).unwrap();
+        let Op::Affine { quotient, .. } = &mut self.architecture.nodes[id].op else { unreachable!() };
+        *quotient = published_interval(bound);
+        self.weights.layers.insert(id, layer);
+        id
+    }
+
+    pub(crate) fn max_pool(&mut self, input: NodeId, kernel: [usize; 2]) -> NodeId {
+        let node = &self.architecture.nodes[input];
+        let shape = vec![node.shape[0], node.shape[1] / kernel[0], node.shape[2] / kernel[1]];
+        self.push(shape, node.range, Op::MaxPool { input, kernel })
+    }
+
+    pub(crate) fn reshape(&mut self, input: NodeId, shape: &[usize]) -> NodeId {
+        self.push(shape.to_vec(), self.architecture.nodes[input].range, Op::Reshape { input })
+    }
+
+    pub(crate) fn transpose(&mut self, input: NodeId, permutation: &[usize]) -> NodeId {
+        let node = &self.architecture.nodes[input];
+        let shape = permutation.iter().map(|p| node.shape[*p]).collect();
+        self.push(shape, node.range, Op::Transpose { input, permutation: permutation.to_vec() })
+    }
+
+    pub(crate) fn build(mut self, lanes: usize) -> Case {
+        self.architecture.validate().unwrap();
+        self.architecture.validate_weights(&self.weights).unwrap();
+        let node = &self.architecture.nodes[0];
+        let input: Vec<i64> = (0..node.len()).map(|_| self.rng.gen_range(node.range.lo..=node.range.hi)).collect();
+        Case::new(self.architecture, self.weights, input, lanes)
+    }
+}
+
+/// A network with everything a proof of one execution needs.
+#[derive(Clone)]
+pub(crate) struct Case {
+    pub architecture: Architecture,
+    pub trace: Trace,
+    pub program: Program,
+    pub phase0: PhaseZero,
+    pub lanes: LaneRows,
+    pub instance: Vec<Fr>,
+}
+
+impl Case {
+    pub(crate) fn new(architecture: Architecture, weights: Weights, input: Vec<i64>, lanes: usize) -> Self {
+        let trace = execute(&architecture, &weights, &input).unwrap();
+        let program = compile(&architecture, lanes).unwrap();
+        program.check();
+        let phase0 = phase_zero(&program, &architecture, &weights, &trace).unwrap();
+        let lanes = LaneRows::new(&program, &architecture, &weights);
+        let instance = instance(&program, &input, &trace.values[architecture.output]);
+        Self { architecture, trace, program, phase0, lanes, instance }
+    }
+
+    pub(crate) fn circuit(&self) -> MachineCircuit<'_> {
+        let witness = PhaseOneInput { phase0: &self.phase0, lanes: &self.lanes, instance: &self.instance };
+        MachineCircuit::new(&self.program, Some(witness))
+    }
+
+    /// Every gate and copy, row by row, by halo2's own checker.
+    pub(crate) fn assert_satisfied(&self) {
+        let prover = MockProver::run(self.program.k, &self.circuit(), vec![self.instance.clone()]).unwrap();
+        if let Err(errors) = prover.verify() {
+            let shown: Vec<String> = errors.iter().take(5).map(ToString::to_string).collect();
+            panic!("{} failures, first: {}", errors.len(), shown.join("\n"));
+        }
+    }
+}
+
+/// Parameters and key of a program; the weights are not bound here, the root crate does that.
+pub(crate) struct Keys {
+    pub params: ParamsKZG<Bn256>,
+    pub pk: ProvingKey<G1Affine>,
+}
+
+impl Keys {
+    pub(crate) fn new(circuit: &MachineCircuit<'_>) -> Self {
+        let params = ParamsKZG::<Bn256>::setup(circuit.program.k, StdRng::seed_from_u64(7));
+        let pk = keygen_pk2(&params, circuit, false).unwrap();
+        Self { params, pk }
+    }
+
+    /// Whether a real proof of the circuit's witness verifies.
+    pub(crate) fn accepts(&self, circuit: MachineCircuit<'_>, instance: &[Fr]) -> bool {
+        let mut transcript = Blake2bWrite::<_, G1Affine, Challenge255<_>>::init(vec![]);
+        create_proof::<KZGCommitmentScheme<Bn256>, ProverSHPLONK<'_, Bn256>, _, _, _, _>(
+            &self.params,
+            &self.pk,
+            &[circuit],
+            &[&[instance]],
+            StdRng::seed_from_u64(9),
+            &mut transcript,
+        )
+        .unwrap();
+        let proof = transcript.finalize();
+        let mut transcript = Blake2bRead::<_, G1Affine, Challenge255<_>>::init(&proof[..]);
+        verify_proof::<KZGCommitmentScheme<Bn256>, VerifierSHPLONK<'_, Bn256>, _, _, _>(
+            &self.params,
+            self.pk.get_vk(),
+            SingleStrategy::new(&self.params),
+            &[&[instance]],
+            &mut transcript,
+        )
+        .is_ok()
+    }
+}

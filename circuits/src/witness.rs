@@ -1,0 +1,77 @@
+//! Values for the columns of a program, from an execution trace.
+//!
+//! The circuit constrains claimed values; this module claims them. Nothing here is trusted.
+
+mod phase0;
+mod phase1;
+
+pub use phase0::{PhaseZero, WitnessError, phase_zero};
+pub use phase1::{Forced, ForcedCell, PhaseOne, phase_one, phase_one_forced};
+
+use crate::machine::Challenges;
+use crate::network::{Architecture, Weights};
+use crate::packing::Packing;
+use crate::program::Program;
+use ff::Field;
+use halo2_proofs::halo2curves::bn256::Fr;
+
+/// A signed integer as a field element.
+#[must_use]
+pub fn to_field(value: i64) -> Fr {
+    let magnitude = Fr::from(value.unsigned_abs());
+    if value < 0 { -magnitude } else { magnitude }
+}
+
+/// The weights on the rows that hold any, one integer a lane.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LaneRows {
+    /// `(row, lanes)` by ascending row.
+    pub rows: Vec<(usize, Vec<i64>)>,
+}
+
+impl std::fmt::Debug for LaneRows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "LaneRows({} rows)", self.rows.len())
+    }
+}
+
+impl LaneRows {
+    /// Lays `weights` out in the lanes of `program`.
+    #[must_use]
+    pub fn new(program: &Program, architecture: &Architecture, weights: &Weights) -> Self {
+        let slots = program.rows.iter().enumerate().filter_map(|(row, r)| Some((row, r.slot?)));
+        Self { rows: slots.map(|(row, slot)| (row, program.lane_values(architecture, weights, &slot))).collect() }
+    }
+
+    /// Lane `lane` as a column of `rows` field elements.
+    #[must_use]
+    pub fn column(&self, lane: usize, rows: usize) -> Vec<Fr> {
+        let mut column = vec![Fr::ZERO; rows];
+        for (row, lanes) in &self.rows {
+            column[*row] = to_field(lanes[lane]);
+        }
+        column
+    }
+
+    /// `sum_j R^j w_j` on every row that holds weights.
+    #[must_use]
+    pub fn fold(&self, channel: Fr) -> Vec<(usize, Fr)> {
+        let fold = |lanes: &Vec<i64>| lanes.iter().rev().fold(Fr::ZERO, |acc, w| acc * channel + to_field(*w));
+        self.rows.iter().map(|(row, lanes)| (*row, fold(lanes))).collect()
+    }
+}
+
+/// The instance column: input words, then output words.
+///
+/// # Panics
+/// If a tensor has another length than the program's.
+#[must_use]
+pub fn instance(program: &Program, input: &[i64], output: &[i64]) -> Vec<Fr> {
+    let words = |packing: &Packing, values| packing.words_of(&packing.encode(values)).expect("as many as declared");
+    let mut instance = words(&program.input, input);
+    instance.extend(words(&program.output, output));
+    instance
+}
+
+/// Challenges as values.
+pub type ChallengeValues = Challenges<Fr>;

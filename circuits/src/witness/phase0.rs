@@ -1,0 +1,249 @@
+//! Columns committed before the challenges.
+
+use crate::network::{Architecture, NodeId, Op, Term, Trace, Weights};
+use crate::program::{Lane, Program};
+use std::collections::{BTreeMap, HashMap};
+use thiserror::Error;
+
+/// A trace that the program cannot hold. Validated weights and inputs never cause one.
+#[derive(Debug, Error, Clone, PartialEq, Eq)]
+#[error("row {row}: a value is outside its table (the weights leave the published bounds)")]
+pub struct WitnessError {
+    /// The row.
+    pub row: usize,
+}
+
+/// Columns of phase 0 on the active rows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PhaseZero {
+    /// Remainders.
+    pub r: Vec<u64>,
+    /// Quotients, less the least one of their table.
+    pub q: Vec<u64>,
+    /// Table outputs.
+    pub y: Vec<i64>,
+    /// Rims.
+    pub e: Vec<i64>,
+    /// Multiplicities.
+    pub m: Vec<u64>,
+}
+
+impl std::fmt::Debug for PhaseZero {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PhaseZero({} rows)", self.r.len())
+    }
+}
+
+/// Fills phase 0 from a trace.
+///
+/// # Errors
+/// [`WitnessError`] where a value is in no table.
+pub fn phase_zero(
+    program: &Program,
+    architecture: &Architecture,
+    weights: &Weights,
+    trace: &Trace,
+) -> Result<PhaseZero, WitnessError> {
+    let active = program.active_rows();
+    let mut w = PhaseZero {
+        r: vec![0; active],
+        q: vec![0; active],
+        y: vec![0; active],
+        e: vec![0; active],
+        m: vec![0; active],
+    };
+    let filler = Filler { program, architecture, trace, maxima: maxima(architecture, trace) };
+    let rims = Rims::new(program, architecture, weights, trace);
+    for (row, r) in program.rows.iter().enumerate() {
+        if let Lane::Rim { node, channel, offset, negative } = r.lane {
+            let value = rims.value(node, channel, offset);
+            w.e[row] = if negative { -value } else { value };
+            continue;
+        }
+        let (q, remainder, y) = filler.cells(&r.lane);
+        let outside = |_| WitnessError { row };
+        w.q[row] = u64::try_from(q).map_err(outside)?;
+        w.r[row] = u64::try_from(remainder).map_err(outside)?;
+        w.y[row] = y;
+    }
+    count(program, &mut w)?;
+    Ok(w)
+}
+
+/// Greatest quotient of each window of each max-pool over an affine node.
+fn maxima(architecture: &Architecture, trace: &Trace) -> HashMap<NodeId, Vec<i64>> {
+    let mut all = HashMap::new();
+    for (id, node) in architecture.nodes.iter().enumerate() {
+        let Op::MaxPool { input, kernel } = node.op else { continue };
+        let accumulators = &trace.accumulators[input];
+        if accumulators.is_empty() {
+            continue;
+        }
+        let [c, h, w] = architecture.nodes[input].dims().expect("validated");
+        let (oh, ow) = (h / kernel[0], w / kernel[1]);
+        let mut greatest = vec![i64::MIN; c * oh * ow];
+        for (index, acc) in accumulators.iter().enumerate() {
+            let (channel, i, j) = (index / (h * w), index / w % h / kernel[0], index % w / kernel[1]);
+            if i < oh && j < ow {
+                let target = &mut greatest[(channel * oh + i) * ow + j];
+                *target = (*target).max(crate::integer::rescale(*acc, architecture.shift));
+            }
+        }
+        all.insert(id, greatest);
+    }
+    all
+}
+
+struct Filler<'a> {
+    program: &'a Program,
+    architecture: &'a Architecture,
+    trace: &'a Trace,
+    maxima: HashMap<NodeId, Vec<i64>>,
+}
+
+impl Filler<'_> {
+    /// Quotient and remainder of an accumulator.
+    fn divide(&self, node: NodeId, index: usize) -> (i64, i64) {
+        let shift = self.program.shift;
+        let rounded = self.trace.accumulators[node][index] + (1 << (shift - 1));
+        (rounded >> shift, rounded & ((1 << shift) - 1))
+    }
+
+    /// Whether `index` is the first element of its window that attains the maximum.
+    fn attains(&self, pool: NodeId, window: usize, index: usize, value: impl Fn(usize) -> i64) -> bool {
+        let Op::MaxPool { input, kernel } = self.architecture.nodes[pool].op else { return false };
+        let [_, h, w] = self.architecture.nodes[input].dims().expect("validated");
+        let (oh, ow) = (h / kernel[0], w / kernel[1]);
+        let (channel, i, j) = (window / (oh * ow), window / ow % oh * kernel[0], window % ow * kernel[1]);
+        let mut elements = (0..kernel[0]).flat_map(|a| (0..kernel[1]).map(move |b| (a, b)));
+        let greatest = value(index);
+        elements.find_map(|(a, b)| {
+            let other = (channel * h + i + a) * w + j + b;
+            (value(other) == greatest).then_some(other == index)
+        }) == Some(true)
+    }
+
+    /// `(q, r, y)` of a row.
+    fn cells(&self, lane: &Lane) -> (i64, i64, i64) {
+        let values = &self.trace.values;
+        match *lane {
+            Lane::Idle | Lane::Rim { .. } => (0, 0, 0),
+            Lane::Constant(value) => (0, 0, value),
+            Lane::Encoded { node, index, bytes } => {
+                let v = values[node][index];
+                (v.rem_euclid(1 << (8 * bytes)), 0, v)
+            }
+            Lane::Value { node, index, lo } => (values[node][index] - lo, 0, values[node][index]),
+            Lane::Requantised { node, index, lo } => {
+                let (q, r) = self.divide(node, index);
+                (q - lo, r, values[node][index])
+            }
+            Lane::Below { node, index, pool, window } => {
+                let (q, r) = self.divide(node, index);
+                let d = self.maxima[&pool][window] - q;
+                let bit = d == 0 && self.attains(pool, window, index, |i| self.divide(node, i).0);
+                (d, (1 << self.program.shift) - 1 - r, i64::from(bit))
+            }
+            Lane::Greatest { pool, window, lo } => (self.maxima[&pool][window] - lo, 0, values[pool][window]),
+            Lane::BelowValue { node, index, pool, window } => {
+                let d = values[pool][window] - values[node][index];
+                let bit = d == 0 && self.attains(pool, window, index, |i| values[node][i]);
+                (d, 0, i64::from(bit))
+            }
+        }
+    }
+}
+
+/// Coefficients of the product polynomials that are no outputs.
+struct Rims {
+    layers: BTreeMap<NodeId, HashMap<(usize, i64), i64>>,
+}
+
+impl Rims {
+    fn new(program: &Program, architecture: &Architecture, weights: &Weights, trace: &Trace) -> Self {
+        let mut layers: BTreeMap<NodeId, HashMap<(usize, i64), i64>> = BTreeMap::new();
+        for row in &program.rows {
+            if let Lane::Rim { node, channel, offset, .. } = row.lane {
+                layers.entry(node).or_default().insert((channel, offset), 0);
+            }
+        }
+        for (&id, rims) in &mut layers {
+            let q = program.geometry[&id].row_stride;
+            products(architecture, weights, trace, id, q, rims);
+            dropped_outputs(program, architecture, trace, id, q, rims);
+        }
+        Self { layers }
+    }
+
+    fn value(&self, node: NodeId, channel: usize, offset: i64) -> i64 {
+        self.layers[&node][&(channel, offset)]
+    }
+}
+
+/// Adds every product of layer `id` that falls on a rim.
+fn products(
+    architecture: &Architecture,
+    weights: &Weights,
+    trace: &Trace,
+    id: NodeId,
+    q: i64,
+    rims: &mut HashMap<(usize, i64), i64>,
+) {
+    let Op::Affine { terms, .. } = &architecture.nodes[id].op else { return };
+    let channels = architecture.nodes[id].shape[0];
+    for (term, w) in terms.iter().zip(&weights.layers[&id].terms) {
+        let Term::Conv { input, kernel, .. } = term else { continue };
+        let plane = crate::layers::plane(architecture, id, term);
+        let [c, h, wd] = architecture.nodes[*input].dims().expect("validated");
+        for (ch, a, b) in (0..c).flat_map(|c| (0..kernel[0]).flat_map(move |a| (0..kernel[1]).map(move |b| (c, a, b))))
+        {
+            let ((al, ta), (be, tb)) = (plane.rows.tap(a), plane.cols.tap(b));
+            let weight = |o: usize| w[((o * c + ch) * kernel[0] + a) * kernel[1] + b];
+            for i in (al..h).step_by(plane.rows.stride) {
+                for j in (be..wd).step_by(plane.cols.stride) {
+                    let offset = ((i / plane.rows.stride) as i64 - ta) * q + (j / plane.cols.stride) as i64 - tb;
+                    let x = trace.values[*input][(ch * h + i) * wd + j];
+                    if x == 0 || !rims.contains_key(&(0, offset)) {
+                        continue;
+                    }
+                    for o in 0..channels {
+                        *rims.get_mut(&(o, offset)).expect("rims are alike in every channel") += weight(o) * x;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Outputs that no window covers are rims too; theirs is the whole accumulator.
+fn dropped_outputs(
+    program: &Program,
+    architecture: &Architecture,
+    trace: &Trace,
+    id: NodeId,
+    q: i64,
+    rims: &mut HashMap<(usize, i64), i64>,
+) {
+    let [c, h, w] = architecture.nodes[id].dims().expect("validated");
+    for index in 0..c * h * w {
+        let offset = (index / w % h) as i64 * q + (index % w) as i64;
+        if let Some(value) = rims.get_mut(&(index / (h * w), offset)) {
+            *value = trace.accumulators[id][index] + program.bias_shifts[&id];
+        }
+    }
+}
+
+/// Multiplicities: how often each table row is looked up.
+fn count(program: &Program, w: &mut PhaseZero) -> Result<(), WitnessError> {
+    let default = crate::program::Row::default();
+    for row in 0..w.r.len() {
+        let r = program.rows.get(row).unwrap_or(&default);
+        let entry = |value: u64| i64::try_from(value).map_err(|_| WitnessError { row });
+        let range = program.table.find(r.kappa, entry(w.r[row])?, 0);
+        let function = program.table.find(r.tag, entry(w.q[row])?, w.y[row]);
+        for hit in [range, function] {
+            w.m[hit.ok_or(WitnessError { row })?] += 1;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! Columns that depend on the challenges: one pass over the rows.
+
+use super::{ChallengeValues, LaneRows, PhaseZero, to_field};
+use crate::program::{Cell, ChainOp, Pin, ProductOp, Program, Row};
+use ff::Field;
+use halo2_proofs::halo2curves::bn256::Fr;
+
+/// Columns of phase 1 on rows `0..=U`.
+#[derive(Clone)]
+pub struct PhaseOne {
+    /// Folded weights.
+    pub omega: Vec<Fr>,
+    /// Weight chain.
+    pub h_w: Vec<Fr>,
+    /// Consumer chain.
+    pub h_x: Vec<Fr>,
+    /// Producer chain.
+    pub h_y: Vec<Fr>,
+    /// Multipliers, operands, exposed consumer chains.
+    pub z: Vec<Fr>,
+    /// Products, scalars, exposed producer chains.
+    pub p: Vec<Fr>,
+    /// Running sum of the lookups.
+    pub phi: Vec<Fr>,
+}
+
+impl std::fmt::Debug for PhaseOne {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PhaseOne({} rows)", self.phi.len())
+    }
+}
+
+/// A cell of phase 1 that an attack sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[doc(hidden)]
+pub enum ForcedCell {
+    /// Weight chain.
+    Hw(usize),
+    /// Consumer chain.
+    Hx(usize),
+    /// Producer chain.
+    Hy(usize),
+    /// Multiplier column.
+    Z(usize),
+    /// Product column.
+    P(usize),
+}
+
+/// Cells that are set instead of computed; all that follows from them is computed from the new value.
+#[doc(hidden)]
+pub type Forced<'a> = &'a dyn Fn(ForcedCell) -> Option<Fr>;
+
+/// Fills phase 1. `None` if a challenge is 0 where its inverse is needed or a lookup factor vanishes
+/// (probability about `2^-230`): prove again with fresh randomness.
+#[must_use]
+pub fn phase_one(
+    program: &Program,
+    phase0: &PhaseZero,
+    lanes: &LaneRows,
+    challenges: &ChallengeValues,
+    instance: &[Fr],
+) -> Option<PhaseOne> {
+    phase_one_forced(program, phase0, lanes, challenges, instance, &|_| None)
+}
+
+/// As [`phase_one`], with some cells set by an attack: for tests.
+#[must_use]
+#[doc(hidden)]
+pub fn phase_one_forced(
+    program: &Program,
+    phase0: &PhaseZero,
+    lanes: &LaneRows,
+    challenges: &ChallengeValues,
+    instance: &[Fr],
+    forced: Forced<'_>,
+) -> Option<PhaseOne> {
+    let rows = program.active_rows() + 1;
+    let mut w = PhaseOne {
+        omega: vec![Fr::ZERO; rows],
+        h_w: vec![Fr::ZERO; rows],
+        h_x: vec![Fr::ZERO; rows],
+        h_y: vec![Fr::ZERO; rows],
+        z: vec![Fr::ZERO; rows],
+        p: vec![Fr::ZERO; rows],
+        phi: vec![],
+    };
+    for (row, value) in lanes.fold(challenges.channel) {
+        w.omega[row] = value;
+    }
+    w.z[0] = forced(ForcedCell::Z(0)).unwrap_or(challenges.channel);
+    w.p[0] = forced(ForcedCell::P(0)).unwrap_or(challenges.position);
+    (w.h_x[0], w.h_y[0]) = (w.z[0], w.p[0]);
+    let default = Row::default();
+    for row in 0..rows - 1 {
+        let this = program.rows.get(row).unwrap_or(&default);
+        let next = program.rows.get(row + 1).unwrap_or(&default);
+        w.advance(row, this, phase0, challenges.position, instance);
+        w.force_chains(row + 1, forced);
+        w.pin(row + 1, this, next, phase0, forced)?;
+    }
+    w.phi = running_sum(program, phase0, challenges)?;
+    Some(w)
+}
+
+impl PhaseOne {
+    /// The three chains from `row` to `row + 1`.
+    fn advance(&mut self, row: usize, this: &Row, phase0: &PhaseZero, u: Fr, instance: &[Fr]) {
+        let form = Fr::from(this.kappa) * Fr::from(phase0.q[row])
+            + Fr::from(phase0.r[row])
+            + to_field(phase0.e[row])
+            + instance.get(row).copied().unwrap_or(Fr::ZERO);
+        let step = |op: ChainOp, chain: Fr, z: Fr| match op {
+            ChainOp::Reset => Fr::ZERO,
+            ChainOp::StepU => u * chain,
+            ChainOp::StepZ => z * chain,
+        };
+        let z = self.z[row];
+        self.h_x[row + 1] = step(this.x, self.h_x[row], z) + to_field(phase0.y[row]);
+        self.h_y[row + 1] = step(this.y, self.h_y[row], z) + form;
+        self.h_w[row + 1] = match this.product {
+            ProductOp::Hold => z * self.h_w[row] + self.omega[row],
+            ProductOp::Product => self.omega[row],
+            ProductOp::None | ProductOp::Fma => Fr::ZERO,
+        };
+    }
+
+    fn force_chains(&mut self, row: usize, forced: Forced<'_>) {
+        let cells = [
+            (&mut self.h_w, ForcedCell::Hw(row)),
+            (&mut self.h_x, ForcedCell::Hx(row)),
+            (&mut self.h_y, ForcedCell::Hy(row)),
+        ];
+        for (column, cell) in cells {
+            if let Some(value) = forced(cell) {
+                column[row] = value;
+            }
+        }
+    }
+
+    /// The value of a cell under the copy argument.
+    #[must_use]
+    pub fn value(&self, cell: Cell, phase0: &PhaseZero) -> Fr {
+        match cell {
+            Cell::Y(row) => to_field(phase0.y[row]),
+            Cell::Z(row) => self.z[row],
+            Cell::P(row) => self.p[row],
+        }
+    }
+
+    /// `z` and `P` on `row`, whose predecessor is `before`.
+    fn pin(&mut self, row: usize, before: &Row, this: &Row, phase0: &PhaseZero, forced: Forced<'_>) -> Option<()> {
+        self.z[row] = match (this.x, this.z_pin) {
+            (ChainOp::Reset, _) => self.h_x[row],
+            (_, Pin::Copy(cell)) => self.value(cell, phase0),
+            (_, Pin::InverseOf(_) | Pin::Free) => Fr::ZERO,
+        };
+        if let Some(value) = forced(ForcedCell::Z(row)) {
+            self.z[row] = value;
+        }
+        let (p, z, h_w) = (self.p[row - 1], self.z[row - 1], self.h_w[row - 1]);
+        self.p[row] = match (before.product, this.p_pin) {
+            (ProductOp::Hold, _) => p,
+            (ProductOp::Product, _) => p + h_w * z,
+            (ProductOp::Fma, _) => z * p + self.z[row],
+            (ProductOp::None, Pin::Copy(cell)) => self.value(cell, phase0),
+            (ProductOp::None, Pin::InverseOf(cell)) => Option::from(self.value(cell, phase0).invert())?,
+            (ProductOp::None, Pin::Free) if this.y == ChainOp::Reset => self.h_y[row],
+            (ProductOp::None, Pin::Free) => Fr::ZERO,
+        };
+        if let Some(value) = forced(ForcedCell::P(row)) {
+            self.p[row] = value;
+        }
+        Some(())
+    }
+}
+
+/// `phi` on rows `0..=U`: it starts at 0 and ends there.
+fn running_sum(program: &Program, phase0: &PhaseZero, challenges: &ChallengeValues) -> Option<Vec<Fr>> {
+    let (alpha, beta) = (challenges.alpha, challenges.beta);
+    let alpha2 = alpha.square();
+    let default = Row::default();
+    let active = program.active_rows();
+    let mut factors = Vec::with_capacity(3 * active);
+    for row in 0..active {
+        let r = program.rows.get(row).unwrap_or(&default);
+        let (t_tag, t_in, t_out) = program.table.rows().get(row).copied().unwrap_or_default();
+        factors.push(beta + Fr::from(phase0.r[row]) + alpha2 * Fr::from(r.kappa));
+        factors.push(beta + Fr::from(phase0.q[row]) + alpha * to_field(phase0.y[row]) + alpha2 * Fr::from(r.tag));
+        factors.push(beta + to_field(t_in) + alpha * to_field(t_out) + alpha2 * Fr::from(t_tag));
+    }
+    let product = ff::BatchInvert::batch_invert(factors.iter_mut());
+    if product.is_zero_vartime() {
+        return None;
+    }
+    let mut phi = Vec::with_capacity(active + 1);
+    let mut sum = Fr::ZERO;
+    phi.push(sum);
+    for (row, inverse) in factors.chunks_exact(3).enumerate() {
+        sum += inverse[0] + inverse[1] - Fr::from(phase0.m[row]) * inverse[2];
+        phi.push(sum);
+    }
+    Some(phi)
+}

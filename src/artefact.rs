@@ -1,0 +1,360 @@
+//! The container every binary file of this crate lives in, and the encoding of the fields inside.
+//!
+//! ```text
+//! offset  size  what
+//!      0     8  magic, `INFPROOF`
+//!      8     4  kind tag, see [`Kind`]
+//!     12     2  format version of that kind, little-endian
+//!     14     8  length L of the payload in bytes, little-endian
+//!     22     L  payload
+//!   22+L    32  Keccak-256 of everything before it
+//! ```
+//!
+//! The digest finds damage, not forgery: whoever can write the file can write its digest. What must not be forged
+//! is bound elsewhere, by identifiers a verifier compares.
+
+mod codec;
+mod points;
+
+pub use codec::{FieldError, Reader, Writer};
+pub(crate) use points::checked_g2;
+pub use points::{
+    EncodingError, FR_BYTES, G1_BYTES, G2_BYTES, decode_fr, decode_g1, decode_g2, encode_fr, encode_g1, encode_g2,
+};
+
+use sha3::{Digest, Keccak256};
+use std::{
+    fmt, fs,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+};
+use thiserror::Error;
+
+/// First bytes of every artefact.
+pub const MAGIC: [u8; 8] = *b"INFPROOF";
+/// Bytes before the payload.
+pub const HEADER_BYTES: usize = 22;
+/// Bytes of the digest after the payload.
+pub const DIGEST_BYTES: usize = 32;
+
+/// What an artefact holds, as the four bytes that say so in the file.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Kind(pub [u8; 4]);
+
+impl Kind {
+    /// A structured reference string.
+    pub const SRS: Self = Self(*b"SRS\0");
+    /// A quantised network.
+    pub const NETWORK: Self = Self(*b"IFQ\0");
+    /// A proving key.
+    pub const PROVING_KEY: Self = Self(*b"PKEY");
+    /// A verifying key.
+    pub const VERIFYING_KEY: Self = Self(*b"VKEY");
+
+    /// What messages call this kind, with its article; `None` for a tag this build does not know.
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::SRS => Some("a structured reference string"),
+            Self::NETWORK => Some("a quantised network"),
+            Self::PROVING_KEY => Some("a proving key"),
+            Self::VERIFYING_KEY => Some("a verifying key"),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.write_str(name),
+            // A hostile tag must not reach a terminal as it is.
+            None => write!(f, "an artefact of kind \"{}\"", self.0.escape_ascii()),
+        }
+    }
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Kind({})", self.0.escape_ascii())
+    }
+}
+
+/// What some bytes look like, judged by their beginning only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// One of ours, with its format version.
+    Artefact {
+        /// What it holds.
+        kind: Kind,
+        /// The format version it was written in.
+        version: u16,
+    },
+    /// A file of a format users of this crate have at hand; the name carries its article.
+    Foreign(&'static str),
+    /// One of ours, cut off inside the header.
+    Stump,
+    /// No bytes at all.
+    Empty,
+    /// Anything else.
+    Unknown,
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Artefact { kind, .. } => write!(f, "{kind}"),
+            Self::Foreign(name) => f.write_str(name),
+            Self::Stump => f.write_str("the first few bytes of an inferproof artefact"),
+            Self::Empty => f.write_str("an empty file"),
+            Self::Unknown => f.write_str("not an inferproof artefact"),
+        }
+    }
+}
+
+/// Says what `bytes` (the beginning of a file suffices, [`HEADER_BYTES`] of it) look like. Checks no digest.
+pub fn identify(bytes: &[u8]) -> Identity {
+    if bytes.is_empty() {
+        return Identity::Empty;
+    }
+    if bytes.starts_with(&MAGIC) {
+        return match bytes {
+            [_, _, _, _, _, _, _, _, a, b, c, d, v0, v1, ..] => {
+                Identity::Artefact { kind: Kind([*a, *b, *c, *d]), version: u16::from_le_bytes([*v0, *v1]) }
+            }
+            _ => Identity::Stump,
+        };
+    }
+    match bytes {
+        [b'p', b't', b'a', b'u', ..] => Identity::Foreign("a snarkjs powers-of-tau file"),
+        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Identity::Foreign("a NumPy array (.npy)"),
+        [b'P', b'K', 3, 4, ..] => Identity::Foreign("a zip or .npz archive"),
+        [b'{', ..] => Identity::Foreign("JSON text"),
+        // ModelProto: field 1 (ir_version, a small varint), then the producer's name or the graph.
+        [0x08, 1..=0x1f, 0x12 | 0x3a | 0x42, ..] => Identity::Foreign("an ONNX model"),
+        _ => Identity::Unknown,
+    }
+}
+
+/// Why a container could not be written or read.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ArtefactError {
+    /// The operating system refused.
+    #[error("could not {action} {}: {source}", path.display())]
+    Io {
+        /// What was attempted.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The bytes are something else than what was asked for.
+    #[error("this is {found}, {expected} was expected")]
+    WrongKind {
+        /// What the bytes look like.
+        found: Identity,
+        /// What was asked for.
+        expected: Kind,
+    },
+    /// The right kind, in a format this build does not read.
+    #[error(
+        "this is {kind} in format {found}, this build reads format {supported}: create it again with this version, or use the version that wrote it"
+    )]
+    Version {
+        /// What it holds.
+        kind: Kind,
+        /// Format version in the file.
+        found: u16,
+        /// Format version this build reads.
+        supported: u16,
+    },
+    /// Shorter or longer than its header says.
+    #[error(
+        "{expected} bytes were expected from the header, there are {got}: it was cut short or added to, copy or create it again"
+    )]
+    Length {
+        /// Bytes by the header.
+        expected: u64,
+        /// Bytes there are (at least, when there are too many).
+        got: u64,
+    },
+    /// The content is not what was written.
+    #[error("the Keccak-256 digest does not match: the content is damaged, copy or create it again")]
+    Digest,
+    /// A field of the payload cannot be decoded.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    /// Any of the above, in this file.
+    #[error("{}: {source}", path.display())]
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<ArtefactError>,
+    },
+}
+
+impl ArtefactError {
+    /// The error without the file name around it.
+    pub fn cause(&self) -> &Self {
+        match self {
+            Self::InFile { source, .. } => source.cause(),
+            other => other,
+        }
+    }
+
+    /// Names the file the error is about, unless it does already.
+    pub fn in_file(self, path: &Path) -> Self {
+        match self {
+            Self::Io { .. } | Self::InFile { .. } => self,
+            other => Self::InFile { path: path.to_owned(), source: Box::new(other) },
+        }
+    }
+}
+
+/// Writes `payload` as an artefact, replacing `path` in one step.
+///
+/// The bytes go to a temporary file in the same folder, which is flushed to the disk and then renamed, so `path` holds
+/// the old content or the new one, never a part. On Unix the file mode is 0600 when `secret`, else what the process
+/// gives any new file; a symbolic link at `path` is replaced, not followed.
+///
+/// # Errors
+/// [`ArtefactError::Io`]; the temporary file is removed and `path` is as it was.
+pub fn write_atomic(path: &Path, kind: Kind, version: u16, payload: &[u8], secret: bool) -> Result<(), ArtefactError> {
+    let header = header(kind, version, payload.len() as u64);
+    let digest = Keccak256::new().chain_update(header).chain_update(payload).finalize();
+    // Three writes rather than one buffer: a secret payload gets no second copy in memory.
+    replace_file(path, &[&header, payload, digest.as_slice()], secret)
+}
+
+/// Replaces the file at `path` by the concatenation of `parts`, in one step and as [`write_atomic`] does it, with no
+/// container around it.
+///
+/// # Errors
+/// [`ArtefactError::Io`]; `path` is as it was.
+pub fn replace_file(path: &Path, parts: &[&[u8]], secret: bool) -> Result<(), ArtefactError> {
+    let fail = |action, source| ArtefactError::Io { action, path: path.to_owned(), source };
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut temporary =
+        builder(secret).tempfile_in(folder).map_err(|source| fail("create a temporary file next to", source))?;
+    for part in parts {
+        temporary.write_all(part).map_err(|source| fail("write", source))?;
+    }
+    temporary.as_file().sync_all().map_err(|source| fail("flush", source))?;
+    temporary.persist(path).map_err(|e| fail("replace", e.error))?;
+    sync_folder(folder).map_err(|source| fail("flush the folder of", source))
+}
+
+#[cfg(unix)]
+fn builder(secret: bool) -> tempfile::Builder<'static, 'static> {
+    use std::os::unix::fs::PermissionsExt;
+    // 0666 is what open(2) is given for any new file; the process's umask takes its part from it.
+    let mode = if secret { 0o600 } else { 0o666 };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".inferproof-").permissions(fs::Permissions::from_mode(mode));
+    builder
+}
+
+#[cfg(not(unix))]
+fn builder(_secret: bool) -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".inferproof-");
+    builder
+}
+
+/// Makes the rename itself durable; only Unix lets a folder be opened for that.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { fs::File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+/// Reads the payload of the artefact at `path`, which must be of this kind and format version.
+///
+/// Reads no more than the header before the kind is known, and no more than the header announces afterwards.
+///
+/// # Errors
+/// [`ArtefactError::Io`], or any other variant inside [`ArtefactError::InFile`].
+pub fn read(path: &Path, kind: Kind, supported_version: u16) -> Result<Vec<u8>, ArtefactError> {
+    let fail = |source| ArtefactError::Io { action: "read", path: path.to_owned(), source };
+    let file = fs::File::open(path).map_err(fail)?;
+    let mut bytes = Vec::new();
+    (&file).take(HEADER_BYTES as u64).read_to_end(&mut bytes).map_err(fail)?;
+    let length = parse_header(&bytes, kind, supported_version).map_err(|e| e.in_file(path))?;
+    // One byte more than announced, to see that there is none. `read_to_end` grows with what arrives, so a header that
+    // announces more than there is costs nothing.
+    let rest = length.saturating_add(DIGEST_BYTES as u64 + 1);
+    file.take(rest).read_to_end(&mut bytes).map_err(fail)?;
+    check(&bytes, length).map_err(|e| e.in_file(path))?;
+    bytes.truncate(bytes.len() - DIGEST_BYTES);
+    bytes.drain(..HEADER_BYTES);
+    Ok(bytes)
+}
+
+/// Takes a whole artefact apart: checks kind, version, length and digest, and returns the payload.
+///
+/// # Errors
+/// [`ArtefactError::WrongKind`], [`ArtefactError::Version`], [`ArtefactError::Length`], [`ArtefactError::Digest`].
+pub fn decode(bytes: &[u8], kind: Kind, supported_version: u16) -> Result<&[u8], ArtefactError> {
+    let length = parse_header(bytes, kind, supported_version)?;
+    check(bytes, length)?;
+    Ok(&bytes[HEADER_BYTES..bytes.len() - DIGEST_BYTES])
+}
+
+/// The bytes [`write_atomic`] would write.
+pub fn encode(kind: Kind, version: u16, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + payload.len() + DIGEST_BYTES);
+    bytes.extend_from_slice(&header(kind, version, payload.len() as u64));
+    bytes.extend_from_slice(payload);
+    let digest = Keccak256::digest(&bytes);
+    bytes.extend_from_slice(&digest);
+    bytes
+}
+
+fn header(kind: Kind, version: u16, payload_len: u64) -> [u8; HEADER_BYTES] {
+    let mut header = [0; HEADER_BYTES];
+    header[..8].copy_from_slice(&MAGIC);
+    header[8..12].copy_from_slice(&kind.0);
+    header[12..14].copy_from_slice(&version.to_le_bytes());
+    header[14..].copy_from_slice(&payload_len.to_le_bytes());
+    header
+}
+
+/// Checks the header at the start of `bytes` and returns the payload length it announces.
+pub(crate) fn parse_header(bytes: &[u8], kind: Kind, supported: u16) -> Result<u64, ArtefactError> {
+    let identity = identify(bytes);
+    let Identity::Artefact { kind: found, version } = identity else {
+        return Err(ArtefactError::WrongKind { found: identity, expected: kind });
+    };
+    if found != kind {
+        return Err(ArtefactError::WrongKind { found: identity, expected: kind });
+    }
+    if version != supported {
+        return Err(ArtefactError::Version { kind, found: version, supported });
+    }
+    let mut length = [0; 8];
+    match bytes.get(14..HEADER_BYTES) {
+        Some(field) => length.copy_from_slice(field),
+        None => {
+            let expected = (HEADER_BYTES + DIGEST_BYTES) as u64;
+            return Err(ArtefactError::Length { expected, got: bytes.len() as u64 });
+        }
+    }
+    Ok(u64::from_le_bytes(length))
+}
+
+/// Checks total length and digest of a whole artefact.
+fn check(bytes: &[u8], payload_len: u64) -> Result<(), ArtefactError> {
+    let expected = payload_len.saturating_add((HEADER_BYTES + DIGEST_BYTES) as u64);
+    let got = bytes.len() as u64;
+    if got != expected {
+        return Err(ArtefactError::Length { expected, got });
+    }
+    let (content, digest) = bytes.split_at(bytes.len() - DIGEST_BYTES);
+    if Keccak256::digest(content).as_slice() != digest {
+        return Err(ArtefactError::Digest);
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! Inputs and contexts as they are given on the command line.
+
+use crate::failure::Failure;
+use clap::Args;
+use inferproof::artefact::replace_file;
+use inferproof::model::Model;
+use inferproof::quantise::load_tensor;
+use ndarray::{ArrayD, IxDyn};
+use ndarray_npy::WriteNpyExt;
+use std::path::{Path, PathBuf};
+
+/// The input of a model: real numbers, or the integers themselves.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Input {
+    /// Real-valued input (.npy); it is quantised as the model says.
+    #[arg(long, value_name = "X.NPY")]
+    input: Option<PathBuf>,
+    /// The integers themselves (.npy), in the model's declared range.
+    #[arg(long, value_name = "X.NPY")]
+    input_quantised: Option<PathBuf>,
+}
+
+impl Input {
+    pub(crate) fn load(&self, model: &Model) -> Result<Vec<i64>, Failure> {
+        if let Some(path) = &self.input {
+            return Ok(model.quantise_input(&load_tensor(path, model.input_shape())?)?);
+        }
+        let path = self.input_quantised.as_deref().unwrap_or_else(|| Path::new(""));
+        integers(path, &load_tensor(path, model.input_shape())?)
+    }
+}
+
+/// A tensor of integers; every value of up to 16 bits is exact in `f32`.
+pub(crate) fn integers(path: &Path, tensor: &ArrayD<f32>) -> Result<Vec<i64>, Failure> {
+    match tensor.iter().position(|v| v.fract() != 0.0 || v.abs() > 65536.0) {
+        Some(index) => Err(Failure::Unusable(format!(
+            "{}: element {index} is {}, expected an integer of at most 16 bits; give real numbers with --input",
+            path.display(),
+            tensor.iter().nth(index).copied().unwrap_or_default()
+        ))),
+        None => Ok(tensor.iter().map(|v| *v as i64).collect()),
+    }
+}
+
+/// Writes a tensor as `.npy`, atomically.
+pub(crate) fn save_npy<T: ndarray_npy::WritableElement + Copy>(
+    path: &Path,
+    shape: &[usize],
+    values: Vec<T>,
+) -> Result<(), Failure> {
+    let mut bytes = vec![];
+    ArrayD::from_shape_vec(IxDyn(shape), values)?.write_npy(&mut bytes)?;
+    Ok(replace_file(path, &[&bytes], false)?)
+}
+
+/// 32 bytes in hex, with or without `0x`.
+pub(crate) fn parse_word(text: &str) -> Result<[u8; 32], String> {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    let bytes = hex::decode(digits).map_err(|e| format!("not hex: {e}"))?;
+    bytes.try_into().map_err(|b: Vec<u8>| format!("{} bytes, expected 32", b.len()))
+}

@@ -1,0 +1,91 @@
+//! The command line: one file a subcommand.
+//!
+//! Exit code 0 only on success, 1 for a proof that does not hold, 2 for bad usage or malformed files.
+
+mod failure;
+mod inputs;
+mod inspect;
+mod progress;
+mod prove;
+mod quantise;
+mod run;
+mod setup;
+mod srs;
+mod verify;
+
+use clap::{Parser, Subcommand};
+use failure::Failure;
+use std::process::ExitCode;
+
+/// Zero-knowledge proofs that a committed neural network produced this output from this input.
+#[derive(Parser)]
+#[command(name = "inferproof", version, about)]
+struct Arguments {
+    /// Print one JSON object instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Say what a file is: an ONNX model, a quantised model, a key, an SRS, a proof.
+    Inspect(inspect::Inspect),
+    /// Turn an ONNX model into an exact integer model, with an accuracy report.
+    Quantise(quantise::Quantise),
+    /// Make or import a structured reference string.
+    #[command(subcommand)]
+    Srs(srs::Srs),
+    /// Plan the circuit, commit to the weights, write the keys.
+    Setup(setup::Setup),
+    /// Run the integer model without proving.
+    Run(run::Run),
+    /// Prove one execution.
+    Prove(prove::Prove),
+    /// Verify a proof.
+    Verify(verify::Verify),
+}
+
+/// What a command prints: one object, or text.
+struct Outcome {
+    json: serde_json::Value,
+    text: String,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match &arguments.command {
+        Command::Inspect(command) => command.run(),
+        Command::Quantise(command) => command.run(),
+        Command::Srs(command) => command.run(),
+        Command::Setup(command) => command.run(),
+        Command::Run(command) => command.run(),
+        Command::Prove(command) => command.run(),
+        Command::Verify(command) => command.run(),
+    };
+    report(result, arguments.json)
+}
+
+fn report(result: Result<Outcome, Failure>, json: bool) -> ExitCode {
+    match result {
+        Ok(outcome) => {
+            print(if json { format!("{:#}", outcome.json) } else { outcome.text });
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            if json {
+                print(format!("{:#}", failure.to_json()));
+            } else {
+                eprintln!("error: {failure}");
+            }
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+/// Prints without panicking when the reader has gone.
+fn print(text: String) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+}

@@ -1,0 +1,115 @@
+//! The registered lanes: one KZG commitment each.
+
+use ff::Field;
+use group::{Curve, Group};
+use halo2_proofs::halo2curves::bn256::{Fr, G1, G1Affine};
+use halo2_proofs::halo2curves::msm::msm_best;
+use inferproof_circuits::machine::BLINDING_ROWS;
+use inferproof_circuits::witness::LaneRows;
+use rand_core::{CryptoRng, RngCore};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use sha3::{Digest, Keccak256};
+use zeroize::{DefaultIsZeroes, Zeroizing};
+
+/// Whether the weights behind commitments are known to everyone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WeightVisibility {
+    /// Commitments are blinded; a proof re-randomises them.
+    #[default]
+    Secret,
+    /// Anyone may commit again from the weights.
+    Public,
+}
+
+/// A field element that must not outlive its use; no `Debug`.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Secret(pub(crate) Fr);
+
+impl DefaultIsZeroes for Secret {}
+
+/// What blinds the registered lanes: two uniform cells each. Kept with the weights.
+#[derive(Clone)]
+pub(crate) struct Opening {
+    /// Cells on rows `n-2`, `n-1` of each lane; empty for public weights.
+    pub(crate) tails: Zeroizing<Vec<[Secret; BLINDING_ROWS]>>,
+}
+
+impl Opening {
+    /// Fresh blinding for `lanes` lanes.
+    pub(crate) fn fresh(visibility: WeightVisibility, lanes: usize, mut rng: impl RngCore + CryptoRng) -> Self {
+        let count = if visibility == WeightVisibility::Secret { lanes } else { 0 };
+        let tails = (0..count).map(|_| [Secret(Fr::random(&mut rng)), Secret(Fr::random(&mut rng))]).collect();
+        Self { tails: Zeroizing::new(tails) }
+    }
+
+    /// `sum_j R^j tail_j` on both rows.
+    pub(crate) fn fold(&self, channel: Fr) -> [Secret; BLINDING_ROWS] {
+        let fold = |row: usize| Secret(self.tails.iter().rev().fold(Fr::ZERO, |acc, t| acc * channel + t[row].0));
+        [fold(0), fold(1)]
+    }
+}
+
+/// The commitments to the weight lanes of one model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WeightCommitments {
+    /// Whether the weights are secret.
+    pub visibility: WeightVisibility,
+    /// One commitment a lane; the identity for a public lane of zeros.
+    pub points: Vec<G1Affine>,
+}
+
+impl WeightCommitments {
+    /// `Keccak-256("inferproof/weights/1" || visibility || count || points)`.
+    #[must_use]
+    pub fn weights_id(&self) -> [u8; 32] {
+        let mut hash = Keccak256::new();
+        hash.update(b"inferproof/weights/1");
+        hash.update([u8::from(self.visibility == WeightVisibility::Secret)]);
+        hash.update(u32::try_from(self.points.len()).unwrap_or(u32::MAX).to_be_bytes());
+        self.points.iter().for_each(|point| hash.update(crate::artefact::encode_g1(point)));
+        hash.finalize().into()
+    }
+
+    /// `sum_j R^j C_j`. Cost: one scalar multiplication a lane.
+    #[must_use]
+    pub fn fold(&self, channel: Fr) -> G1 {
+        self.points.iter().rev().fold(G1::identity(), |acc, point| acc * channel + point)
+    }
+}
+
+/// Commits to the lanes with the Lagrange points of `2^k` rows.
+///
+/// Cost: one MSM of as many terms as rows hold weights, a lane.
+pub(crate) fn commit(
+    lanes: &LaneRows,
+    count: usize,
+    lagrange: &[G1Affine],
+    visibility: WeightVisibility,
+    opening: &Opening,
+) -> WeightCommitments {
+    let mut bases: Vec<G1Affine> = lanes.rows.iter().map(|(row, _)| lagrange[*row]).collect();
+    bases.extend_from_slice(&lagrange[lagrange.len() - BLINDING_ROWS..]);
+    let points: Vec<G1> = (0..count)
+        .into_par_iter()
+        .map(|lane| {
+            let mut scalars = Zeroizing::new(
+                lanes
+                    .rows
+                    .iter()
+                    .map(|(_, w)| Secret(inferproof_circuits::witness::to_field(w[lane])))
+                    .collect::<Vec<_>>(),
+            );
+            match opening.tails.get(lane) {
+                Some(tail) => scalars.extend_from_slice(tail),
+                None => scalars.extend([Secret::default(); BLINDING_ROWS]),
+            }
+            let scalars: Vec<Fr> = scalars.iter().map(|s| s.0).collect();
+            msm_best(&scalars, &bases)
+        })
+        .collect();
+    let mut affine = vec![G1Affine::default(); points.len()];
+    G1::batch_normalize(&points, &mut affine);
+    WeightCommitments { visibility, points: affine }
+}

@@ -1,0 +1,269 @@
+//! The float graph: what an imported network computes, before it becomes an integer model.
+//!
+//! A [`Graph`] is a list of [`Node`]s in topological order. Every tensor is `f32` and its shape leaves out the
+//! batch axis: an image is `[channels, height, width]`, a vector is `[length]`. The graph is plain data with public
+//! fields; [`Graph::check`] states what a well-formed one is, and everything that evaluates or rewrites a graph
+//! checks first.
+
+mod error;
+mod evaluate;
+pub mod rewrite;
+mod shape;
+
+pub use error::GraphError;
+pub use shape::{MAX_ELEMENTS, ShapeFault, element_count};
+
+use ndarray::{Array1, Array2, Array4, ArrayD};
+
+/// Position of a node in [`Graph::nodes`].
+pub type NodeId = usize;
+
+/// What a node computes from the values of its inputs.
+///
+/// Shapes below are without the batch axis.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Op {
+    /// The input of the network; has no inputs, and its shape is the shape of the node.
+    Input,
+    /// `y = W x + b` for a vector `x`: `[in] -> [out]`.
+    Dense {
+        /// `W`, of shape `[out, in]`.
+        weights: Array2<f32>,
+        /// `b`, of shape `[out]`.
+        bias: Array1<f32>,
+    },
+    /// Two-dimensional cross-correlation with zero padding: `[c, h, w] -> [o, h', w']`.
+    Conv {
+        /// Kernels, of shape `[o, c, kh, kw]`.
+        weights: Array4<f32>,
+        /// One value per output channel, of shape `[o]`.
+        bias: Array1<f32>,
+        /// Steps in pixels: vertical, horizontal.
+        strides: [usize; 2],
+        /// Zero pixels added around the image: top, left, bottom, right.
+        pads: [usize; 4],
+    },
+    /// `y = scale[c] * x + shift[c]`, where `c` is the index on axis 0; keeps the shape.
+    ScaleShift {
+        /// One factor per index of axis 0.
+        scale: Vec<f32>,
+        /// One summand per index of axis 0.
+        shift: Vec<f32>,
+    },
+    /// `y = x + values`, element by element; keeps the shape.
+    AddConstant {
+        /// The summands, of the shape of the node (already broadcast).
+        values: ArrayD<f32>,
+    },
+    /// Sum of two inputs of equal shape.
+    Add,
+    /// `max(x, 0)` element by element; keeps the shape.
+    Relu,
+    /// Largest value of each window: `[c, h, w] -> [c, h', w']`. Windows that do not fit are left out.
+    MaxPool {
+        /// Window in pixels: height, width.
+        kernel: [usize; 2],
+        /// Steps in pixels: vertical, horizontal.
+        strides: [usize; 2],
+    },
+    /// Mean of each window: `[c, h, w] -> [c, h', w']`. Windows that do not fit are left out.
+    AveragePool {
+        /// Window in pixels: height, width.
+        kernel: [usize; 2],
+        /// Steps in pixels: vertical, horizontal.
+        strides: [usize; 2],
+    },
+    /// The same elements in row-major order under the shape of the node.
+    Reshape,
+    /// Axis `i` of the result is axis `perm[i]` of the input.
+    Transpose {
+        /// A permutation of the axes, none of which is the batch axis.
+        perm: Vec<usize>,
+    },
+}
+
+impl Op {
+    /// Name of the operation, for messages and reports.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Op::Input => "Input",
+            Op::Dense { .. } => "Dense",
+            Op::Conv { .. } => "Conv",
+            Op::ScaleShift { .. } => "ScaleShift",
+            Op::AddConstant { .. } => "AddConstant",
+            Op::Add => "Add",
+            Op::Relu => "Relu",
+            Op::MaxPool { .. } => "MaxPool",
+            Op::AveragePool { .. } => "AveragePool",
+            Op::Reshape => "Reshape",
+            Op::Transpose { .. } => "Transpose",
+        }
+    }
+
+    /// Number of constants the operation holds: weights, biases, factors and summands.
+    pub fn parameter_count(&self) -> usize {
+        match self {
+            Op::Dense { weights, bias } => weights.len() + bias.len(),
+            Op::Conv { weights, bias, .. } => weights.len() + bias.len(),
+            Op::ScaleShift { scale, shift } => scale.len() + shift.len(),
+            Op::AddConstant { values } => values.len(),
+            _ => 0,
+        }
+    }
+
+    /// Number of inputs a node with this operation has.
+    pub fn arity(&self) -> usize {
+        match self {
+            Op::Input => 0,
+            Op::Add => 2,
+            _ => 1,
+        }
+    }
+}
+
+/// One operation and where its operands come from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// Name from the model file, for messages; need not be unique.
+    pub name: String,
+    /// What the node computes.
+    pub op: Op,
+    /// Operands, all of them earlier in the graph.
+    pub inputs: Vec<NodeId>,
+    /// Shape of the result, without the batch axis.
+    pub shape: Vec<usize>,
+}
+
+/// A network with one input and one output.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Graph {
+    /// The nodes in topological order.
+    pub nodes: Vec<Node>,
+    /// The only node whose operation is [`Op::Input`].
+    pub input: NodeId,
+    /// The node whose value is the result.
+    pub output: NodeId,
+}
+
+impl Graph {
+    /// Shape of the network's input without the batch axis; empty if the graph is not well-formed.
+    pub fn input_shape(&self) -> &[usize] {
+        self.shape_of(self.input)
+    }
+
+    /// Shape of the network's output without the batch axis; empty if the graph is not well-formed.
+    pub fn output_shape(&self) -> &[usize] {
+        self.shape_of(self.output)
+    }
+
+    fn shape_of(&self, id: NodeId) -> &[usize] {
+        self.nodes.get(id).map_or(&[], |node| node.shape.as_slice())
+    }
+
+    /// Checks that the graph is well-formed: operands come before their node, there is exactly one input, every
+    /// shape is the one that its operation yields, and the values together stay within [`MAX_ELEMENTS`].
+    ///
+    /// Does NOT check that parameters are finite: the importer refuses such weights, and evaluation refuses such
+    /// values.
+    ///
+    /// # Errors
+    /// The [`GraphError`] of the first node at fault.
+    pub fn check(&self) -> Result<(), GraphError> {
+        if self.output >= self.nodes.len() {
+            return Err(GraphError::NoSuchNode { id: self.output, nodes: self.nodes.len() });
+        }
+        let mut elements = 0usize;
+        for (id, node) in self.nodes.iter().enumerate() {
+            if (node.op == Op::Input) != (id == self.input) {
+                return Err(GraphError::InputNode { node: node.name.clone(), id, input: self.input });
+            }
+            self.check_node(id, node)?;
+            elements = element_count(&node.shape)
+                .and_then(|count| elements.checked_add(count))
+                .filter(|&total| total <= MAX_ELEMENTS)
+                .ok_or_else(|| GraphError::TooLarge { node: node.name.clone(), limit: MAX_ELEMENTS })?;
+        }
+        if self.input >= self.nodes.len() {
+            return Err(GraphError::NoSuchNode { id: self.input, nodes: self.nodes.len() });
+        }
+        Ok(())
+    }
+
+    fn check_node(&self, id: NodeId, node: &Node) -> Result<(), GraphError> {
+        let mut shapes = Vec::with_capacity(node.inputs.len());
+        for &operand in &node.inputs {
+            match self.nodes.get(operand) {
+                Some(earlier) if operand < id => shapes.push(earlier.shape.as_slice()),
+                _ => return Err(GraphError::Order { node: node.name.clone(), id, operand }),
+            }
+        }
+        let fault = |fault: ShapeFault| GraphError::Shape {
+            node: node.name.clone(),
+            operator: node.op.name(),
+            expected: fault.expected,
+            got: fault.got,
+        };
+        let shape = node.op.result_shape(&shapes, &node.shape).map_err(fault)?;
+        if shape == node.shape {
+            return Ok(());
+        }
+        Err(fault(ShapeFault {
+            expected: format!("a result of shape {shape:?}"),
+            got: format!("the declared shape {:?}", node.shape),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(op: Op, inputs: &[NodeId], shape: &[usize]) -> Node {
+        Node { name: "n".into(), op, inputs: inputs.to_vec(), shape: shape.to_vec() }
+    }
+
+    fn graph(nodes: Vec<Node>) -> Graph {
+        let output = nodes.len() - 1;
+        Graph { nodes, input: 0, output }
+    }
+
+    #[test]
+    fn a_well_formed_graph_passes() {
+        let graph = graph(vec![node(Op::Input, &[], &[3]), node(Op::Relu, &[0], &[3])]);
+        graph.check().unwrap();
+        assert_eq!(graph.input_shape(), &[3]);
+        assert_eq!(graph.output_shape(), &[3]);
+    }
+
+    #[test]
+    fn an_operand_that_comes_later_is_refused() {
+        let graph = graph(vec![node(Op::Input, &[], &[3]), node(Op::Relu, &[1], &[3])]);
+        assert!(matches!(graph.check(), Err(GraphError::Order { id: 1, operand: 1, .. })));
+    }
+
+    #[test]
+    fn a_second_input_node_is_refused() {
+        let graph = graph(vec![node(Op::Input, &[], &[3]), node(Op::Input, &[], &[3])]);
+        assert!(matches!(graph.check(), Err(GraphError::InputNode { id: 1, .. })));
+    }
+
+    #[test]
+    fn indices_outside_the_graph_are_refused() {
+        let mut graph = graph(vec![node(Op::Input, &[], &[3])]);
+        graph.output = 7;
+        assert!(matches!(graph.check(), Err(GraphError::NoSuchNode { id: 7, nodes: 1 })));
+    }
+
+    #[test]
+    fn a_wrong_declared_shape_is_refused() {
+        let graph = graph(vec![node(Op::Input, &[], &[3]), node(Op::Relu, &[0], &[4])]);
+        assert!(matches!(graph.check(), Err(GraphError::Shape { operator: "Relu", .. })));
+    }
+
+    #[test]
+    fn values_that_are_too_large_together_are_refused() {
+        let shape = [MAX_ELEMENTS / 2 + 1];
+        let graph = graph(vec![node(Op::Input, &[], &shape), node(Op::Relu, &[0], &shape)]);
+        assert!(matches!(graph.check(), Err(GraphError::TooLarge { .. })));
+    }
+}

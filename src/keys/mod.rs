@@ -1,0 +1,14 @@
+//! Keys and identities.
+//!
+//! `programId` names the relation, `weightsId` the weights, `modelId` both. Spec: `docs/spec/commitment.md`.
+
+mod proving;
+mod setup;
+mod verifying;
+
+pub use proving::ProvingKey;
+pub use setup::{SetupError, SetupOptions, public_model, setup};
+pub use verifying::{IoSpec, KeyError, TensorSpec, VerifyingKey, proof_tag};
+
+/// Greatest `k` a key may have.
+pub const MAX_KEY_K: u32 = 24;

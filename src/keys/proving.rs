@@ -1,0 +1,91 @@
+//! The proving key: the model, how its weights are blinded, and the verifying key.
+
+use super::verifying::{FORMAT, KeyError, VerifyingKey};
+use crate::artefact::{self, Kind, Reader, Writer};
+use crate::commitment::{Opening, Secret, WeightVisibility};
+use crate::model::Model;
+use inferproof_circuits::machine::BLINDING_ROWS;
+use std::fmt;
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// What a prover keeps. Secret: it holds the weights and what blinds their commitments.
+///
+/// The program is compiled again from the model when the key is loaded, so the file is hardly larger than the weights.
+#[derive(Clone)]
+pub struct ProvingKey {
+    pub(crate) model: Model,
+    pub(crate) lanes: usize,
+    pub(crate) opening: Opening,
+    pub(crate) verifying: VerifyingKey,
+}
+
+impl fmt::Debug for ProvingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProvingKey(k {}, {} lanes, secrets not shown)", self.verifying.k, self.lanes)
+    }
+}
+
+impl ProvingKey {
+    /// The verifying key.
+    #[must_use]
+    pub const fn verifying_key(&self) -> &VerifyingKey {
+        &self.verifying
+    }
+
+    /// The model.
+    #[must_use]
+    pub const fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Writes the key file, readable by its owner only.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), KeyError> {
+        let mut out = Writer::new();
+        out.bytes(&self.verifying.encode()).u32(self.lanes as u32).count(self.opening.tails.len());
+        for tail in self.opening.tails.iter().flatten() {
+            out.fr(&tail.0);
+        }
+        let model = self.model.to_bytes().map_err(|e| KeyError::Model(e.to_string()))?;
+        out.bytes(&model);
+        let payload = Zeroizing::new(out.into_bytes());
+        Ok(artefact::write_atomic(path, Kind::PROVING_KEY, FORMAT, &payload, true)?)
+    }
+
+    /// Reads a key file.
+    ///
+    /// # Errors
+    /// Not a proving key, damaged, of another version, or its parts contradict each other.
+    pub fn load(path: &Path) -> Result<Self, KeyError> {
+        let payload = Zeroizing::new(artefact::read(path, Kind::PROVING_KEY, FORMAT)?);
+        Self::decode(&payload).map_err(|e| match e {
+            KeyError::Artefact(inner) => KeyError::Artefact(inner.in_file(path)),
+            other => other,
+        })
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, KeyError> {
+        let mut input = Reader::new(payload);
+        let verifying = VerifyingKey::decode(input.bytes("verifying key")?)?;
+        let lanes = input.u32("lanes")? as usize;
+        let count = input.count("blinding cells", 32 * BLINDING_ROWS)?;
+        let mut tails = Zeroizing::new(Vec::with_capacity(count));
+        for _ in 0..count {
+            tails.push([Secret(input.fr("blinding cell")?), Secret(input.fr("blinding cell")?)]);
+        }
+        let model = Model::from_bytes(input.bytes("model")?).map_err(|e| KeyError::Model(e.to_string()))?;
+        input.finish()?;
+        let expected = if verifying.weights.visibility == WeightVisibility::Secret { lanes } else { 0 };
+        if lanes != verifying.weights.points.len() || count != expected {
+            return Err(KeyError::Value {
+                field: "number of lanes",
+                got: format!("{lanes} with {count} blinding cells"),
+                expected: format!("{} as in the verifying key", verifying.weights.points.len()),
+            });
+        }
+        Ok(Self { model, lanes, opening: Opening { tails }, verifying })
+    }
+}

@@ -1,0 +1,103 @@
+//! Setup: plan, commit to the program and to the weights.
+
+use super::proving::ProvingKey;
+use super::verifying::{IoSpec, TensorSpec, VerifyingKey};
+use crate::commitment::{Opening, WeightVisibility, commit};
+use crate::model::Model;
+use crate::srs::{Srs, SrsError};
+use halo2_proofs::plonk::keygen_vk_custom;
+use inferproof_circuits::machine::{MachineCircuit, Shape};
+use inferproof_circuits::plan::{Cost, Optimise, plan};
+use inferproof_circuits::program::Program;
+use inferproof_circuits::witness::LaneRows;
+use inferproof_circuits::{CompileError, NetworkError};
+use rand_core::{CryptoRng, RngCore};
+use thiserror::Error;
+
+/// A setup that cannot be done.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// The model does not fit the machine.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// The weights contradict the architecture.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The SRS.
+    #[error(transparent)]
+    Srs(#[from] SrsError),
+    /// The proving backend.
+    #[error("key generation failed: {0}; this is a bug of inferproof, please report the model")]
+    Backend(String),
+}
+
+/// How keys are made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SetupOptions {
+    /// Whether the weights stay secret.
+    pub visibility: WeightVisibility,
+    /// What the plan is to be good at.
+    pub optimise: Optimise,
+}
+
+/// Plans `model`, commits to its program and weights, and returns the proving key with the costs of all
+/// plans considered, the chosen one first.
+///
+/// `rng` blinds the weight commitments: pass the operating system's.
+///
+/// Cost: the fixed commitments, and one MSM over the rows with weights for each lane.
+///
+/// # Errors
+/// The model does not fit, or the SRS is too small; each says what to do.
+pub fn setup(
+    model: &Model,
+    srs: &Srs,
+    options: &SetupOptions,
+    mut rng: impl RngCore + CryptoRng,
+) -> Result<(ProvingKey, Vec<Cost>), SetupError> {
+    model.architecture.validate_weights(&model.weights)?;
+    let (program, costs) = plan(&model.architecture, options.optimise)?;
+    let lagrange = srs.lagrange(program.k)?;
+    let lanes = LaneRows::new(&program, &model.architecture, &model.weights);
+    let opening = Opening::fresh(options.visibility, program.lanes, &mut rng);
+    let weights = commit(&lanes, program.lanes, lagrange, options.visibility, &opening);
+    let params = srs.params(program.k)?;
+    let circuit = MachineCircuit::new(&program, None);
+    let vk = keygen_vk_custom(&params, &circuit, false).map_err(|e| SetupError::Backend(e.to_string()))?;
+    let verifying = VerifyingKey {
+        shape: Shape::default(),
+        k: program.k,
+        srs_id: srs.srs_id(),
+        insecure: srs.insecure(),
+        fixed: vk.fixed_commitments().clone(),
+        permutation: vk.permutation().commitments().clone(),
+        io: io_spec(model, &program),
+        weights,
+    };
+    Ok((ProvingKey { model: model.clone(), lanes: program.lanes, opening, verifying }, costs))
+}
+
+fn io_spec(model: &Model, program: &Program) -> IoSpec {
+    let nodes = &model.architecture.nodes;
+    let input = TensorSpec { shape: nodes[0].shape.clone(), packing: program.input, scale: model.input_scale() };
+    let output = &nodes[model.architecture.output];
+    let output = TensorSpec { shape: output.shape.clone(), packing: program.output, scale: model.output_scale() };
+    IoSpec { input, output }
+}
+
+/// What an auditor needs to compile the program again: the architecture and the plan, no weights.
+#[must_use]
+pub fn public_model(key: &ProvingKey) -> serde_json::Value {
+    serde_json::json!({
+        "format": "inferproof/model.pub",
+        "version": 1,
+        "machineVersion": inferproof_circuits::machine::MACHINE_VERSION,
+        "programId": hex::encode(key.verifying.program_id()),
+        "lanes": key.lanes,
+        "k": key.verifying.k,
+        "inputScale": key.model.input_scale(),
+        "outputScale": key.model.output_scale(),
+        "architecture": key.model.architecture,
+    })
+}

@@ -1,0 +1,279 @@
+//! The verifying key: what names a model, and all a verifier needs of it.
+
+use crate::artefact::{self, ArtefactError, FieldError, Kind, Reader, Writer, encode_fr, encode_g1};
+use crate::commitment::{WeightCommitments, WeightVisibility};
+use group::prime::PrimeCurveAffine;
+use halo2_proofs::halo2curves::bn256::G1Affine;
+use halo2_proofs::plonk::{self, ConstraintSystem};
+use halo2_proofs::poly::EvaluationDomain;
+use inferproof_circuits::integer::Interval;
+use inferproof_circuits::machine::{COPY_COLUMNS, DEGREE, FIXED_COLUMNS, MACHINE_VERSION, Machine, Shape};
+use inferproof_circuits::packing::Packing;
+use sha3::{Digest, Keccak256};
+use std::path::Path;
+use thiserror::Error;
+
+/// Format version of key files.
+pub(crate) const FORMAT: u16 = 1;
+const MAX_AXES: usize = 8;
+const MAX_LANES: usize = 1024;
+
+/// A key file that cannot be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The file.
+    #[error(transparent)]
+    Artefact(#[from] ArtefactError),
+    /// A field that decodes, but means nothing.
+    #[error("the key's {field} is {got}, expected {expected}; make the key again with `inferproof setup`")]
+    Value {
+        /// Which field.
+        field: &'static str,
+        /// Its value.
+        got: String,
+        /// What it may be.
+        expected: String,
+    },
+    /// The model inside a proving key.
+    #[error("the model inside the proving key: {0}")]
+    Model(String),
+}
+
+impl From<FieldError> for KeyError {
+    fn from(error: FieldError) -> Self {
+        Self::Artefact(error.into())
+    }
+}
+
+/// A public tensor: its shape, encoding and scale.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TensorSpec {
+    /// Shape without a batch axis.
+    pub shape: Vec<usize>,
+    /// Bytes an element and values allowed.
+    pub packing: Packing,
+    /// Real value = integer / scale.
+    pub scale: f64,
+}
+
+/// The public input and output.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IoSpec {
+    /// The input.
+    pub input: TensorSpec,
+    /// The output.
+    pub output: TensorSpec,
+}
+
+/// Everything a verifier needs of a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VerifyingKey {
+    pub(crate) shape: Shape,
+    pub(crate) k: u32,
+    pub(crate) srs_id: [u8; 32],
+    pub(crate) insecure: bool,
+    pub(crate) fixed: Vec<G1Affine>,
+    pub(crate) permutation: Vec<G1Affine>,
+    pub(crate) io: IoSpec,
+    pub(crate) weights: WeightCommitments,
+}
+
+/// First four bytes of every proof for this machine and shape: they name its verifier.
+#[must_use]
+pub fn proof_tag(shape: Shape) -> [u8; 4] {
+    let Shape { .. } = shape;
+    let hash = Keccak256::digest([b"inferproof/verifier/1".as_slice(), &MACHINE_VERSION.to_be_bytes()].concat());
+    [hash[0], hash[1], hash[2], hash[3]]
+}
+
+impl VerifyingKey {
+    /// `n = 2^k` rows.
+    #[must_use]
+    pub const fn k(&self) -> u32 {
+        self.k
+    }
+
+    /// The SRS this key belongs to.
+    #[must_use]
+    pub const fn srs_id(&self) -> [u8; 32] {
+        self.srs_id
+    }
+
+    /// Whether the SRS was made for development: then proofs can be forged.
+    #[must_use]
+    pub const fn insecure(&self) -> bool {
+        self.insecure
+    }
+
+    /// The public input and output.
+    #[must_use]
+    pub const fn io(&self) -> &IoSpec {
+        &self.io
+    }
+
+    /// The commitments to the weights.
+    #[must_use]
+    pub const fn weights(&self) -> &WeightCommitments {
+        &self.weights
+    }
+
+    /// Names the relation: machine, fixed columns, copies, tables, public tensors.
+    #[must_use]
+    pub fn program_id(&self) -> [u8; 32] {
+        let mut hash = Keccak256::new();
+        hash.update(b"inferproof/program/1");
+        hash.update(MACHINE_VERSION.to_be_bytes());
+        hash.update(proof_tag(self.shape));
+        hash.update([self.k as u8]);
+        hash.update(self.srs_id);
+        for points in [&self.fixed, &self.permutation] {
+            hash.update((points.len() as u32).to_be_bytes());
+            points.iter().for_each(|p| hash.update(encode_g1(p)));
+        }
+        let words = self.io.input.packing.words() + self.io.output.packing.words();
+        hash.update((words as u32).to_be_bytes());
+        hash.update(encode_fr(&self.halo2().transcript_repr()));
+        let mut io = Writer::new();
+        write_io(&mut io, &self.io);
+        hash.update(io.into_bytes());
+        hash.finalize().into()
+    }
+
+    /// Names the weights, see [`WeightCommitments::weights_id`].
+    #[must_use]
+    pub fn weights_id(&self) -> [u8; 32] {
+        self.weights.weights_id()
+    }
+
+    /// `Keccak-256("inferproof/model/1" || programId || weightsId)`.
+    #[must_use]
+    pub fn model_id(&self) -> [u8; 32] {
+        let mut hash = Keccak256::new();
+        hash.update(b"inferproof/model/1");
+        hash.update(self.program_id());
+        hash.update(self.weights_id());
+        hash.finalize().into()
+    }
+
+    /// The key in the form of the proving backend.
+    pub(crate) fn halo2(&self) -> plonk::VerifyingKey<G1Affine> {
+        let mut cs = ConstraintSystem::default();
+        let _ = Machine::configure(&mut cs, self.shape);
+        assert_eq!(cs.degree(), DEGREE, "the machine's degree is fixed");
+        let domain = EvaluationDomain::new(cs.degree() as u32, self.k);
+        // Without selectors this changes nothing but marks the system as final.
+        let (cs, _) = cs.directly_convert_selectors_to_fixed(vec![]);
+        let permutation = plonk::permutation::VerifyingKey::from_commitments(self.permutation.clone());
+        plonk::VerifyingKey::from_parts(domain, self.fixed.clone(), permutation, cs, vec![], false)
+    }
+
+    /// Writes the key file.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), KeyError> {
+        Ok(artefact::write_atomic(path, Kind::VERIFYING_KEY, FORMAT, &self.encode(), false)?)
+    }
+
+    /// Reads a key file: every point is checked to be on the curve.
+    ///
+    /// # Errors
+    /// Not a verifying key, damaged, or of another version.
+    pub fn load(path: &Path) -> Result<Self, KeyError> {
+        let payload = artefact::read(path, Kind::VERIFYING_KEY, FORMAT)?;
+        Self::decode(&payload).map_err(|e| match e {
+            KeyError::Artefact(inner) => KeyError::Artefact(inner.in_file(path)),
+            other => other,
+        })
+    }
+
+    /// The key as the payload of a file.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        out.u16(MACHINE_VERSION).u32(self.k).raw(&self.srs_id).bool(self.insecure);
+        write_io(&mut out, &self.io);
+        out.count(self.fixed.len()).g1_many(&self.fixed);
+        out.count(self.permutation.len()).g1_many(&self.permutation);
+        out.bool(self.weights.visibility == WeightVisibility::Secret);
+        out.count(self.weights.points.len()).g1_many(&self.weights.points);
+        out.into_bytes()
+    }
+
+    /// Inverse of [`Self::encode`].
+    ///
+    /// # Errors
+    /// Any field that is missing, malformed or out of bounds.
+    pub fn decode(payload: &[u8]) -> Result<Self, KeyError> {
+        let mut input = Reader::new(payload);
+        let version = input.u16("machine version")?;
+        check("machine version", version == MACHINE_VERSION, version, MACHINE_VERSION)?;
+        let k = input.u32("k")?;
+        check("k", (4..=super::MAX_KEY_K).contains(&k), k, "4 to 24")?;
+        let srs_id = input.array("srsId")?;
+        let insecure = input.bool("insecure flag")?;
+        let io = read_io(&mut input)?;
+        let words = io.input.packing.words() + io.output.packing.words();
+        check("public tensors", words < 1 << k, words, "fewer words than rows")?;
+        let fixed = points(&mut input, "fixed commitments", FIXED_COLUMNS)?;
+        let permutation = points(&mut input, "permutation commitments", COPY_COLUMNS)?;
+        let visibility =
+            if input.bool("weight visibility")? { WeightVisibility::Secret } else { WeightVisibility::Public };
+        let lanes = input.count("weight commitments", 64)?;
+        check("number of weight lanes", (1..=MAX_LANES).contains(&lanes), lanes, "1 to 1024")?;
+        let weights = WeightCommitments { visibility, points: input.g1_many("weight commitments", lanes)? };
+        let blinded =
+            visibility == WeightVisibility::Public || weights.points.iter().all(|p| !bool::from(p.is_identity()));
+        check("weight commitments", blinded, "the point at infinity", "blinded points")?;
+        input.finish()?;
+        Ok(Self { shape: Shape::default(), k, srs_id, insecure, fixed, permutation, io, weights })
+    }
+}
+
+fn check(field: &'static str, holds: bool, got: impl ToString, expected: impl ToString) -> Result<(), KeyError> {
+    if holds {
+        return Ok(());
+    }
+    Err(KeyError::Value { field, got: got.to_string(), expected: expected.to_string() })
+}
+
+fn points(input: &mut Reader<'_>, field: &'static str, expected: usize) -> Result<Vec<G1Affine>, KeyError> {
+    let count = input.count(field, 64)?;
+    check(field, count == expected, count, expected)?;
+    Ok(input.g1_many(field, count)?)
+}
+
+fn write_io(out: &mut Writer, io: &IoSpec) {
+    for tensor in [&io.input, &io.output] {
+        out.count(tensor.shape.len());
+        tensor.shape.iter().for_each(|d| {
+            out.u64(*d as u64);
+        });
+        out.i64(tensor.packing.range.lo).i64(tensor.packing.range.hi).u64(tensor.scale.to_bits());
+    }
+}
+
+fn read_io(input: &mut Reader<'_>) -> Result<IoSpec, KeyError> {
+    Ok(IoSpec { input: read_tensor(input)?, output: read_tensor(input)? })
+}
+
+fn read_tensor(input: &mut Reader<'_>) -> Result<TensorSpec, KeyError> {
+    let axes = input.count("axes of a public tensor", 8)?;
+    check("axes of a public tensor", (1..=MAX_AXES).contains(&axes), axes, "1 to 8")?;
+    let mut shape = vec![];
+    let mut elements = 1usize;
+    for _ in 0..axes {
+        let size = input.u64("size of an axis")?;
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        elements = elements.saturating_mul(size);
+        shape.push(size);
+    }
+    check("elements of a public tensor", (1..=1 << 26).contains(&elements), elements, "1 to 2^26")?;
+    let range = Interval::new(input.i64("least element")?, input.i64("greatest element")?);
+    let sane = range.lo <= range.hi && range.lo >= -(1 << 15) && range.hi < 1 << 16 && range.len() <= 1 << 16;
+    check("range of a public tensor", sane, format!("{range:?}"), "within 16 bits")?;
+    let scale = f64::from_bits(input.u64("scale")?);
+    check("scale of a public tensor", scale.is_finite() && scale > 0.0, scale, "a positive number")?;
+    Ok(TensorSpec { shape, packing: Packing::new(elements, range), scale })
+}

@@ -1,0 +1,243 @@
+//! Constant tensors: read from the file with every length checked, and reshaped where the model asks for it.
+
+use ndarray::{ArrayD, IxDyn};
+use tract_onnx::pb::{TensorProto, tensor_proto::DataLocation, tensor_proto::DataType};
+
+use super::error::{OnnxError, printable};
+use crate::graph::{MAX_ELEMENTS, element_count};
+
+/// The elements of a constant, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Data {
+    /// From `float` or `double`; finite.
+    Float(ArrayD<f32>),
+    /// From `int64`: shapes and axes.
+    Int(Vec<i64>),
+    /// From `bool`: switches.
+    Bool(Vec<bool>),
+    /// Not read. Harmless until a node needs it.
+    Other,
+}
+
+/// A constant tensor; unlike an activation it keeps all axes that ONNX gives it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Constant {
+    /// Name in the file, printable.
+    pub name: String,
+    /// Shape as in the file.
+    pub shape: Vec<usize>,
+    /// Element type in the words of ONNX.
+    pub kind: String,
+    /// The elements.
+    pub data: Data,
+}
+
+impl Constant {
+    /// Reads a tensor. `name` is for messages: an attribute's tensor has none of its own.
+    pub fn read(tensor: &TensorProto, name: &str) -> Result<Self, OnnxError> {
+        let name = printable(name);
+        if tensor.data_location == Some(DataLocation::External as i32) || !tensor.external_data.is_empty() {
+            return Err(OnnxError::ExternalData { tensor: name });
+        }
+        if tensor.segment.is_some() {
+            return Err(OnnxError::malformed(format!("tensor `{name}` is stored in segments; export the model again")));
+        }
+        let shape = read_dims(&tensor.dims, &name)?;
+        let kind = DataType::try_from(tensor.data_type);
+        let data = match kind {
+            Ok(DataType::Float) => {
+                let values = elements(tensor, &tensor.float_data, f32::from_le_bytes, &shape, &name)?;
+                Data::Float(finite(&name, &shape, values, f64::from)?)
+            }
+            Ok(DataType::Double) => {
+                let values = elements(tensor, &tensor.double_data, f64::from_le_bytes, &shape, &name)?;
+                Data::Float(finite(&name, &shape, values, |value| value)?)
+            }
+            Ok(DataType::Int64) => Data::Int(elements(tensor, &tensor.int64_data, i64::from_le_bytes, &shape, &name)?),
+            Ok(DataType::Bool) => {
+                let typed: Vec<u8> = tensor.int32_data.iter().map(|&value| u8::from(value != 0)).collect();
+                let values = elements(tensor, &typed, |[byte]: [u8; 1]| byte, &shape, &name)?;
+                Data::Bool(values.into_iter().map(|byte| byte != 0).collect())
+            }
+            _ => Data::Other,
+        };
+        let kind = kind.map_or_else(|_| format!("number {}", tensor.data_type), |kind| kind.as_str_name().to_owned());
+        Ok(Self { name, shape, kind, data })
+    }
+
+    /// A constant from single values, as some attributes give them.
+    pub fn from_floats(name: &str, shape: Vec<usize>, values: Vec<f32>) -> Result<Self, OnnxError> {
+        let name = printable(name);
+        let data = Data::Float(finite(&name, &shape, values, f64::from)?);
+        Ok(Self { name, shape, kind: "FLOAT".into(), data })
+    }
+
+    /// A constant of integers, as some attributes give them.
+    pub fn from_ints(name: &str, shape: Vec<usize>, values: Vec<i64>) -> Self {
+        Self { name: printable(name), shape, kind: "INT64".into(), data: Data::Int(values) }
+    }
+
+    /// The elements as floats.
+    pub fn floats(&self) -> Result<&ArrayD<f32>, OnnxError> {
+        match &self.data {
+            Data::Float(values) => Ok(values),
+            _ => Err(self.type_error("FLOAT or DOUBLE")),
+        }
+    }
+
+    /// The elements as integers.
+    pub fn ints(&self) -> Result<&[i64], OnnxError> {
+        match &self.data {
+            Data::Int(values) => Ok(values),
+            _ => Err(self.type_error("INT64")),
+        }
+    }
+
+    fn type_error(&self, expected: &'static str) -> OnnxError {
+        OnnxError::ElementType { tensor: self.name.clone(), got: self.kind.clone(), expected }
+    }
+
+    /// The same elements under a shape with as many of them.
+    pub fn reshaped(&self, shape: Vec<usize>) -> Result<Self, OnnxError> {
+        let data = match &self.data {
+            Data::Float(values) => {
+                Data::Float(values.clone().into_shape_with_order(IxDyn(&shape)).map_err(|error| {
+                    OnnxError::malformed(format!("tensor `{}` cannot take the shape {shape:?}: {error}", self.name))
+                })?)
+            }
+            other => other.clone(),
+        };
+        Ok(Self { shape, data, ..self.clone() })
+    }
+
+    /// With axis `i` of the result being axis `perm[i]`; the caller checked that it is a permutation.
+    pub fn transposed(&self, perm: &[usize]) -> Result<Self, OnnxError> {
+        let turned = self.floats()?.view().permuted_axes(IxDyn(perm)).as_standard_layout().into_owned();
+        let (shape, data) = (turned.shape().to_vec(), Data::Float(turned));
+        Ok(Self { name: self.name.clone(), kind: self.kind.clone(), shape, data })
+    }
+}
+
+fn read_dims(dims: &[i64], name: &str) -> Result<Vec<usize>, OnnxError> {
+    let shape: Vec<usize> = dims
+        .iter()
+        .map(|&dim| usize::try_from(dim))
+        .collect::<Result<_, _>>()
+        .map_err(|_| OnnxError::malformed(format!("tensor `{name}` has a negative size in its shape {dims:?}")))?;
+    match element_count(&shape) {
+        Some(count) if count <= MAX_ELEMENTS => Ok(shape),
+        _ => Err(OnnxError::TooLarge {
+            what: format!("tensor `{name}` has the shape {shape:?}"),
+            limit: format!("{MAX_ELEMENTS} elements"),
+        }),
+    }
+}
+
+/// The elements of a tensor, which are either in the field of their type or packed in `raw_data`, little-endian.
+fn elements<T: Copy, const SIZE: usize>(
+    tensor: &TensorProto,
+    typed: &[T],
+    decode: fn([u8; SIZE]) -> T,
+    shape: &[usize],
+    name: &str,
+) -> Result<Vec<T>, OnnxError> {
+    let (raw, rest) = tensor.raw_data.as_chunks::<SIZE>();
+    let values: Vec<T> = if tensor.raw_data.is_empty() {
+        typed.to_vec()
+    } else if typed.is_empty() && rest.is_empty() {
+        raw.iter().map(|&bytes| decode(bytes)).collect()
+    } else {
+        return Err(OnnxError::malformed(format!(
+            "tensor `{name}` stores its values twice or ends within a value; the file may be damaged"
+        )));
+    };
+    if element_count(shape) == Some(values.len()) {
+        return Ok(values);
+    }
+    Err(OnnxError::malformed(format!(
+        "tensor `{name}` has the shape {shape:?} but holds {} values; the file may be damaged",
+        values.len()
+    )))
+}
+
+/// Floats as an array, if each of them is a finite number in single precision.
+fn finite<T: Copy>(name: &str, shape: &[usize], values: Vec<T>, widen: fn(T) -> f64) -> Result<ArrayD<f32>, OnnxError> {
+    let mut narrow = Vec::with_capacity(values.len());
+    for (index, value) in values.into_iter().enumerate() {
+        let value = widen(value);
+        if !(value as f32).is_finite() {
+            return Err(OnnxError::NonFinite { tensor: name.to_owned(), index, value });
+        }
+        narrow.push(value as f32);
+    }
+    ArrayD::from_shape_vec(IxDyn(shape), narrow)
+        .map_err(|error| OnnxError::malformed(format!("tensor `{name}` does not have the shape {shape:?}: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensor(kind: DataType, dims: &[i64]) -> TensorProto {
+        TensorProto { data_type: kind as i32, dims: dims.to_vec(), ..Default::default() }
+    }
+
+    #[test]
+    fn packed_and_typed_values_are_read_alike() {
+        let typed = TensorProto { float_data: vec![1.5, -2.0], ..tensor(DataType::Float, &[2, 1]) };
+        let raw_data = [1.5f32, -2.0].iter().flat_map(|value| value.to_le_bytes()).collect();
+        let packed = TensorProto { raw_data, ..tensor(DataType::Float, &[2, 1]) };
+        let raw_data = [1.5f64, -2.0].iter().flat_map(|value| value.to_le_bytes()).collect();
+        let double = TensorProto { raw_data, ..tensor(DataType::Double, &[2, 1]) };
+        let expected = Constant::read(&typed, "w").unwrap();
+        assert_eq!(expected.floats().unwrap(), &ndarray::array![[1.5], [-2.0]].into_dyn());
+        assert_eq!(Constant::read(&packed, "w").unwrap().data, expected.data);
+        assert_eq!(Constant::read(&double, "w").unwrap().data, expected.data);
+    }
+
+    #[test]
+    fn lengths_that_do_not_fit_are_refused() {
+        let short = TensorProto { float_data: vec![1.0], ..tensor(DataType::Float, &[2]) };
+        let ragged = TensorProto { raw_data: vec![0; 7], ..tensor(DataType::Float, &[2]) };
+        let twice = TensorProto { raw_data: vec![0; 8], float_data: vec![1.0, 2.0], ..tensor(DataType::Float, &[2]) };
+        let negative = TensorProto { float_data: vec![1.0], ..tensor(DataType::Float, &[-1]) };
+        for bad in [short, ragged, twice, negative] {
+            assert!(matches!(Constant::read(&bad, "w"), Err(OnnxError::Malformed { .. })), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn large_and_overflowing_shapes_are_refused_before_anything_is_allocated() {
+        for dims in [vec![1 << 29], vec![1 << 40, 1 << 40]] {
+            let bad = tensor(DataType::Float, &dims);
+            assert!(matches!(Constant::read(&bad, "w"), Err(OnnxError::TooLarge { .. })));
+        }
+    }
+
+    #[test]
+    fn a_double_that_single_precision_cannot_hold_is_refused() {
+        let bad = TensorProto { double_data: vec![0.0, 1e300], ..tensor(DataType::Double, &[2]) };
+        let error = Constant::read(&bad, "w").unwrap_err();
+        assert!(matches!(error, OnnxError::NonFinite { index: 1, .. }), "{error}");
+    }
+
+    #[test]
+    fn other_element_types_matter_only_when_they_are_used() {
+        let half = Constant::read(&tensor(DataType::Float16, &[2]), "w").unwrap();
+        assert!(matches!(half.floats(), Err(OnnxError::ElementType { .. })));
+        let unknown = Constant::read(&TensorProto { data_type: 99, ..Default::default() }, "w").unwrap();
+        assert_eq!(
+            unknown.ints().unwrap_err().to_string(),
+            "tensor `w` has elements of type number 99; expected INT64: convert the model"
+        );
+    }
+
+    #[test]
+    fn booleans_are_read_from_either_field() {
+        let typed = TensorProto { int32_data: vec![1], ..tensor(DataType::Bool, &[]) };
+        let packed = TensorProto { raw_data: vec![1], ..tensor(DataType::Bool, &[]) };
+        for tensor in [typed, packed] {
+            assert_eq!(Constant::read(&tensor, "t").unwrap().data, Data::Bool(vec![true]));
+        }
+    }
+}

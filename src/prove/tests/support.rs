@@ -1,0 +1,78 @@
+//! A small network with keys.
+
+use super::*;
+use inferproof_circuits::integer::{Activation, Function, Interval};
+use inferproof_circuits::network::{
+    Architecture, LayerWeights, Node, Op, Term, Weights, affine_quotients, published_interval,
+};
+use std::collections::BTreeMap;
+
+/// Adds affine node `shape` with seeded weights.
+fn affine(
+    a: &mut Architecture,
+    w: &mut Weights,
+    shape: &[usize],
+    activation: Activation,
+    term: Term,
+    rng: &mut StdRng,
+) {
+    let id = a.nodes.len();
+    let terms = vec![term];
+    let op = Op::Affine { terms: terms.clone(), activation, quotient: Interval::new(-1, 1) };
+    a.nodes.push(Node { name: format!("affine{id}"), shape: shape.to_vec(), range: activation.range, op });
+    let layer = LayerWeights {
+        terms: terms.iter().map(|t| (0..a.term_weights(id, t)).map(|_| rng.gen_range(-20..=20)).collect()).collect(),
+        bias: (0..shape[0]).map(|_| rng.gen_range(-300..=300)).collect(),
+    };
+    let bound = affine_quotients(a, id, &layer).unwrap();
+    let Op::Affine { quotient, .. } = &mut a.nodes[id].op else { unreachable!() };
+    *quotient = published_interval(bound);
+    w.layers.insert(id, layer);
+    a.output = id;
+}
+
+/// A convolution with a fused maximum, then a dense layer: every kind of witness cell in few rows.
+pub(super) fn small_cnn(seed: u64) -> Model {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let relu = Activation { function: Function::Relu, range: Interval::new(0, 31) };
+    let signed = Activation { function: Function::Identity, range: Interval::new(-40, 39) };
+    let input = Node { name: "input".into(), shape: vec![1, 5, 5], range: Interval::new(0, 15), op: Op::Input };
+    let mut a = Architecture { shift: 5, nodes: vec![input], output: 0 };
+    let mut w = Weights { layers: BTreeMap::new() };
+    let conv = Term::Conv { input: 0, kernel: [3, 3], strides: [1, 1], pads: [1; 4] };
+    affine(&mut a, &mut w, &[2, 5, 5], relu, conv, &mut rng);
+    let pool = Op::MaxPool { input: 1, kernel: [2, 2] };
+    a.nodes.push(Node { name: "pool".into(), shape: vec![2, 2, 2], range: relu.range, op: pool });
+    a.nodes.push(Node { name: "flat".into(), shape: vec![8], range: relu.range, op: Op::Reshape { input: 2 } });
+    affine(&mut a, &mut w, &[3], signed, Term::Dense { input: 3 }, &mut rng);
+    let tensor_scales = vec![10.0; a.nodes.len()];
+    Model { name: "small".into(), source_digest: [0; 32], architecture: a, weights: w, tensor_scales }
+}
+
+/// Keys and a prover of one model.
+pub(super) struct Fixture {
+    pub prover: Prover,
+    pub srs: SrsVerifier,
+    pub input: Vec<i64>,
+}
+
+impl Fixture {
+    pub(super) fn new(model: Model, options: &SetupOptions) -> Self {
+        let srs = development_srs();
+        let (key, _) = setup(&model, srs, options, StdRng::seed_from_u64(11)).unwrap();
+        let mut rng = StdRng::seed_from_u64(5);
+        let node = &model.architecture.nodes[0];
+        let input = (0..node.len()).map(|_| rng.gen_range(node.range.lo..=node.range.hi)).collect();
+        Self { prover: Prover::new(key, srs).unwrap(), srs: srs.verifier_part(), input }
+    }
+
+    pub(super) fn verifies(&self, proof: &Proof) -> bool {
+        verify(&self.prover.key.verifying, &self.srs, proof).is_ok()
+    }
+}
+
+/// One SRS for all tests.
+pub(super) fn development_srs() -> &'static Srs {
+    static SRS: std::sync::OnceLock<Srs> = std::sync::OnceLock::new();
+    SRS.get_or_init(|| Srs::development(11, StdRng::seed_from_u64(1)).unwrap())
+}

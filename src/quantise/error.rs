@@ -1,0 +1,197 @@
+//! What can go wrong between a float graph and its integer network.
+
+use crate::graph::GraphError;
+use crate::model::ModelError;
+use inferproof_circuits::NetworkError;
+use std::{io, path::PathBuf};
+use thiserror::Error;
+
+/// Why a graph could not be quantised, or a quantised model not be compared with its graph.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum QuantiseError {
+    /// The float graph, or a sample run through it.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// The samples.
+    #[error(transparent)]
+    Samples(#[from] SampleError),
+    /// The integer network that came out contradicts itself.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The quantised model, or an input of it.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// An option outside its range.
+    #[error("option `{option}`: expected {expected}, got {got}")]
+    Option {
+        /// Name of the field of [`Options`](super::Options).
+        option: &'static str,
+        /// The values allowed.
+        expected: &'static str,
+        /// The value given.
+        got: String,
+    },
+    /// An operation the integer network has no form for.
+    #[error("node `{node}` ({operator}): expected {expected}, got {got}; {remedy}")]
+    Unsupported {
+        /// Name of the node.
+        node: String,
+        /// Name of its operation.
+        operator: &'static str,
+        /// What is supported.
+        expected: String,
+        /// What the node has.
+        got: String,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+    /// A weight or bias that its integer form cannot hold. The message gives its size only: weights are secret.
+    #[error(
+        "node `{node}` (affine): expected every {what} within 2^{limit}, got one that needs 2^{bits}; use a smaller \
+         shift, or samples on which the node's operands and result have comparable sizes"
+    )]
+    TooLarge {
+        /// Name of the node.
+        node: String,
+        /// Whether it is a weight, a factor or a bias.
+        what: &'static str,
+        /// log2 of the greatest magnitude allowed.
+        limit: u32,
+        /// log2 of the magnitude found, rounded up.
+        bits: u32,
+    },
+    /// A public factor so small that it rounds to nothing.
+    #[error(
+        "node `{node}` (affine): expected a factor of at least 1 after scaling by 2^{shift}, got {got:.3e}; use a \
+         larger shift or a smaller pooling window"
+    )]
+    FactorVanishes {
+        /// Name of the node.
+        node: String,
+        /// The model's shift.
+        shift: u32,
+        /// The factor before rounding.
+        got: f64,
+    },
+    /// The static bound on a layer's quotients asks for too large a table.
+    #[error(
+        "node `{node}` (affine): expected quotients in at most {limit} integers, got the interval [{lo}, {hi}] of \
+         {entries}; use fewer activation bits, or more calibration samples if few exercise the node (a larger shift \
+         does not help)"
+    )]
+    WideQuotients {
+        /// Name of the node.
+        node: String,
+        /// Lower end of the published interval.
+        lo: i64,
+        /// Upper end of the published interval.
+        hi: i64,
+        /// Integers in it.
+        entries: u64,
+        /// The most allowed.
+        limit: u64,
+    },
+    /// The model given is not one of the graph given.
+    #[error("node `{node}`: expected {expected} from the graph, got {got} in the model; quantise the graph again")]
+    OtherGraph {
+        /// Name of the first node that differs.
+        node: String,
+        /// What the graph gives.
+        expected: String,
+        /// What the model has.
+        got: String,
+    },
+}
+
+/// Why samples, or one input, could not be read. Every variant that is about a file names it.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SampleError {
+    /// The operating system refused.
+    #[error("could not read {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Too many bytes for a file of samples.
+    #[error("{}: expected at most {limit} bytes, got more; use fewer samples", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The most that is read.
+        limit: u64,
+    },
+    /// Not a NumPy file, or a damaged one.
+    #[error("{}: expected a .npy or .npz file, got {got}; save it again with numpy.save or numpy.savez", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with the bytes.
+        got: String,
+    },
+    /// An array that cannot be read: of another element type, cut short, or damaged.
+    #[error(
+        "{}, array `{array}`: expected floats or integers of at most 64 bits, got {got}; convert it with \
+         astype('float32') and save it again",
+        path.display()
+    )]
+    Array {
+        /// The file.
+        path: PathBuf,
+        /// Name of the array.
+        array: String,
+        /// What is wrong with it.
+        got: String,
+    },
+    /// An array of another shape than samples of this network.
+    #[error("{}, array `{array}`: expected shape {expected}, got {got:?}; reshape it", path.display())]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// Name of the array.
+        array: String,
+        /// The shapes accepted.
+        expected: String,
+        /// The shape found.
+        got: Vec<usize>,
+    },
+    /// A number that is infinite or not a number.
+    #[error("{}, array `{array}`: expected finite numbers, got {got} at row-major index {index}", path.display())]
+    NonFinite {
+        /// The file.
+        path: PathBuf,
+        /// Name of the array.
+        array: String,
+        /// Row-major position.
+        index: usize,
+        /// What stands there.
+        got: f32,
+    },
+    /// Labels that do not belong to the samples.
+    #[error("labels: expected {expected}, got {got}")]
+    Labels {
+        /// What is needed.
+        expected: String,
+        /// What was given.
+        got: String,
+    },
+    /// A sample given in memory that the network does not take.
+    #[error("sample {index}: expected finite numbers of shape {expected:?}, got {got}")]
+    Sample {
+        /// Position of the sample.
+        index: usize,
+        /// Shape of the network's input.
+        expected: Vec<usize>,
+        /// Its shape, or the number that is not finite.
+        got: String,
+    },
+    /// No sample at all.
+    #[error("{origin}: expected at least one sample, got none")]
+    Empty {
+        /// The file, or a word for samples given in memory.
+        origin: String,
+    },
+}

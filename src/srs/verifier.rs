@@ -1,0 +1,150 @@
+//! The part of an SRS that checking a proof needs.
+
+use super::{MAX_K, SrsError, error_too_small, template};
+use crate::artefact::{FieldError, Reader, Writer, encode_g1, encode_g2};
+use group::prime::PrimeCurveAffine;
+use halo2_proofs::{
+    halo2curves::bn256::{Bn256, G1Affine, G2Affine},
+    poly::kzg::commitment::ParamsKZG,
+};
+use sha3::{Digest, Keccak256};
+use std::fmt;
+
+/// Longest [`super::Srs::origin`], in bytes.
+pub const MAX_ORIGIN: usize = 200;
+
+/// What a verifier needs of an SRS: `[tau]_2`, and for each k' in `1..=k` the last two Lagrange points. A few kilobytes.
+#[derive(Clone, PartialEq)]
+pub struct SrsVerifier {
+    pub(super) insecure: bool,
+    pub(super) origin: String,
+    pub(super) s_g2: G2Affine,
+    /// Entry k' - 1 is for k'.
+    pub(super) span: Vec<[G1Affine; 2]>,
+}
+
+impl SrsVerifier {
+    /// log2 of the rows of the largest circuit it serves.
+    pub fn k(&self) -> u32 {
+        self.span.len() as u32
+    }
+
+    /// Whether the secret behind it may be known to someone. [`Self::srs_id`] does not cover this flag.
+    pub fn insecure(&self) -> bool {
+        self.insecure
+    }
+
+    /// Where the SRS is from, for people to read.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// `[tau]_2`.
+    pub fn s_g2(&self) -> G2Affine {
+        self.s_g2
+    }
+
+    /// The identifier of the SRS, see [`super::Srs::srs_id`].
+    pub fn srs_id(&self) -> [u8; 32] {
+        srs_id(&self.s_g2)
+    }
+
+    /// `[L_(n-2)(tau)]_1` and `[L_(n-1)(tau)]_1` for the domain of n = 2^k elements.
+    ///
+    /// # Errors
+    /// [`SrsError::TooSmall`], [`SrsError::Size`].
+    pub fn span(&self, k: u32) -> Result<[G1Affine; 2], SrsError> {
+        match k.checked_sub(1).and_then(|i| self.span.get(i as usize)) {
+            Some(points) => Ok(*points),
+            None => Err(error_too_small(k, self.k(), &self.origin)),
+        }
+    }
+
+    /// Parameters for `verify_proof` on circuits of 2^k rows. They hold the generator and no other point of G1: proving
+    /// or committing with them panics inside halo2.
+    ///
+    /// # Errors
+    /// [`SrsError::TooSmall`], [`SrsError::Size`].
+    pub fn params(&self, k: u32) -> Result<ParamsKZG<Bn256>, SrsError> {
+        self.span(k)?;
+        let g = vec![G1Affine::generator()];
+        Ok(template().from_parts(k, g, Some(Vec::new()), G2Affine::generator(), self.s_g2))
+    }
+
+    /// Appends it to a payload: k `u32`, the insecure flag, the origin, `[tau]_2`, the spans in the order of k'.
+    ///
+    /// # Errors
+    /// [`SrsError::Origin`].
+    pub fn encode(&self, out: &mut Writer) -> Result<(), SrsError> {
+        check_origin(&self.origin)?;
+        out.u32(self.k()).bool(self.insecure).string(&self.origin).g2(&self.s_g2);
+        for pair in &self.span {
+            out.g1(&pair[0]).g1(&pair[1]);
+        }
+        Ok(())
+    }
+
+    /// Inverse of [`Self::encode`].
+    ///
+    /// # Errors
+    /// [`SrsError::Artefact`] around a [`FieldError`], [`SrsError::Size`], [`SrsError::Origin`], [`SrsError::Identity`].
+    pub fn decode(input: &mut Reader<'_>) -> Result<Self, SrsError> {
+        let k = input.u32("k of the SRS")?;
+        if !(1..=MAX_K).contains(&k) {
+            return Err(SrsError::Size { k, max: MAX_K });
+        }
+        let insecure = input.bool("insecure flag of the SRS")?;
+        let origin = input.string("origin of the SRS")?;
+        check_origin(origin)?;
+        let s_g2 = input.g2("[tau]_2")?;
+        if bool::from(s_g2.is_identity()) {
+            return Err(SrsError::Identity { which: "[tau]_2".into() });
+        }
+        let span = (0..k)
+            .map(|_| Ok([input.g1("Lagrange point n-2")?, input.g1("Lagrange point n-1")?]))
+            .collect::<Result<Vec<_>, FieldError>>()?;
+        if span.iter().flatten().any(|point| bool::from(point.is_identity())) {
+            return Err(SrsError::Identity { which: "a Lagrange point".into() });
+        }
+        Ok(Self { insecure, origin: origin.into(), s_g2, span })
+    }
+}
+
+impl fmt::Debug for SrsVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        summary(f, "SrsVerifier", self.k(), self.insecure, &self.origin, &self.s_g2)
+    }
+}
+
+/// What people see of an SRS; the flag is part of it wherever it is shown.
+pub(super) fn summary(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    k: u32,
+    insecure: bool,
+    origin: &str,
+    s_g2: &G2Affine,
+) -> fmt::Result {
+    let id = srs_id(s_g2);
+    let warning = if insecure { ", INSECURE" } else { "" };
+    write!(f, "{name}(k = {k}, origin = {origin:?}, id = {}{warning})", hex::encode(&id[..8]))
+}
+
+/// Keccak-256 of `"inferproof/srs/1"`, the two generators and `[tau]_2`.
+pub(super) fn srs_id(s_g2: &G2Affine) -> [u8; 32] {
+    Keccak256::new()
+        .chain_update(b"inferproof/srs/1")
+        .chain_update(encode_g1(&G1Affine::generator()))
+        .chain_update(encode_g2(&G2Affine::generator()))
+        .chain_update(encode_g2(s_g2))
+        .finalize()
+        .into()
+}
+
+/// The origin is printed to terminals, so it may not steer them.
+pub(super) fn check_origin(origin: &str) -> Result<(), SrsError> {
+    if origin.len() > MAX_ORIGIN || origin.chars().any(char::is_control) {
+        return Err(SrsError::Origin { len: origin.len(), max: MAX_ORIGIN });
+    }
+    Ok(())
+}
