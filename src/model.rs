@@ -16,10 +16,14 @@
 //! refused, so that a digest names a model and not one of its spellings. Scales are binary because a decimal reading
 //! may be off by a bit.
 
+mod validate;
+
+pub use validate::{MAX_ELEMENTS, MAX_NAME};
+
 use crate::artefact::{self, ArtefactError, FieldError, Kind, Reader, Writer};
 use inferproof_circuits::{
     NetworkError,
-    network::{Architecture, LayerWeights, NodeId, Op, Term, Weights},
+    network::{Architecture, LayerWeights, Op, Weights},
 };
 use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
@@ -29,12 +33,6 @@ use thiserror::Error;
 
 /// Version of the `.ifq` format this build writes and reads.
 pub const FORMAT: u16 = 1;
-/// Most elements of all tensors of a model together.
-pub const MAX_ELEMENTS: usize = 1 << 28;
-/// Most bytes of a model's or a node's name.
-pub const MAX_NAME: usize = 1 << 10;
-/// Most weights of one term; the executor's and the compiler's products stay far from overflow.
-const MAX_WEIGHTS: u128 = 1 << 32;
 
 /// An exact integer network and what its numbers mean: value = integer / scale.
 ///
@@ -305,86 +303,6 @@ impl Model {
         model.validate()?;
         Ok(model)
     }
-
-    /// Whether all parts belong together: what every model read from a file satisfies.
-    ///
-    /// Cost: one pass over the weights.
-    ///
-    /// # Errors
-    /// [`ModelError::Network`], [`ModelError::Inconsistent`].
-    pub fn validate(&self) -> Result<(), ModelError> {
-        check_name("-", &self.name)?;
-        self.architecture.validate()?;
-        let mut elements = 0usize;
-        for (id, node) in self.architecture.nodes.iter().enumerate() {
-            check_name(&node.name, &node.name)?;
-            self.check_node(id)?;
-            // Validation bounds each tensor, so the sum cannot overflow before the limit is seen.
-            elements += node.len();
-            check(elements <= MAX_ELEMENTS, &node.name, || {
-                (format!("at most {MAX_ELEMENTS} elements in all tensors up to here"), elements.to_string())
-            })?;
-        }
-        let (expected, got) = (self.architecture.nodes.len(), self.tensor_scales.len());
-        check(expected == got, "-", || (format!("{expected} scales, one a node"), got.to_string()))?;
-        self.check_scales()?;
-        let affine = |id: &&NodeId| matches!(self.architecture.nodes.get(**id).map(|n| &n.op), Some(Op::Affine { .. }));
-        let stray = self.weights.layers.keys().find(|id| !affine(id));
-        check(stray.is_none(), "-", || ("weights of affine nodes only".into(), format!("some of node {stray:?}")))?;
-        Ok(self.architecture.validate_weights(&self.weights)?)
-    }
-
-    /// A range without 0 would let a partial sum leave the bounds that the whole keeps; and the number of weights has
-    /// to be countable before it is compared.
-    fn check_node(&self, id: NodeId) -> Result<(), ModelError> {
-        let node = &self.architecture.nodes[id];
-        let range = node.range;
-        check(range.contains(0), &node.name, || {
-            ("a range with 0 in it".into(), format!("[{}, {}]", range.lo, range.hi))
-        })?;
-        let Op::Affine { terms, .. } = &node.op else { return Ok(()) };
-        for term in terms {
-            let operand = &self.architecture.nodes[term.input()];
-            let count = match term {
-                Term::Dense { .. } => node.len() as u128 * operand.len() as u128,
-                Term::Conv { kernel, .. } => {
-                    (node.shape[0] * operand.shape[0]) as u128 * (kernel[0] * kernel[1]) as u128
-                }
-                Term::Scale { .. } | Term::SumPool { .. } => 0,
-            };
-            check(count <= MAX_WEIGHTS, &node.name, || {
-                (format!("at most {MAX_WEIGHTS} weights a term"), count.to_string())
-            })?;
-        }
-        Ok(())
-    }
-
-    fn check_scales(&self) -> Result<(), ModelError> {
-        for (node, &scale) in self.architecture.nodes.iter().zip(&self.tensor_scales) {
-            check(scale.is_normal() && scale > 0.0, &node.name, || ("a positive scale".into(), scale.to_string()))?;
-            if let Op::MaxPool { input, .. } | Op::Reshape { input } | Op::Transpose { input, .. } = node.op {
-                let operand = self.tensor_scales[input];
-                check(scale == operand, &node.name, || (format!("its operand's scale {operand}"), scale.to_string()))?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn check(holds: bool, node: &str, fault: impl FnOnce() -> (String, String)) -> Result<(), ModelError> {
-    if holds {
-        return Ok(());
-    }
-    let (expected, got) = fault();
-    Err(ModelError::Inconsistent { node: node.into(), expected, got })
-}
-
-/// Names reach terminals and logs.
-fn check_name(node: &str, name: &str) -> Result<(), ModelError> {
-    let is_fine = name.len() <= MAX_NAME && !name.contains(char::is_control);
-    check(is_fine, &node.escape_debug().take(80).collect::<String>(), || {
-        (format!("a name of at most {MAX_NAME} bytes without control characters"), format!("{} bytes", name.len()))
-    })
 }
 
 fn header_text(name: &str, architecture: &Architecture) -> Result<String, ModelError> {

@@ -38,13 +38,13 @@ pub(super) enum Coefficient {
 impl Compiler<'_> {
     pub(super) fn affine(&mut self, id: NodeId) {
         let node = &self.architecture.nodes[id];
-        let Op::Affine { activation, quotient, .. } = node.op else { unreachable!("an affine node") };
+        let Op::Affine { activation, .. } = node.op else { unreachable!("an affine node") };
         let shift = self.architecture.shift;
         let kappa = self.builder.table.tag(TableKind::Range { shift });
-        let tag = self.builder.table.tag(TableKind::Function { activation, domain: quotient });
+        let (tag, lo) = self.activation_tag(activation);
         // F = kappa (quotient - lo) + r = acc + half - kappa lo
         let half = 1i64 << (shift - 1);
-        self.bias_shifts.insert(id, half - (quotient.lo << shift));
+        self.bias_shifts.insert(id, half - (lo << shift));
         let accumulated = self.linear(id);
 
         let [_, _, w] = node.dims().expect("checked");
@@ -57,7 +57,7 @@ impl Compiler<'_> {
             let item = ChainItem {
                 tag,
                 kappa,
-                lane: Lane::Requantised { node: id, index, lo: quotient.lo },
+                lane: Lane::Requantised { node: id, index, lo },
                 y_copy: None,
                 x: native.and_then(|n| n.place(index)),
                 y: Some(Mono::element(channel, offset)),

@@ -10,7 +10,7 @@ mod pool;
 mod position;
 
 use crate::error::CompileError;
-use crate::integer::Interval;
+use crate::integer::{Activation, Function, Interval};
 use crate::machine::RESERVED_ROWS;
 use crate::network::{Architecture, NodeId, Op, transpose_order};
 use crate::packing::Packing;
@@ -43,6 +43,7 @@ pub fn compile(architecture: &Architecture, lanes: usize) -> Result<Program, Com
         lanes,
         builder,
         forms,
+        domains: domains(architecture),
         tensors: vec![vec![]; architecture.nodes.len()],
         bias_shifts: BTreeMap::new(),
         geometry: BTreeMap::new(),
@@ -59,11 +60,40 @@ fn unsupported(node: &str, what: String) -> CompileError {
     CompileError::Unsupported { node: node.into(), what }
 }
 
+/// What the tables of a program must hold. Layers share a table: the union of their intervals costs
+/// less than each by itself.
+struct Domains {
+    /// Union of the published quotient intervals of each activation.
+    quotients: BTreeMap<Activation, Interval>,
+    /// Greatest difference of any max-pool.
+    difference: u64,
+}
+
+fn domains(architecture: &Architecture) -> Domains {
+    let mut domains = Domains { quotients: BTreeMap::new(), difference: 0 };
+    let nodes = &architecture.nodes;
+    for node in nodes {
+        if let Op::Affine { activation, quotient, .. } = node.op {
+            let union = domains.quotients.entry(activation).or_insert(quotient);
+            *union = Interval::new(union.lo.min(quotient.lo), union.hi.max(quotient.hi));
+        }
+        if let Op::MaxPool { input, .. } = node.op {
+            let range = match nodes[input].op {
+                Op::Affine { quotient, .. } => quotient,
+                _ => nodes[input].range,
+            };
+            domains.difference = domains.difference.max(range.len().max(nodes[input].range.len()) - 1);
+        }
+    }
+    domains
+}
+
 struct Compiler<'a> {
     architecture: &'a Architecture,
     lanes: usize,
     builder: Builder,
     forms: Forms,
+    domains: Domains,
     /// The `y` cell of every element, by node; empty where no row holds them.
     tensors: Vec<Vec<Cell>>,
     bias_shifts: BTreeMap<NodeId, i64>,
@@ -92,8 +122,19 @@ impl Compiler<'_> {
 
     /// The tag of a table that holds every integer of `range`, less its least one, with itself.
     fn identity_tag(&mut self, range: Interval) -> u64 {
-        let activation = crate::integer::Activation { function: crate::integer::Function::Identity, range };
+        let activation = Activation { function: Function::Identity, range };
         self.builder.table.tag(TableKind::Function { activation, domain: range })
+    }
+
+    /// The tag of `activation`'s table, and the least quotient in it.
+    fn activation_tag(&mut self, activation: Activation) -> (u64, i64) {
+        let domain = self.domains.quotients[&activation];
+        (self.builder.table.tag(TableKind::Function { activation, domain }), domain.lo)
+    }
+
+    /// The tag of the table of differences.
+    fn difference_tag(&mut self) -> u64 {
+        self.builder.table.tag(TableKind::Difference { max: self.domains.difference })
     }
 
     /// Emits the rows of a tensor and records its cells and forms.

@@ -5,7 +5,6 @@
 use super::Compiler;
 use super::affine::{Coefficient, rim_item};
 use super::forms::FormKey;
-use crate::integer::Interval;
 use crate::network::{NodeId, Op};
 use crate::program::{Builder, Cell, ChainItem, Lane, Mono, TableKind, Val};
 use std::collections::BTreeSet;
@@ -51,19 +50,16 @@ impl Compiler<'_> {
 
     /// The maximum of an affine layer, taken on its quotients.
     pub(super) fn fused_max_pool(&mut self, id: NodeId, pool: NodeId) {
-        let Op::Affine { activation, quotient, .. } = self.architecture.nodes[id].op else {
-            unreachable!("an affine node")
-        };
+        let Op::Affine { activation, .. } = self.architecture.nodes[id].op else { unreachable!("an affine node") };
         let (_, windows) = self.windows(pool);
+        let (tag, lo) = self.activation_tag(activation);
         let shift = self.architecture.shift;
         // acc + half - kappa lo = kappa (q_M - lo) - (kappa d + r_complement) + kappa - 1
         let half = 1i64 << (shift - 1);
-        self.bias_shifts.insert(id, half - (quotient.lo << shift) + 1 - (1 << shift));
+        self.bias_shifts.insert(id, half - (lo << shift) + 1 - (1 << shift));
         let accumulated = self.linear(id);
-        let (below, bits) = self.below_rows(id, pool, windows, quotient);
-        let tag = self.builder.table.tag(TableKind::Function { activation, domain: quotient });
-        let greatest =
-            self.maxima_rows(pool, windows, tag, id, |window| Lane::Greatest { pool, window, lo: quotient.lo });
+        let (below, bits) = self.below_rows(id, pool, windows);
+        let greatest = self.maxima_rows(pool, windows, tag, id, |window| Lane::Greatest { pool, window, lo });
         let one = self.builder.constant(1);
         let left = self.builder.accumulate(below, one, accumulated);
         let kappa = self.builder.constant(1 << shift);
@@ -71,10 +67,10 @@ impl Compiler<'_> {
     }
 
     /// Rows of the layer's outputs as distances below their window's maximum, and its rims.
-    fn below_rows(&mut self, id: NodeId, pool: NodeId, windows: Windows, quotient: Interval) -> (Val, Val) {
+    fn below_rows(&mut self, id: NodeId, pool: NodeId, windows: Windows) -> (Val, Val) {
         let shift = self.architecture.shift;
         let kappa = self.builder.table.tag(TableKind::Range { shift });
-        let tag = self.builder.table.tag(TableKind::Difference { max: quotient.len() - 1 });
+        let tag = self.difference_tag();
         let [channels, h, w] = windows.dims;
         let q = self.forms.row_stride(id);
         let dropped: BTreeSet<usize> = (0..h * w).filter(|p| windows.window(0, *p).is_none()).collect();
@@ -151,7 +147,7 @@ impl Compiler<'_> {
         let range = self.architecture.nodes[input].range;
         let [channels, h, w] = windows.dims;
         let q = self.forms.row_stride(pool);
-        let tag = self.builder.table.tag(TableKind::Difference { max: range.len() - 1 });
+        let tag = self.difference_tag();
         let mut items = vec![];
         for index in 0..channels * h * w {
             let (channel, position) = (index / (h * w), index % (h * w));

@@ -1,0 +1,133 @@
+//! What is refused, and that the message says what and where.
+
+use super::*;
+use inferproof::quantise::{QuantiseError, evaluate};
+
+fn error(graph: &Graph, samples: &Samples, options: &Options) -> QuantiseError {
+    quantise(graph, samples, options).map(|_| ()).unwrap_err()
+}
+
+fn sketch_error(mut sketch: Sketch, options: &Options) -> QuantiseError {
+    let samples = sketch.samples(4);
+    error(&sketch.graph, &samples, options)
+}
+
+#[test]
+fn pools_with_overlap_are_refused_by_name() {
+    for op in [
+        Op::MaxPool { kernel: [3, 3], strides: [2, 2] },
+        Op::AveragePool { kernel: [2, 2], strides: [2, 1] },
+        Op::MaxPool { kernel: [2, 2], strides: [7, 7] },
+    ] {
+        let mut sketch = Sketch::new(&[2, 8, 8]);
+        sketch.push("squeeze", op.clone(), &[0]);
+        let error = sketch_error(sketch, &Options::default());
+        assert!(matches!(&error, QuantiseError::Unsupported { node, .. } if node == "squeeze"), "{error}");
+        assert!(error.to_string().contains(op.name()) && error.to_string().contains("strides"), "{error}");
+    }
+}
+
+#[test]
+fn a_single_window_needs_no_stride() {
+    let mut sketch = Sketch::new(&[2, 5, 7]);
+    sketch.push("all", Op::AveragePool { kernel: [5, 7], strides: [1, 1] }, &[0]);
+    sketch.quantise(1.0);
+}
+
+#[test]
+fn options_outside_their_range_are_refused() {
+    let (graph, samples) = load(&fixtures().join("ops/gemm"));
+    let default = Options::default();
+    for options in [
+        Options { activation_bits: 3, ..default.clone() },
+        Options { activation_bits: 17, ..default.clone() },
+        Options { shift: 3, ..default.clone() },
+        Options { shift: 25, ..default.clone() },
+        Options { input_range: Some((1.0, 1.0)), ..default.clone() },
+        Options { input_range: Some((f64::NAN, 1.0)), ..default.clone() },
+        Options { input_range: Some((0.0, f64::INFINITY)), ..default.clone() },
+        Options { clip: Some(50.0), ..default.clone() },
+        Options { clip: Some(f64::NAN), ..default.clone() },
+    ] {
+        assert!(matches!(error(&graph, &samples, &options), QuantiseError::Option { .. }), "{options:?}");
+    }
+    for options in [
+        Options { activation_bits: 4, shift: 4, ..default.clone() },
+        Options { activation_bits: 14, shift: 24, ..default.clone() },
+    ] {
+        quantise(&graph, &samples, &options).unwrap();
+    }
+    let name = Options { name: "a\nb".into(), ..default };
+    assert!(matches!(error(&graph, &samples, &name), QuantiseError::Model(_)));
+}
+
+#[test]
+fn a_layer_that_needs_too_wide_a_table_is_refused() {
+    let (graph, samples) = load(&fixtures().join("digits_cnn"));
+    let error = error(&graph, &samples, &Options { activation_bits: 16, shift: 20, ..Options::default() });
+    assert!(matches!(&error, QuantiseError::WideQuotients { limit: 65536, .. }), "{error}");
+    assert!(error.to_string().contains("activation bits"), "{error}");
+}
+
+#[test]
+fn weights_beyond_31_bits_are_refused_without_being_shown() {
+    let mut sketch = Sketch::new(&[2]);
+    sketch.dense("huge", 0, 2);
+    let Op::Dense { weights, bias } = &mut sketch.graph.nodes[1].op else { unreachable!() };
+    weights.fill(0.0);
+    weights[[0, 0]] = 1.2345e7;
+    // The bias cancels the weight on the only sample: the output is small, the weight is not.
+    bias[0] = -1.2345e7;
+    let samples = Samples::new(vec![ArrayD::from_elem(vec![2], 1.0)], &[2]).unwrap();
+    let error = error(&sketch.graph, &samples, &Options { shift: 24, ..Options::default() });
+    assert!(
+        matches!(&error, QuantiseError::TooLarge { node, what: "weight", limit: 31, .. } if node == "huge"),
+        "{error}"
+    );
+    assert!(!error.to_string().contains("12345"), "{error}");
+}
+
+#[test]
+fn a_factor_that_vanishes_is_refused() {
+    let mut sketch = Sketch::new(&[1, 64, 64]);
+    sketch.push("all", Op::AveragePool { kernel: [64, 64], strides: [64, 64] }, &[0]);
+    let samples = Samples::new(vec![ArrayD::from_elem(vec![1, 64, 64], 1.0)], &[1, 64, 64]).unwrap();
+    let vanishing = error(&sketch.graph, &samples, &Options::default());
+    assert!(matches!(&vanishing, QuantiseError::FactorVanishes { shift: 10, .. }), "{vanishing}");
+    quantise(&sketch.graph, &samples, &Options { shift: 12, ..Options::default() }).unwrap();
+}
+
+#[test]
+fn a_lone_normalisation_of_many_channels_is_refused() {
+    let mut sketch = Sketch::new(&[1 << 20]);
+    let scale = vec![0.5; 1 << 20];
+    sketch.push("norm", Op::ScaleShift { shift: scale.clone(), scale }, &[0]);
+    let error = sketch_error(sketch, &Options::default());
+    assert!(matches!(&error, QuantiseError::Unsupported { operator: "ScaleShift", .. }), "{error}");
+}
+
+#[test]
+fn samples_of_another_network_are_refused() {
+    let (graph, _) = load(&fixtures().join("ops/gemm"));
+    let samples = Samples::new(vec![ArrayD::zeros(vec![3])], &[3]).unwrap();
+    assert!(matches!(error(&graph, &samples, &Options::default()), QuantiseError::Graph(_)));
+}
+
+#[test]
+fn a_model_is_compared_with_its_own_graph_only() {
+    let (_, model, _) = quantised(&fixtures().join("ops/gemm"), &Options::default());
+    for other in ["ops/matmul", "digits_mlp"] {
+        let (graph, samples) = load(&fixtures().join(other));
+        let error = evaluate(&graph, &model, &samples).unwrap_err();
+        assert!(matches!(error, QuantiseError::OtherGraph { .. }), "{error}");
+    }
+}
+
+#[test]
+fn labels_have_to_be_classes() {
+    let (graph, samples) = load(&fixtures().join("ops/gemm"));
+    let (_, model, _) = quantised(&fixtures().join("ops/gemm"), &Options::default());
+    let labelled = samples.clone().with_labels(vec![7; 16]).unwrap();
+    assert!(matches!(evaluate(&graph, &model, &labelled), Err(QuantiseError::Samples(_))));
+    assert!(samples.with_labels(vec![0; 15]).is_err());
+}

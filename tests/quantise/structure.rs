@@ -1,0 +1,163 @@
+//! Which integer nodes a graph becomes.
+
+use super::*;
+use inferproof_circuits::{
+    integer::Function,
+    network::{Op as IntegerOp, Term},
+};
+use ndarray::Array;
+
+/// The network in one line: operators, and for affine layers their terms and whether they have a ReLU.
+fn outline(model: &Model) -> String {
+    let term = |term: &Term| match term {
+        Term::Dense { input } => format!("dense{input}"),
+        Term::Conv { input, .. } => format!("conv{input}"),
+        Term::Scale { input, .. } => format!("scale{input}"),
+        Term::SumPool { input, .. } => format!("sum-pool{input}"),
+    };
+    let describe = |node: &inferproof_circuits::network::Node| match &node.op {
+        IntegerOp::Affine { terms, activation, .. } => {
+            let sum = terms.iter().map(term).collect::<Vec<_>>().join("+");
+            if activation.function == Function::Relu { format!("relu({sum})") } else { sum }
+        }
+        op => op.name().to_string(),
+    };
+    model.architecture.nodes.iter().map(describe).collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn a_residual_network_has_one_layer_a_sum() {
+    let (_, model, _) = quantised(&fixtures().join("resnet8"), &Options::default());
+    assert_eq!(
+        outline(&model),
+        "input, relu(conv0), relu(conv1), relu(scale1+conv2), relu(conv3), relu(conv3+conv4), relu(conv5), \
+         relu(conv5+conv6), sum-pool7, reshape, dense9"
+    );
+}
+
+#[test]
+fn lenet_is_conv_pool_conv_pool_dense() {
+    let (_, model, _) = quantised(&fixtures().join("digits_cnn"), &Options::default());
+    assert_eq!(
+        outline(&model),
+        "input, relu(conv0), max-pool, relu(conv2), max-pool, reshape, relu(dense5), relu(dense6), dense7"
+    );
+}
+
+#[test]
+fn relu_and_max_pool_end_in_one_order() {
+    for name in ["conv_relu_maxpool", "conv_maxpool_relu"] {
+        let (_, model, report) = quantised(&fixtures().join("ops").join(name), &Options::default());
+        assert_eq!(outline(&model), "input, relu(conv0), max-pool", "{name}");
+        assert_eq!(report.layers[0].node, "conv");
+        assert_eq!(model.architecture.nodes[1].range, model.architecture.nodes[2].range);
+    }
+}
+
+#[test]
+fn a_relu_moves_over_views_but_not_past_another_reader() {
+    let mut sketch = Sketch::new(&[2, 4, 4]);
+    let conv = sketch.conv("conv", 0, 3, 3, 1);
+    let turned = sketch.push("turn", Op::Transpose { perm: vec![2, 0, 1] }, &[conv]);
+    let flat = sketch.push_shaped("flat", Op::Reshape, &[turned], vec![48]);
+    let relu = sketch.push("relu", Op::Relu, &[flat]);
+    sketch.dense("dense", relu, 5);
+    assert_eq!(outline(&sketch.quantise(3.0).0), "input, relu(conv0), transpose, reshape, dense3");
+
+    let mut sketch = Sketch::new(&[2, 4, 4]);
+    let conv = sketch.conv("conv", 0, 2, 3, 1);
+    let pool = sketch.push("pool", Op::MaxPool { kernel: [2, 2], strides: [2, 2] }, &[conv]);
+    let relu = sketch.push("relu", Op::Relu, &[pool]);
+    sketch.push("add", Op::Add, &[relu, pool]);
+    assert_eq!(outline(&sketch.quantise(3.0).0), "input, conv0, max-pool, relu(scale2), scale3+scale2");
+}
+
+#[test]
+fn sums_take_in_the_layers_that_only_they_read() {
+    let mut sketch = Sketch::new(&[6]);
+    let one = sketch.dense("one", 0, 4);
+    let two = sketch.dense("two", 0, 4);
+    let three = sketch.dense("three", 0, 4);
+    let sum = sketch.push("sum", Op::Add, &[one, two]);
+    let all = sketch.push("all", Op::Add, &[sum, three]);
+    sketch.push("relu", Op::Relu, &[all]);
+    let (model, report) = sketch.quantise(3.0);
+    assert_eq!(outline(&model), "input, relu(dense0+dense0+dense0)");
+    assert_eq!(report.layers[0].node, "all");
+
+    // A layer read twice keeps its own tensor, and a value may be added to itself.
+    let mut sketch = Sketch::new(&[6]);
+    let one = sketch.dense("one", 0, 6);
+    let sum = sketch.push("sum", Op::Add, &[one, 0]);
+    let twice = sketch.push("twice", Op::Add, &[sum, sum]);
+    sketch.push("last", Op::Add, &[twice, one]);
+    assert_eq!(outline(&sketch.quantise(3.0).0), "input, dense0, scale1+scale0, scale2+scale2+scale1");
+}
+
+#[test]
+fn a_chain_of_sums_of_any_length_is_planned() {
+    let mut sketch = Sketch::new(&[2]);
+    let mut last = 0;
+    for _ in 0..20_000 {
+        last = sketch.push("sum", Op::Add, &[last, 0]);
+    }
+    let samples = sketch.samples(2);
+    let (model, _) = quantise(&sketch.graph, &samples, &Options::default()).unwrap();
+    assert_eq!(model.architecture.nodes.len(), 2);
+}
+
+#[test]
+fn averages_are_exact_up_to_their_own_rounding() {
+    let mut sketch = Sketch::new(&[3, 8, 8]);
+    let relu = sketch.push("relu", Op::Relu, &[0]);
+    sketch.push("pool", Op::AveragePool { kernel: [8, 8], strides: [1, 1] }, &[relu]);
+    // Half a step each for the ReLU, its input and the output; the factor adds nothing.
+    let (model, report) = sketch.quantise(2.0);
+    assert_eq!(outline(&model), "input, relu(scale0), sum-pool1");
+    let IntegerOp::Affine { terms, .. } = &model.architecture.nodes[2].op else { unreachable!() };
+    let Term::SumPool { factor, .. } = terms[0] else { unreachable!() };
+    let exact = 1024.0 * model.output_scale() / model.tensor_scales[1] / 64.0;
+    assert!((factor as f64 - exact).abs() < 1e-9, "{factor} for {exact}\n{report}");
+    assert_eq!(model.architecture.nodes[2].range.lo, 0, "an average of non-negative values has no sign");
+}
+
+#[test]
+fn scales_and_constants_of_any_rank_are_covered() {
+    for shape in [vec![4], vec![3, 5], vec![3, 4, 5], vec![2, 3, 2, 2]] {
+        let channels = shape[0];
+        let scale_shift = |numbers: &mut Numbers| Op::ScaleShift {
+            scale: (0..channels).map(|_| 2.0 * numbers.real()).collect(),
+            shift: (0..channels).map(|_| numbers.real()).collect(),
+        };
+        let mut sketch = Sketch::new(&shape);
+        let op = scale_shift(&mut sketch.numbers);
+        let norm = sketch.push("norm", op, &[0]);
+        let values = sketch.numbers.reals(&shape);
+        let shifted = sketch.push("shifted", Op::AddConstant { values }, &[norm]);
+        let relu = sketch.push("relu", Op::Relu, &[shifted]);
+        sketch.push("sum", Op::Add, &[relu, 0]);
+        let (model, report) = sketch.quantise(4.0);
+        assert_eq!(model.output_shape(), shape);
+        assert!(report.layers.iter().all(|layer| layer.snr_db.unwrap() > 30.0), "{report}");
+    }
+}
+
+#[test]
+fn a_constant_a_channel_joins_the_layer_before_it() {
+    let mut sketch = Sketch::new(&[2, 4, 4]);
+    let conv = sketch.conv("conv", 0, 3, 3, 1);
+    let values = Array::from_shape_fn((3, 4, 4), |(c, _, _)| c as f32).into_dyn();
+    let shifted = sketch.push("shifted", Op::AddConstant { values }, &[conv]);
+    sketch.push("relu", Op::Relu, &[shifted]);
+    assert_eq!(outline(&sketch.quantise(2.0).0), "input, relu(conv0)");
+}
+
+#[test]
+fn tensors_that_stay_zero_get_a_scale_too() {
+    let mut sketch = Sketch::new(&[4]);
+    let down = sketch.push("down", Op::AddConstant { values: ArrayD::from_elem(vec![4], -9.0) }, &[0]);
+    let dead = sketch.push("dead", Op::Relu, &[down]);
+    sketch.push("sum", Op::Add, &[dead, 0]);
+    let (_, report) = sketch.quantise(2.0);
+    assert_eq!(report.layers[0].snr_db, None);
+}
