@@ -33,6 +33,12 @@ const SCALARS: usize = ADVICE_EVALUATIONS + (FIXED_COLUMNS + 1) + 1 + COPY_COLUM
 const TAG_BYTES: usize = 4;
 const SPAN_BYTES: usize = 64 + 2 * 32;
 
+/// Bytes of a proof, with secret or public weights.
+#[must_use]
+pub const fn proof_bytes(secret: bool) -> usize {
+    TAG_BYTES + 64 * POINTS + 32 * SCALARS + if secret { SPAN_BYTES } else { 0 }
+}
+
 /// Sizes and predicted costs of one plan.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -78,7 +84,7 @@ impl Cost {
             activation_rows,
             full_cells_per_weight: 2.0 * weight_rows as f64 / weights as f64,
             cells_per_activation: 7.0 * activation_rows as f64 / activations as f64,
-            proof_bytes: TAG_BYTES + 64 * POINTS + 32 * SCALARS + SPAN_BYTES,
+            proof_bytes: proof_bytes(true),
             prover_seconds: prover_seconds(program.k),
             gas: gas(program),
         }

@@ -125,7 +125,7 @@ pub enum SampleError {
         limit: u64,
     },
     /// Not a NumPy file, or a damaged one.
-    #[error("{}: expected a .npy or .npz file, got {got}; save it again with numpy.save or numpy.savez", path.display())]
+    #[error("{}: expected a .npy or .npz file, got {got}; save it with numpy.save or numpy.savez", path.display())]
     Format {
         /// The file.
         path: PathBuf,

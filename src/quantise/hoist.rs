@@ -57,7 +57,7 @@ pub(super) fn hoist_relus(mut graph: Graph) -> Graph {
     graph
 }
 
-/// `relu` reads `view`, and nothing else does: afterwards the node at `view` is the ReLU and the one at `relu` the view.
+/// `relu` reads `view`, and nothing else does: afterwards the node at `view` is the ReLU, the one at `relu` the view.
 /// Uses of both positions stay as they are.
 fn swap(graph: &mut Graph, view: NodeId, relu: NodeId) {
     let operand_shape = graph.nodes[graph.nodes[view].inputs[0]].shape.clone();

@@ -345,14 +345,15 @@ impl Compiler<'_> {
         total
     }
 
-    /// `sum of R^c value_c`. Cost: two rows a channel.
+    /// `sum of R^c value_c`. Cost: two rows a channel; two more for each that is off by another monomial than
+    /// the first.
     fn horner(&mut self, channels: &[Val]) -> Val {
-        let (last, rest) = channels.split_last().expect("a tensor has a channel");
-        let mut sum: Cell = last.cell;
-        for value in rest.iter().rev() {
-            assert_eq!(value.mono, last.mono, "channels of one form are alike");
-            sum = self.builder.fma(sum, Cell::Z(0), value.cell);
+        let mono = channels[0].mono;
+        let mut sum: Option<Cell> = None;
+        for value in channels.iter().rev() {
+            let term = self.builder.absolute(Val { mono: value.mono / mono, ..*value });
+            sum = Some(sum.map_or(term, |sum| self.builder.fma(sum, Cell::Z(0), term)));
         }
-        Val { cell: sum, mono: last.mono }
+        Val { cell: sum.expect("a tensor has a channel"), mono }
     }
 }

@@ -4,12 +4,14 @@
 //! on secret weights; an auditor compiles it again and compares.
 
 mod builder;
+mod cells;
 mod check;
 mod mono;
 mod table;
 
 pub use builder::Builder;
 pub(crate) use builder::{ChainItem, Group, Val};
+pub use cells::AdviceColumn;
 pub use mono::Mono;
 pub use table::{NULL_TAG, ONE_TAG, Table, TableKind};
 

@@ -66,8 +66,31 @@ impl Fixture {
         Self { prover: Prover::new(key, srs).unwrap(), srs: srs.verifier_part(), input }
     }
 
+    /// An honest proof.
+    pub(super) fn proof(&self, seed: u64) -> Proof {
+        self.prover.prove(&self.input, CONTEXT, StdRng::seed_from_u64(seed)).unwrap()
+    }
+
+    /// A proof of another input.
+    pub(super) fn proof_of(&self, seed: u64) -> Proof {
+        let range = self.prover.key.model.architecture.nodes[0].range;
+        let mut rng = StdRng::seed_from_u64(seed);
+        let input: Vec<i64> = self.input.iter().map(|_| rng.gen_range(range.lo..=range.hi)).collect();
+        self.prover.prove(&input, CONTEXT, rng).unwrap()
+    }
+
+    /// A proof of a changed witness, not checked.
+    pub(super) fn forge(&self, attack: &Attack<'_>) -> Proof {
+        let trace = self.prover.run(&self.input).unwrap();
+        self.prover.prove_trace(&self.input, &trace, CONTEXT, StdRng::seed_from_u64(1), Some(attack)).unwrap()
+    }
+
+    pub(super) fn verify(&self, proof: &Proof) -> Result<(), VerifyError> {
+        verify(&self.prover.key.verifying, &self.srs, proof)
+    }
+
     pub(super) fn verifies(&self, proof: &Proof) -> bool {
-        verify(&self.prover.key.verifying, &self.srs, proof).is_ok()
+        self.verify(proof).is_ok()
     }
 }
 

@@ -1,0 +1,106 @@
+//! Which advice cells an active gate, lookup or copy reads: those a witness must get right.
+
+use super::{Builder, Cell, ChainOp, Pin, ProductOp, Program, Row};
+use crate::machine::UNUSABLE_ROWS;
+use std::collections::{BTreeMap, HashSet};
+
+/// An advice column of the machine, in the order of the commitments in a proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum AdviceColumn {
+    /// Remainders.
+    R,
+    /// Quotients.
+    Q,
+    /// Table outputs.
+    Y,
+    /// Rims.
+    E,
+    /// Multiplicities.
+    M,
+    /// Folded weights.
+    Omega,
+    /// Weight chain.
+    Hw,
+    /// Consumer chain.
+    Hx,
+    /// Producer chain.
+    Hy,
+    /// Multipliers and operands.
+    Z,
+    /// Products.
+    P,
+    /// Running sum.
+    Phi,
+}
+
+impl AdviceColumn {
+    /// Every column.
+    pub const ALL: [Self; 12] = [
+        Self::R,
+        Self::Q,
+        Self::Y,
+        Self::E,
+        Self::M,
+        Self::Omega,
+        Self::Hw,
+        Self::Hx,
+        Self::Hy,
+        Self::Z,
+        Self::P,
+        Self::Phi,
+    ];
+}
+
+impl Program {
+    /// Every usable cell that an active gate, lookup or copy reads, by column and row.
+    #[must_use]
+    pub fn read_cells(&self) -> Vec<(AdviceColumn, usize)> {
+        let copied: HashSet<Cell> = self.copies().flat_map(|(a, b)| [a, b]).collect();
+        let usable = (1 << self.k) - UNUSABLE_ROWS;
+        let cells = AdviceColumn::ALL.into_iter().flat_map(|column| (0..usable).map(move |row| (column, row)));
+        cells.filter(|(column, row)| self.is_read(*column, *row, &copied)).collect()
+    }
+
+    /// Number of usable cells that nothing reads, by column.
+    #[must_use]
+    pub fn unread_cells(&self) -> BTreeMap<AdviceColumn, usize> {
+        let usable = (1 << self.k) - UNUSABLE_ROWS;
+        let mut unread: BTreeMap<_, _> = AdviceColumn::ALL.into_iter().map(|c| (c, usable)).collect();
+        for (column, _) in self.read_cells() {
+            *unread.entry(column).or_default() -= 1;
+        }
+        unread
+    }
+
+    fn is_read(&self, column: AdviceColumn, row: usize, copied: &HashSet<Cell>) -> bool {
+        let active = self.active_rows();
+        let default = Row::default();
+        let at = |row: usize| (row < active).then(|| self.rows.get(row).unwrap_or(&default));
+        let before = || row.checked_sub(1).and_then(at);
+        let this = at(row);
+        let weights = |r: &Row| matches!(r.product, ProductOp::Hold | ProductOp::Product);
+        match column {
+            AdviceColumn::R | AdviceColumn::Q | AdviceColumn::Y | AdviceColumn::E | AdviceColumn::M => row < active,
+            AdviceColumn::Omega => this.is_some_and(weights),
+            // A hold that starts a chain multiplies by 0, so what was there before does not matter.
+            AdviceColumn::Hw => {
+                let starts = |r: &Row| r.product == ProductOp::Hold && r.z_pin == Pin::Copy(Builder::zero());
+                this.is_some_and(|r| weights(r) && !starts(r)) || before().is_some_and(weights)
+            }
+            AdviceColumn::Hx | AdviceColumn::Hy | AdviceColumn::Phi => row <= active,
+            AdviceColumn::Z => {
+                let operand = |r: &Row| r.x != ChainOp::StepU || r.y == ChainOp::StepZ || r.product != ProductOp::None;
+                row == 0
+                    || this.is_some_and(operand)
+                    || before().is_some_and(|r| r.product == ProductOp::Fma)
+                    || copied.contains(&Cell::Z(row))
+            }
+            AdviceColumn::P => {
+                row == 0
+                    || this.is_some_and(|r| r.product != ProductOp::None || r.y == ChainOp::Reset)
+                    || before().is_some_and(|r| r.product != ProductOp::None)
+                    || copied.contains(&Cell::P(row))
+            }
+        }
+    }
+}

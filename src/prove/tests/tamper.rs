@@ -1,0 +1,143 @@
+//! Cells of the witness: every one that is read is pinned.
+
+use super::*;
+use inferproof_circuits::program::{AdviceColumn, Lane, Pin, Program};
+use inferproof_circuits::witness::{ChallengeValues, PhaseOne, PhaseZero};
+use std::collections::BTreeMap;
+
+/// Flips per column in addition to the classes below.
+const RANDOM_CELLS: usize = 20;
+
+fn flip_phase0(column: AdviceColumn, row: usize) -> impl Fn(&mut PhaseZero) {
+    move |w| match column {
+        AdviceColumn::R => w.r[row] ^= 1,
+        AdviceColumn::Q => w.q[row] ^= 1,
+        AdviceColumn::Y => w.y[row] += 1,
+        AdviceColumn::E => w.e[row] += 1,
+        AdviceColumn::M => w.m[row] += 1,
+        _ => unreachable!("a column of phase 0"),
+    }
+}
+
+fn flip_phase1(column: AdviceColumn, row: usize) -> impl Fn(&mut PhaseOne, &ChallengeValues) + Sync {
+    move |w, _| {
+        let column = match column {
+            AdviceColumn::Omega => &mut w.omega,
+            AdviceColumn::Hw => &mut w.h_w,
+            AdviceColumn::Hx => &mut w.h_x,
+            AdviceColumn::Hy => &mut w.h_y,
+            AdviceColumn::Z => &mut w.z,
+            AdviceColumn::P => &mut w.p,
+            AdviceColumn::Phi => &mut w.phi,
+            _ => unreachable!("a column of phase 1"),
+        };
+        column[row] += Fr::ONE;
+    }
+}
+
+fn assert_pinned(fixture: &Fixture, column: AdviceColumn, row: usize) {
+    let phase0 = flip_phase0(column, row);
+    let phase1 = flip_phase1(column, row);
+    let attack = if column <= AdviceColumn::M {
+        Attack { phase0: Some(&phase0), ..Attack::default() }
+    } else {
+        Attack { phase1: Some(&phase1), ..Attack::default() }
+    };
+    assert!(!fixture.verifies(&fixture.forge(&attack)), "{column:?}[{row}] is free");
+}
+
+/// The rows of each kind of lane: a representative of each is changed.
+fn lane_classes(program: &Program) -> BTreeMap<&'static str, usize> {
+    let name = |lane: &Lane| match lane {
+        Lane::Idle => "idle",
+        Lane::Constant(_) => "constant",
+        Lane::Encoded { .. } => "encoded",
+        Lane::Value { .. } => "value",
+        Lane::Requantised { .. } => "requantised",
+        Lane::Below { .. } => "below",
+        Lane::Greatest { .. } => "greatest",
+        Lane::BelowValue { .. } => "below value",
+        Lane::Rim { .. } => "rim",
+    };
+    program.rows.iter().enumerate().map(|(row, r)| (name(&r.lane), row)).collect()
+}
+
+#[test]
+fn every_class_of_cell_is_pinned() {
+    let fixture = secret();
+    let program = &fixture.prover.program;
+    for (class, row) in lane_classes(program) {
+        for column in [AdviceColumn::R, AdviceColumn::Q, AdviceColumn::Y, AdviceColumn::E] {
+            eprintln!("{class}: {column:?}[{row}]");
+            assert_pinned(&fixture, column, row);
+        }
+    }
+    // Power cells, inverses, exposed chains, operands, the first row and the last.
+    let pins = |found: &dyn Fn(&inferproof_circuits::program::Row) -> bool| {
+        1 + program.rows.iter().skip(1).position(found).expect("the program has such a row")
+    };
+    let inverse = pins(&|r| matches!(r.p_pin, Pin::InverseOf(_)));
+    let reset = pins(&|r| r.x == inferproof_circuits::program::ChainOp::Reset && r.slot.is_none());
+    let weights = pins(&|r| r.slot.is_some());
+    let end = program.active_rows();
+    let cells = [
+        (AdviceColumn::P, inverse),
+        (AdviceColumn::P, inverse + 1),
+        (AdviceColumn::Z, inverse),
+        (AdviceColumn::Z, reset),
+        (AdviceColumn::Omega, weights),
+        (AdviceColumn::Hw, weights + 1),
+        (AdviceColumn::Z, weights),
+        (AdviceColumn::P, weights),
+        (AdviceColumn::Z, 0),
+        (AdviceColumn::P, 0),
+        (AdviceColumn::Phi, 0),
+        (AdviceColumn::Phi, end),
+        (AdviceColumn::M, program.table.rows().len() - 1),
+    ];
+    for (column, row) in cells {
+        assert_pinned(&fixture, column, row);
+    }
+}
+
+#[test]
+fn random_read_cells_are_pinned() {
+    let fixture = secret();
+    let mut by_column: BTreeMap<AdviceColumn, Vec<usize>> = BTreeMap::new();
+    for (column, row) in fixture.prover.program.read_cells() {
+        by_column.entry(column).or_default().push(row);
+    }
+    assert_eq!(by_column.len(), AdviceColumn::ALL.len());
+    let mut rng = StdRng::seed_from_u64(17);
+    for (column, rows) in by_column {
+        for _ in 0..RANDOM_CELLS {
+            assert_pinned(&fixture, column, rows[rng.gen_range(0..rows.len())]);
+        }
+    }
+}
+
+/// A flip of a cell that nothing reads changes nothing: the list of read cells is not too long.
+#[test]
+fn unread_cells_are_free() {
+    let fixture = secret();
+    let read: std::collections::HashSet<_> = fixture.prover.program.read_cells().into_iter().collect();
+    let mut rng = StdRng::seed_from_u64(18);
+    for column in [AdviceColumn::Hw, AdviceColumn::Z, AdviceColumn::P] {
+        let free: Vec<usize> =
+            (1..fixture.prover.program.active_rows()).filter(|row| !read.contains(&(column, *row))).collect();
+        let phase1 = flip_phase1(column, free[rng.gen_range(0..free.len())]);
+        let attack = Attack { phase1: Some(&phase1), ..Attack::default() };
+        assert!(fixture.verifies(&fixture.forge(&attack)), "{column:?}");
+    }
+}
+
+/// `omega` on a row that no gate reads is still bound: it would open to other weights.
+#[test]
+fn unread_cells_of_omega_are_bound() {
+    let fixture = secret();
+    let row = fixture.prover.program.rows.iter().position(|r| r.slot.is_none()).unwrap();
+    let phase1 = flip_phase1(AdviceColumn::Omega, row);
+    let forged = fixture.forge(&Attack { phase1: Some(&phase1), ..Attack::default() });
+    let error = fixture.verify(&forged).unwrap_err();
+    assert!(matches!(error, VerifyError::Invalid("the weights are not the registered ones")), "{error}");
+}
