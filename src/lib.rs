@@ -1,7 +1,4 @@
-//! Zero-knowledge proofs that a committed neural network produced this output from this input.
-//!
-//! The statement of a proof: *there is one weight set behind `weightsId`, such that the published integer program
-//! `programId` maps the input to the output; made for `context`.*
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
@@ -18,3 +15,17 @@ pub mod srs;
 pub mod statement;
 pub mod transcript;
 pub mod verify;
+
+pub use commitment::WeightVisibility;
+pub use inferproof_circuits as circuits;
+pub use inferproof_circuits::plan::Optimise;
+pub use keys::{ProvingKey, SetupOptions, VerifyingKey, setup};
+pub use model::Model;
+pub use onnx::{import, import_file};
+pub use proof::Proof;
+pub use prove::Prover;
+pub use quantise::{Options, Samples, load_tensor, quantise};
+pub use rand_core::OsRng;
+pub use srs::Srs;
+pub use statement::Statement;
+pub use verify::verify;

@@ -23,6 +23,14 @@ pub struct Statement {
     pub output: Vec<u8>,
 }
 
+impl std::fmt::Display for Statement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { model_id, context, input, output } = self;
+        let [model, context, output] = [hex::encode(model_id), hex::encode(context), hex::encode(output)];
+        write!(f, "model {model} maps {} input bytes to {output}, for context {context}", input.len())
+    }
+}
+
 impl Statement {
     /// What the transcript absorbs first: everything public, as bytes, lengths before contents.
     pub(crate) fn transcript_prefix(&self) -> Vec<u8> {

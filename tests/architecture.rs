@@ -1,0 +1,113 @@
+//! The structure of the code: who may import whom, and that code and specification name the same constraints.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf()
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut files = vec![];
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(sources(&path));
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// Non-test lines of a module: its file or folder.
+fn module(name: &str) -> String {
+    let folder = root().join("src").join(name);
+    let mut files = if folder.is_dir() { sources(&folder) } else { vec![] };
+    let file = folder.with_extension("rs");
+    if file.exists() {
+        files.push(file);
+    }
+    assert!(!files.is_empty(), "module {name} exists");
+    let kept = files.iter().filter(|f| !f.to_string_lossy().contains("test"));
+    kept.map(|f| std::fs::read_to_string(f).unwrap()).collect()
+}
+
+#[test]
+fn imports_go_one_way() {
+    let forbidden: [(&str, &[&str]); 8] = [
+        (
+            "verify",
+            &[
+                "graph",
+                "onnx",
+                "quantise",
+                "model",
+                "prove",
+                "circuits::layers",
+                "circuits::witness",
+                "circuits::program",
+                "circuits::plan",
+                "circuits::network",
+            ],
+        ),
+        ("transcript", &["keys", "prove", "verify", "srs", "model", "graph"]),
+        ("artefact", &["keys", "prove", "verify", "srs", "model", "graph", "onnx", "quantise"]),
+        ("srs", &["keys", "prove", "verify", "model", "graph", "onnx", "quantise"]),
+        ("graph", &["onnx", "quantise", "keys", "prove", "verify", "model"]),
+        ("onnx", &["quantise", "keys", "prove", "verify", "model"]),
+        ("quantise", &["keys", "prove", "verify", "onnx"]),
+        ("keys", &["prove", "verify", "onnx", "quantise", "graph"]),
+    ];
+    for (name, others) in forbidden {
+        let text = module(name);
+        for other in others {
+            let path = match other.strip_prefix("circuits::") {
+                Some(inner) => format!("inferproof_circuits::{inner}"),
+                None => format!("crate::{other}"),
+            };
+            let used = text.lines().any(|line| {
+                let code = line.trim_start();
+                !code.starts_with("//") && (code.contains(&format!("{path}::")) || code.contains(&format!("{path};")))
+            });
+            assert!(!used, "`{name}` must not import `{path}`");
+        }
+    }
+}
+
+#[test]
+fn the_circuits_know_no_files() {
+    for path in sources(&root().join("circuits/src")) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for word in ["std::fs", "std::io", "onnx::", "std::env"] {
+            assert!(!text.contains(word), "{} uses {word}", path.display());
+        }
+    }
+}
+
+/// Every `[id]` above a constraint is in the specification, and the other way round.
+#[test]
+fn constraints_and_specification_agree() {
+    let gates = std::fs::read_to_string(root().join("circuits/src/machine/gates.rs")).unwrap();
+    let in_code: BTreeSet<String> = gates
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("// [")?.strip_suffix(']').map(String::from))
+        .collect();
+    let quoted: BTreeSet<String> = in_code.iter().filter(|id| gates.contains(&format!("\"{id}\""))).cloned().collect();
+    assert_eq!(quoted, in_code, "each comment stands above its constraint");
+    let spec = std::fs::read_to_string(root().join("docs/spec/machine.md")).unwrap();
+    let rows = spec.lines().filter_map(|l| l.strip_prefix("| `[")?.split_once("]`").map(|(id, _)| id.to_string()));
+    let in_spec: BTreeSet<String> = rows.collect();
+    assert_eq!(in_code, in_spec);
+    assert_eq!(in_code.len(), 12);
+}
+
+/// The README shows the compiled quickstart.
+#[test]
+fn the_readme_shows_the_quickstart() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let example = std::fs::read_to_string(root().join("examples/quickstart.rs")).unwrap();
+    let block = readme.split("```rust,no_run\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let code = example.split_once("\n\n").map(|(_, code)| code).unwrap();
+    assert_eq!(block, code);
+}

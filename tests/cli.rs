@@ -1,0 +1,191 @@
+//! The command line as a user runs it: the whole job, exit codes, JSON, and files that are not what they should be.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+struct Job {
+    folder: tempfile::TempDir,
+}
+
+fn fixture(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name).to_string_lossy().into_owned()
+}
+
+impl Job {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_inferproof")).args(arguments).current_dir(&self.folder).output().unwrap()
+    }
+
+    /// Runs with `--json`, asserts the exit code, parses the one object.
+    fn json(&self, arguments: &[&str], code: i32) -> Value {
+        let output = self.run(&[&["--json"], arguments].concat());
+        let text = String::from_utf8(output.stdout).unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}\n{text}\n{errors}");
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{arguments:?}: {e}\n{text}"))
+    }
+
+    /// Everything up to a proof of the small network.
+    fn proved() -> Self {
+        let job = Self::new();
+        let [onnx, samples, input] = ["digits_mlp.onnx", "digits_mlp_samples.npz", "digits_mlp_input.npy"].map(fixture);
+        job.json(
+            &[
+                "quantise",
+                &onnx,
+                "--samples",
+                &samples,
+                "-o",
+                "m.ifq",
+                "--report",
+                "r.json",
+                "--bits",
+                "7",
+                "--shift",
+                "8",
+            ],
+            0,
+        );
+        job.json(&["srs", "new", "--insecure", "--k", "11", "-o", "dev.srs"], 0);
+        job.json(&["setup", "m.ifq", "--srs", "dev.srs", "-o", "keys"], 0);
+        job.json(&["run", "m.ifq", "--input", &input, "-o", "y.npy"], 0);
+        job.json(&["prove", "--keys", "keys", "--srs", "dev.srs", "--input", &input, "-o", "proof.json"], 0);
+        job
+    }
+}
+
+const VERIFY: [&str; 5] = ["verify", "--key", "keys/verifying.key", "--srs", "dev.srs"];
+
+#[test]
+fn the_whole_job() {
+    let job = Job::proved();
+    let report: Value = serde_json::from_slice(&std::fs::read(job.path("r.json")).unwrap()).unwrap();
+    assert!(report["top1_agreement"].as_f64().unwrap() >= 0.98);
+    let verified = job.json(&[&VERIFY[..], &["--expect-output", "y.npy", "proof.json"]].concat(), 0);
+    assert_eq!(verified["valid"], true);
+    assert_eq!(verified["insecure"], true, "a development SRS is marked");
+    let model: Value = serde_json::from_slice(&std::fs::read(job.path("keys/model.json")).unwrap()).unwrap();
+    let id = model["modelId"].as_str().unwrap();
+    assert_eq!(verified["statement"]["modelId"], id);
+    job.json(&[&VERIFY[..], &["--expect-model", id, "proof.json"]].concat(), 0);
+    let public = std::fs::read_to_string(job.path("keys/model.pub")).unwrap();
+    assert!(public.contains("\"architecture\"") && !public.contains("\"layers\""), "no weights are published");
+    for file in ["m.ifq", "dev.srs", "keys/verifying.key", "keys/proving.key", "proof.json"] {
+        job.json(&["inspect", file], 0);
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        for file in ["keys/proving.key", "m.ifq"] {
+            assert_eq!(std::fs::metadata(job.path(file)).unwrap().permissions().mode() & 0o077, 0, "{file}");
+        }
+    }
+}
+
+#[test]
+fn what_does_not_hold_exits_with_1() {
+    let job = Job::proved();
+    let zeros = "00".repeat(32);
+    let ones = "11".repeat(32);
+    for extra in [["--expect-model", &zeros], ["--context", &ones]] {
+        let failed = job.json(&[&VERIFY[..], &extra, &["proof.json"]].concat(), 1);
+        assert_eq!(failed["error"]["kind"], "invalid");
+    }
+    let proof = std::fs::read_to_string(job.path("proof.json")).unwrap();
+    let object: Value = serde_json::from_str(&proof).unwrap();
+    for key in ["modelId", "context", "input", "output", "proof"] {
+        let mut bad = object.clone();
+        let mut digits = bad[key].as_str().unwrap().to_string();
+        let last = digits.pop().unwrap();
+        digits.push(if last == '0' { '1' } else { '0' });
+        bad[key] = digits.into();
+        std::fs::write(job.path("bad.json"), bad.to_string()).unwrap();
+        job.json(&[&VERIFY[..], &["bad.json"]].concat(), 1);
+    }
+}
+
+#[test]
+fn what_cannot_be_used_exits_with_2() {
+    let job = Job::proved();
+    let proof = std::fs::read_to_string(job.path("proof.json")).unwrap();
+    let object: Value = serde_json::from_str(&proof).unwrap();
+    let mut files: Vec<String> = vec![String::new(), "{}".into(), "[1]".into(), proof[..proof.len() / 2].into()];
+    for key in ["format", "version", "modelId", "context", "input", "output", "proof"] {
+        let mut missing = object.clone();
+        missing.as_object_mut().unwrap().remove(key);
+        files.push(missing.to_string());
+        let mut odd = object.clone();
+        odd[key] = "xyz".into();
+        files.push(odd.to_string());
+    }
+    let mut more = object;
+    more["more"] = 1.into();
+    files.push(more.to_string());
+    for (index, text) in files.iter().enumerate() {
+        std::fs::write(job.path("bad.json"), text).unwrap();
+        let failed = job.json(&[&VERIFY[..], &["bad.json"]].concat(), 2);
+        assert_eq!(failed["ok"], false, "file {index}");
+    }
+    let swapped = job.json(&["verify", "--key", "dev.srs", "--srs", "dev.srs", "proof.json"], 2);
+    let message = swapped["error"]["message"].as_str().unwrap();
+    assert!(message.contains("verifying key") && message.contains("reference string"), "{message}");
+    for arguments in [vec!["prove"], vec!["nonsense"], vec!["srs", "new", "--k", "4", "-o", "x"]] {
+        assert_eq!(job.run(&arguments).status.code(), Some(2), "{arguments:?}");
+    }
+    let missing = job.json(&["inspect", "nowhere.ifq"], 2);
+    assert!(missing["error"]["message"].as_str().unwrap().contains("nowhere.ifq"));
+}
+
+#[test]
+fn damaged_keys_are_refused() {
+    let job = Job::proved();
+    for file in ["keys/verifying.key", "dev.srs", "keys/proving.key", "m.ifq"] {
+        let good = std::fs::read(job.path(file)).unwrap();
+        // `inspect` reads the verifier's part of an SRS only.
+        let end = good.len().min(if file == "dev.srs" { 1600 } else { 4000 });
+        for position in (0..end).step_by(end / 40 + 1) {
+            let mut bad = good.clone();
+            bad[position] ^= 0x10;
+            std::fs::write(job.path("damaged"), &bad).unwrap();
+            let status = job.run(&["inspect", "damaged"]).status.code();
+            assert_eq!(status, Some(2), "{file}: byte {position}");
+        }
+        for len in [0, 7, 21, good.len() / 2, good.len() - 1] {
+            std::fs::write(job.path("damaged"), &good[..len]).unwrap();
+            let status = job.run(&["inspect", "damaged"]).status.code();
+            // The head of an SRS is all a verifier reads; cutting its tail is seen when proving.
+            assert!(status == Some(2) || (file == "dev.srs" && len > 4000), "{file}: cut to {len}");
+        }
+    }
+}
+
+#[test]
+fn unsupported_models_are_explained() {
+    let job = Job::new();
+    let failed = job.json(&["inspect", &fixture("bad/unsupported.onnx")], 2);
+    let message = failed["error"]["message"].as_str().unwrap();
+    for word in ["node_sin", "Sin", "node_conv_auto_pad", "auto_pad"] {
+        assert!(message.contains(word), "{message}");
+    }
+    for file in ["empty", "truncated", "garbage", "two_inputs", "nan_weight", "huge_dims", "external_data"] {
+        job.json(&["inspect", &fixture(&format!("bad/{file}.onnx"))], 2);
+    }
+}
+
+#[test]
+fn integers_may_be_given_directly() {
+    let job = Job::proved();
+    let out_of_range = fixture("digits_mlp_input.npy");
+    let real = job.json(&["run", "m.ifq", "--input-quantised", &out_of_range, "-o", "z.npy"], 2);
+    assert!(real["error"]["message"].as_str().unwrap().contains("integer"));
+    job.json(&["run", "m.ifq", "--input", &out_of_range, "-o", "z.npy"], 0);
+}
