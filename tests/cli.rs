@@ -181,6 +181,18 @@ fn unsupported_models_are_explained() {
     }
 }
 
+/// The backend clamps its degree at an environment variable; keys and proofs do not depend on it.
+#[test]
+fn the_degree_does_not_depend_on_the_environment() {
+    let job = Job::proved();
+    let input = fixture("digits_mlp_input.npy");
+    let arguments = ["prove", "--keys", "keys", "--srs", "dev.srs", "--input", &input, "-o", "other.json"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_inferproof"));
+    let proved = command.args(arguments).current_dir(&job.folder).env("MAX_DEGREE", "3").output().unwrap();
+    assert!(proved.status.success(), "{}", String::from_utf8_lossy(&proved.stderr));
+    job.json(&[&VERIFY[..], &["other.json"]].concat(), 0);
+}
+
 #[test]
 fn integers_may_be_given_directly() {
     let job = Job::proved();

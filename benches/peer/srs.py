@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Rewrites an SRS of `inferproof srs new` in the format that ezkl reads, so that both systems prove with the same points.
+"""Rewrites an SRS of `inferproof srs new` in the format that ezkl reads: both systems prove with the same points.
 
     python benches/peer/srs.py OURS.srs K PEER.srs
 
-ezkl's own `gen_srs` needs about half a millisecond for each of the 2^K rows, minutes at K = 19. Ours holds the same points:
-its layout is in `src/srs/file.rs` and `src/artefact.rs`. Theirs is halo2's `ParamsKZG` as raw memory: K, powers,
-Lagrange points, the generator of G2, its multiple by tau; little-endian, in Montgomery form.
+ezkl's own `gen_srs` needs about half a millisecond for each of the 2^K rows, minutes at K = 19. Ours holds the same
+points: its layout is in `src/srs/file.rs` and `src/artefact.rs`. Theirs is halo2's `ParamsKZG` as raw memory: K,
+powers, Lagrange points, the generator of G2, its multiple by tau; little-endian, in Montgomery form.
 """
 
 import sys

@@ -81,10 +81,15 @@ impl NetworkBuilder {
     }
 
     pub(crate) fn build(mut self, lanes: usize) -> Case {
+        let node = &self.architecture.nodes[0];
+        let input = (0..node.len()).map(|_| self.rng.gen_range(node.range.lo..=node.range.hi)).collect();
+        self.build_on(lanes, input)
+    }
+
+    /// The case of a given input.
+    pub(crate) fn build_on(self, lanes: usize, input: Vec<i64>) -> Case {
         self.architecture.validate().unwrap();
         self.architecture.validate_weights(&self.weights).unwrap();
-        let node = &self.architecture.nodes[0];
-        let input: Vec<i64> = (0..node.len()).map(|_| self.rng.gen_range(node.range.lo..=node.range.hi)).collect();
         Case::new(self.architecture, self.weights, input, lanes)
     }
 }

@@ -127,6 +127,7 @@ impl VerifyingKey {
         hash.update(proof_tag(self.shape));
         hash.update([self.k as u8]);
         hash.update(self.srs_id);
+        hash.update([u8::from(self.insecure)]);
         for points in [&self.fixed, &self.permutation] {
             hash.update((points.len() as u32).to_be_bytes());
             points.iter().for_each(|p| hash.update(encode_g1(p)));
@@ -134,9 +135,13 @@ impl VerifyingKey {
         let words = self.io.input.packing.words() + self.io.output.packing.words();
         hash.update((words as u32).to_be_bytes());
         hash.update(encode_fr(&self.halo2().transcript_repr()));
-        let mut io = Writer::new();
-        write_io(&mut io, &self.io);
-        hash.update(io.into_bytes());
+        for tensor in [&self.io.input, &self.io.output] {
+            hash.update((tensor.shape.len() as u32).to_be_bytes());
+            tensor.shape.iter().for_each(|size| hash.update((*size as u64).to_be_bytes()));
+            hash.update(tensor.packing.range.lo.to_be_bytes());
+            hash.update(tensor.packing.range.hi.to_be_bytes());
+            hash.update(tensor.scale.to_bits().to_be_bytes());
+        }
         hash.finalize().into()
     }
 

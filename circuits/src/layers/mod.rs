@@ -30,6 +30,7 @@ pub const MAX_K: u32 = 24;
 /// An inconsistent architecture, a layout not covered, or more than `2^24` rows.
 pub fn compile(architecture: &Architecture, lanes: usize) -> Result<Program, CompileError> {
     architecture.validate()?;
+    let domains = domains(architecture)?;
     if !(1..=1024).contains(&lanes) {
         return Err(unsupported("-", format!("{lanes} weight lanes; allowed are 1 to 1024")));
     }
@@ -43,7 +44,7 @@ pub fn compile(architecture: &Architecture, lanes: usize) -> Result<Program, Com
         lanes,
         builder,
         forms,
-        domains: domains(architecture),
+        domains,
         tensors: vec![vec![]; architecture.nodes.len()],
         bias_shifts: BTreeMap::new(),
         geometry: BTreeMap::new(),
@@ -69,7 +70,7 @@ struct Domains {
     difference: u64,
 }
 
-fn domains(architecture: &Architecture) -> Domains {
+fn domains(architecture: &Architecture) -> Result<Domains, CompileError> {
     let mut domains = Domains { quotients: BTreeMap::new(), difference: 0 };
     let nodes = &architecture.nodes;
     for node in nodes {
@@ -85,7 +86,13 @@ fn domains(architecture: &Architecture) -> Domains {
             domains.difference = domains.difference.max(range.len().max(nodes[input].range.len()) - 1);
         }
     }
-    domains
+    // Before any table is built: intervals of one activation may lie far apart.
+    let entries = domains.quotients.values().fold(domains.difference, |sum, i| sum.saturating_add(i.len()));
+    if entries >= 1 << MAX_K {
+        let table = usize::try_from(entries).unwrap_or(usize::MAX);
+        return Err(CompileError::TooLarge { rows: 0, table, limit: MAX_K });
+    }
+    Ok(domains)
 }
 
 struct Compiler<'a> {
@@ -161,7 +168,7 @@ impl Compiler<'_> {
         if k > MAX_K {
             return Err(CompileError::TooLarge { rows: rows.len(), table: table.rows().len(), limit: MAX_K });
         }
-        Ok(Program {
+        let program = Program {
             lanes: self.lanes,
             k,
             rows,
@@ -172,6 +179,8 @@ impl Compiler<'_> {
             bias_shifts: self.bias_shifts,
             geometry: self.geometry,
             shift: self.architecture.shift,
-        })
+        };
+        program.check();
+        Ok(program)
     }
 }

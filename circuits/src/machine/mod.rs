@@ -130,3 +130,5 @@ impl Machine {
 mod forgeries;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod traps;

@@ -23,22 +23,42 @@ pub fn affine_quotients(
     };
     let overflow = || NetworkError::Overflow { node: node.name.clone() };
     let (mut lo, mut hi) = (i128::MAX, i128::MIN);
+    // Sums in any order stay within the sum of magnitudes.
+    let mut magnitude = 0;
     for (o, &bias) in layer.bias.iter().enumerate() {
         let (mut a, mut b) = (i128::from(bias), i128::from(bias));
+        let mut sum = a.abs();
         for (term, w) in terms.iter().zip(&layer.terms) {
             let (da, db) = term_bounds(architecture, term, w, o, layer.bias.len());
             a += da;
             b += db;
+            sum += term_magnitude(architecture, term, w, o, layer.bias.len());
         }
+        magnitude = magnitude.max(sum);
         lo = lo.min(a);
         hi = hi.max(b);
     }
     let half = 1i128 << (architecture.shift - 1);
-    if lo < -(1 << 61) || hi > (1 << 61) {
+    if magnitude > 1 << 61 {
         return Err(overflow());
     }
     let quotient = |acc: i128| i64::try_from((acc + half) >> architecture.shift).map_err(|_| overflow());
     Ok(Interval::new(quotient(lo)?, quotient(hi)?))
+}
+
+/// Greatest magnitude that a partial sum of one term's products can have in channel `o`.
+fn term_magnitude(architecture: &Architecture, term: &Term, w: &[i64], o: usize, channels: usize) -> i128 {
+    let range = architecture.nodes[term.input()].range;
+    let x = i128::from(range.lo.unsigned_abs().max(range.hi.unsigned_abs()));
+    let weights = match term {
+        Term::Dense { .. } | Term::Conv { .. } => {
+            let row = w.len() / channels;
+            w[o * row..(o + 1) * row].iter().map(|w| i128::from(w.unsigned_abs())).sum()
+        }
+        Term::Scale { factor, .. } => i128::from(factor.unsigned_abs()),
+        Term::SumPool { kernel, factor, .. } => i128::from(factor.unsigned_abs()) * (kernel[0] * kernel[1]) as i128,
+    };
+    weights * x
 }
 
 /// Extremes of one term's contribution to channel `o`.

@@ -8,6 +8,8 @@ use crate::integer::{Interval, MAX_SHIFT, MIN_SHIFT};
 const MAX_TABLE: u64 = 1 << 24;
 /// Most elements a tensor may have.
 const MAX_ELEMENTS: usize = 1 << 26;
+/// Most weights of one term.
+const MAX_WEIGHTS: u128 = 1 << 32;
 /// Largest kernel side, stride and padding; keeps every position product far from overflow.
 const MAX_GEOMETRY: usize = 1 << 12;
 
@@ -96,6 +98,7 @@ fn operator(a: &Architecture, node: &Node) -> Result<(), NetworkError> {
 
 fn check_term(a: &Architecture, node: &Node, term: &Term) -> Result<(), NetworkError> {
     let operand = &a.nodes[term.input()];
+    weight_limit(node, operand, term)?;
     match term {
         Term::Dense { .. } => same_shape(node, &[node.len()]),
         Term::Conv { kernel, strides, pads, .. } => conv_shape(node, operand, *kernel, *strides, *pads),
@@ -106,6 +109,25 @@ fn check_term(a: &Architecture, node: &Node, term: &Term) -> Result<(), NetworkE
             same_shape(node, &expected)
         }
     }
+}
+
+/// No weight tensor exceeds [`MAX_WEIGHTS`], so that every count fits.
+fn weight_limit(node: &Node, operand: &Node, term: &Term) -> Result<(), NetworkError> {
+    let count = match term {
+        Term::Dense { .. } => node.len() as u128 * operand.len() as u128,
+        Term::Conv { kernel, .. } => {
+            let channels = node.shape[0] as u128 * operand.shape[0] as u128;
+            channels * kernel[0].min(MAX_GEOMETRY) as u128 * kernel[1].min(MAX_GEOMETRY) as u128
+        }
+        Term::Scale { .. } | Term::SumPool { .. } => 0,
+    };
+    if count <= MAX_WEIGHTS {
+        return Ok(());
+    }
+    Err(NetworkError::Parameter {
+        node: node.name.clone(),
+        what: format!("a term of {count} weights; at most {MAX_WEIGHTS} are allowed"),
+    })
 }
 
 fn conv_shape(

@@ -254,7 +254,9 @@ impl Builder {
     /// Emits products of weight chains with operands.
     ///
     /// Enforced: the result is `sum over groups of (sum of omega * monomial) * operand`. Cost: one row a
-    /// weight slot, and two.
+    /// weight slot, and two; two more for each group that is off by another monomial than the first.
+    ///
+    /// Every row that reads `omega` holds a slot: a registrant cannot hide a weight elsewhere.
     pub(crate) fn products(&mut self, groups: &[Group]) -> Val {
         let last = |g: &Group| g.items.last().expect("a group has a slot").1;
         let norm = last(&groups[0]) * groups[0].operand.mono;
@@ -262,11 +264,9 @@ impl Builder {
         for (index, group) in groups.iter().enumerate() {
             steps.extend(group.items.windows(2).map(|w| (Some(w[0].1 / w[1].1), Some(w[1].0), None)));
             let correction = last(group) * group.operand.mono / norm;
-            if correction != Mono::ONE {
-                steps.push((Some(correction), None, None));
-            }
+            let operand = self.absolute(Val { cell: group.operand.cell, mono: correction });
             let next = groups.get(index + 1).map(|g| g.items[0].0);
-            steps.push((None, next, Some(group.operand.cell)));
+            steps.push((None, next, Some(operand)));
         }
         for mono in steps.iter().filter_map(|s| s.0).collect::<BTreeSet<_>>() {
             self.mono(mono);

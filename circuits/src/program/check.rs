@@ -18,7 +18,7 @@ impl Program {
             check_lane(i, row(i), self.instance_words());
             check_z(i, before, row(i), row(i + 1));
             check_p(i, before, row(i));
-            check_weight_chain(i, before, row(i));
+            check_weight_chain(i, before, row(i), row(i + 1));
         }
         self.check_sources();
     }
@@ -58,6 +58,7 @@ fn check_z(i: usize, before: Option<&Row>, row: &Row, next: &Row) {
     let reset = row.x == ChainOp::Reset;
     let multiplies = row.x == ChainOp::StepZ || row.y == ChainOp::StepZ;
     let product = row.product != ProductOp::None;
+    assert!(!reset || row.z_pin == Pin::Free, "row {i}: an exposed z is pinned too");
     let addend = before.is_some_and(|b| b.product == ProductOp::Fma);
     let roles = [reset, multiplies, product, addend].into_iter().filter(|r| *r).count();
     assert!(roles <= 1, "row {i}: z has {roles} roles");
@@ -80,16 +81,23 @@ fn check_p(i: usize, before: Option<&Row>, row: &Row) {
 }
 
 /// `hW` is read only where the row before determines it, and starts at a hold with `z = 0`.
-fn check_weight_chain(i: usize, before: Option<&Row>, row: &Row) {
+fn check_weight_chain(i: usize, before: Option<&Row>, row: &Row, next: &Row) {
     let live = before.is_some_and(|b| matches!(b.product, ProductOp::Hold | ProductOp::Product));
     match row.product {
         ProductOp::Product => assert!(live, "row {i}: a product reads a free weight chain"),
         ProductOp::Hold if !live => {
-            assert!(row.z_pin == Pin::Copy(Cell::Y(0)), "row {i}: a weight chain starts with z = 0");
+            let zero = Pin::Copy(Cell::Y(0));
+            assert!(row.z_pin == zero && row.p_pin == zero, "row {i}: a weight chain starts with z = P = 0");
         }
         _ => {}
     }
-    if row.slot.is_some() {
-        assert!(matches!(row.product, ProductOp::Hold | ProductOp::Product), "row {i}: weights that nobody reads");
+    match row.product {
+        ProductOp::Hold => assert!(row.slot.is_some(), "row {i}: a hold reads omega where no weight stands"),
+        ProductOp::Product => {}
+        ProductOp::None | ProductOp::Fma => assert!(row.slot.is_none(), "row {i}: weights that nobody reads"),
+    }
+    if row.product == ProductOp::Product && row.slot.is_none() {
+        let reads = matches!(next.product, ProductOp::Hold | ProductOp::Product);
+        assert!(!reads, "row {i}: the next row reads omega where no weight stands");
     }
 }

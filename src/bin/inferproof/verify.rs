@@ -8,7 +8,7 @@ use clap::Args;
 use inferproof::keys::{TensorSpec, VerifyingKey};
 use inferproof::proof::Proof;
 use inferproof::quantise::load_tensor;
-use inferproof::srs::Srs;
+use inferproof::srs::{Srs, SrsVerifier};
 use inferproof::verify::verify;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -45,7 +45,7 @@ impl Verify {
         stages.run("verify", || verify(&key, &srs, &proof)).map_err(|e| {
             if e.is_malformed() { Failure::Unusable(e.to_string()) } else { Failure::Invalid(e.to_string()) }
         })?;
-        Ok(outcome(&key, &proof, srs.origin(), &stages))
+        Ok(outcome(&key, &proof, &srs, &stages))
     }
 
     fn expectations(&self, key: &VerifyingKey, proof: &Proof) -> Result<(), Failure> {
@@ -74,14 +74,15 @@ fn values(spec: &TensorSpec, bytes: &[u8]) -> (Vec<i64>, Value) {
     (values, json)
 }
 
-fn outcome(key: &VerifyingKey, proof: &Proof, origin: &str, stages: &Stages) -> Outcome {
+fn outcome(key: &VerifyingKey, proof: &Proof, srs: &SrsVerifier, stages: &Stages) -> Outcome {
+    let insecure = key.insecure() || srs.insecure();
     let statement = &proof.statement;
     let (input, input_json) = values(&key.io().input, &statement.input);
     let (output, output_json) = values(&key.io().output, &statement.output);
     let security =
-        if key.insecure() { "INSECURE SRS: this proof could be forged; for development only" } else { origin };
+        if insecure { "INSECURE SRS: this proof could be forged; for development only" } else { srs.origin() };
     let json = json!({
-        "ok": true, "valid": true, "insecure": key.insecure(), "weights": key.weights().visibility,
+        "ok": true, "valid": true, "insecure": insecure, "weights": key.weights().visibility,
         "statement": {
             "modelId": hex::encode(statement.model_id), "context": hex::encode(statement.context),
             "input": input_json, "output": output_json,
