@@ -2,6 +2,7 @@
 
 use crate::statement::{PROOF_VERSION, Statement};
 use serde::{Deserialize, Serialize};
+use std::io::Read;
 use std::path::Path;
 use thiserror::Error;
 
@@ -31,18 +32,16 @@ pub enum ProofFileError {
         source: std::io::Error,
     },
     /// Longer than any proof.
-    #[error("{path} has {len} bytes; a proof file has at most {MAX_FILE}")]
+    #[error("{path} is longer than any proof file ({MAX_FILE} bytes)")]
     TooLong {
         /// Which file.
         path: String,
-        /// Its length.
-        len: u64,
     },
     /// Not the JSON of a proof.
     #[error("not a proof file: {0}")]
     Json(#[from] serde_json::Error),
     /// JSON of something else.
-    #[error("the file says format `{got}`, expected `{FORMAT_NAME}`")]
+    #[error("the file says format `{}`, expected `{FORMAT_NAME}`", got.escape_debug())]
     Format {
         /// What it says.
         got: String,
@@ -123,10 +122,12 @@ impl Proof {
     pub fn load(path: &Path) -> Result<Self, ProofFileError> {
         let name = || path.display().to_string();
         let io = |source| ProofFileError::Io { path: name(), source };
-        let len = std::fs::metadata(path).map_err(io)?.len();
-        if len > MAX_FILE {
-            return Err(ProofFileError::TooLong { path: name(), len });
+        let mut text = String::new();
+        // One byte more than allowed is enough to refuse the file, whatever its length claims to be.
+        std::fs::File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text)).map_err(io)?;
+        if text.len() as u64 > MAX_FILE {
+            return Err(ProofFileError::TooLong { path: name() });
         }
-        Self::from_json(&std::fs::read_to_string(path).map_err(io)?)
+        Self::from_json(&text)
     }
 }

@@ -27,6 +27,14 @@ impl Packing {
         Self { elements, bytes: if one { 1 } else { 2 }, range }
     }
 
+    /// Whether every value of `range` has an encoding of its own.
+    #[must_use]
+    pub const fn encodes(range: Interval) -> bool {
+        let unsigned = range.lo >= 0 && range.hi < 1 << 16;
+        let signed = range.lo >= -(1 << 15) && range.hi < 1 << 15;
+        range.lo <= range.hi && (unsigned || signed)
+    }
+
     /// Elements a word.
     #[must_use]
     pub const fn per_word(&self) -> usize {
@@ -96,6 +104,21 @@ impl Packing {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// No two values share bytes, at the ends of what is allowed.
+    #[test]
+    fn encodings_are_unique() {
+        assert!(!Packing::encodes(Interval::new(-1, 65535)));
+        assert!(!Packing::encodes(Interval::new(-32769, 0)));
+        for range in
+            [Interval::new(-32768, 32767), Interval::new(0, 65535), Interval::new(-1, 255), Interval::new(-128, 128)]
+        {
+            assert!(Packing::encodes(range));
+            let packing = Packing::new(1, range);
+            let codes: std::collections::HashSet<_> = (range.lo..=range.hi).map(|v| packing.encode(&[v])).collect();
+            assert_eq!(codes.len() as u64, range.len());
+        }
+    }
 
     fn ranges() -> impl Strategy<Value = Interval> {
         prop_oneof![

@@ -105,8 +105,11 @@ pub(crate) fn commit(
                 Some(tail) => scalars.extend_from_slice(tail),
                 None => scalars.extend([Secret::default(); BLINDING_ROWS]),
             }
-            let scalars: Vec<Fr> = scalars.iter().map(|s| s.0).collect();
-            msm_best(&scalars, &bases)
+            let mut plain: Vec<Fr> = scalars.iter().map(|s| s.0).collect();
+            let commitment = msm_best(&plain, &bases);
+            plain.fill(Fr::ZERO);
+            std::hint::black_box(&plain);
+            commitment
         })
         .collect();
     let mut affine = vec![G1Affine::default(); points.len()];

@@ -5,6 +5,7 @@ use super::verifying::{IoSpec, TensorSpec, VerifyingKey};
 use crate::commitment::{Opening, WeightVisibility, commit};
 use crate::model::Model;
 use crate::srs::{Srs, SrsError};
+use group::prime::PrimeCurveAffine;
 use halo2_proofs::plonk::keygen_vk_custom;
 use inferproof_circuits::machine::{MachineCircuit, Shape};
 use inferproof_circuits::plan::{Cost, Optimise, plan};
@@ -27,6 +28,9 @@ pub enum SetupError {
     /// The SRS.
     #[error(transparent)]
     Srs(#[from] SrsError),
+    /// Every registered commitment is the point at infinity, which no proof may hold.
+    #[error("all weights are zero, so there is nothing to commit to in public; use secret weights")]
+    NothingToCommit,
     /// The proving backend.
     #[error("key generation failed: {0}; this is a bug of inferproof, please report the model")]
     Backend(String),
@@ -62,6 +66,9 @@ pub fn setup(
     let lanes = LaneRows::new(&program, &model.architecture, &model.weights);
     let opening = Opening::fresh(options.visibility, program.lanes, &mut rng);
     let weights = commit(&lanes, program.lanes, lagrange, options.visibility, &opening);
+    if weights.points.iter().all(|point| bool::from(point.is_identity())) {
+        return Err(SetupError::NothingToCommit);
+    }
     let params = srs.params(program.k)?;
     let circuit = MachineCircuit::new(&program, None);
     let vk = keygen_vk_custom(&params, &circuit, false).map_err(|e| SetupError::Backend(e.to_string()))?;

@@ -2,8 +2,9 @@
 
 use crate::artefact::{self, ArtefactError, FieldError, Kind, Reader, Writer, encode_fr, encode_g1};
 use crate::commitment::{WeightCommitments, WeightVisibility};
+use ff::{Field, PrimeField};
 use group::prime::PrimeCurveAffine;
-use halo2_proofs::halo2curves::bn256::G1Affine;
+use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use halo2_proofs::plonk::{self, ConstraintSystem};
 use halo2_proofs::poly::EvaluationDomain;
 use inferproof_circuits::integer::Interval;
@@ -134,7 +135,7 @@ impl VerifyingKey {
         }
         let words = self.io.input.packing.words() + self.io.output.packing.words();
         hash.update((words as u32).to_be_bytes());
-        hash.update(encode_fr(&self.halo2().transcript_repr()));
+        hash.update(encode_fr(&self.halo2_verifying().transcript_repr()));
         for tensor in [&self.io.input, &self.io.output] {
             hash.update((tensor.shape.len() as u32).to_be_bytes());
             tensor.shape.iter().for_each(|size| hash.update((*size as u64).to_be_bytes()));
@@ -161,12 +162,20 @@ impl VerifyingKey {
         hash.finalize().into()
     }
 
-    /// The key in the form of the proving backend.
-    pub(crate) fn halo2(&self) -> plonk::VerifyingKey<G1Affine> {
+    /// The key in the form of the proving backend, for verification: without tables for transforms.
+    pub(crate) fn halo2_verifying(&self) -> plonk::VerifyingKey<G1Affine> {
+        self.halo2(verifier_domain(self.k))
+    }
+
+    /// The key in the form of the proving backend, for proving. Memory: 12 * 2^k field elements.
+    pub(crate) fn halo2_proving(&self) -> plonk::VerifyingKey<G1Affine> {
+        self.halo2(EvaluationDomain::new(DEGREE as u32, self.k))
+    }
+
+    fn halo2(&self, domain: EvaluationDomain<Fr>) -> plonk::VerifyingKey<G1Affine> {
         let mut cs = ConstraintSystem::default();
         let _ = Machine::configure(&mut cs, self.shape);
         assert_eq!(cs.degree(), DEGREE, "the machine's degree is fixed");
-        let domain = EvaluationDomain::new(cs.degree() as u32, self.k);
         // Without selectors this changes nothing but marks the system as final.
         let (cs, _) = cs.directly_convert_selectors_to_fixed(vec![]);
         let permutation = plonk::permutation::VerifyingKey::from_commitments(self.permutation.clone());
@@ -236,6 +245,24 @@ impl VerifyingKey {
     }
 }
 
+/// The domain of `2^k` rows with what verification reads of it.
+///
+/// The backend's constructor makes the tables of its transforms too, gigabytes for a large `k`, which a key from
+/// outside may claim. A test compares both.
+fn verifier_domain(k: u32) -> EvaluationDomain<Fr> {
+    let root = |k: u32| (k..Fr::S).fold(Fr::ROOT_OF_UNITY, |root, _| root.square());
+    let inverse = |value: Fr| value.invert().unwrap_or(Fr::ZERO);
+    let mut domain = EvaluationDomain::new(DEGREE as u32, 1);
+    let extended_k = k + (DEGREE - 1).ilog2();
+    (domain.n, domain.k, domain.extended_k) = (1 << k, k, extended_k);
+    (domain.omega, domain.extended_omega) = (root(k), root(extended_k));
+    (domain.omega_inv, domain.extended_omega_inv) = (inverse(domain.omega), inverse(domain.extended_omega));
+    domain.ifft_divisor = inverse(Fr::from(domain.n));
+    domain.barycentric_weight = domain.ifft_divisor;
+    domain.extended_ifft_divisor = inverse(Fr::from(1 << extended_k));
+    domain
+}
+
 fn check(field: &'static str, holds: bool, got: impl ToString, expected: impl ToString) -> Result<(), KeyError> {
     if holds {
         return Ok(());
@@ -276,9 +303,29 @@ fn read_tensor(input: &mut Reader<'_>) -> Result<TensorSpec, KeyError> {
     }
     check("elements of a public tensor", (1..=1 << 26).contains(&elements), elements, "1 to 2^26")?;
     let range = Interval::new(input.i64("least element")?, input.i64("greatest element")?);
-    let sane = range.lo <= range.hi && range.lo >= -(1 << 15) && range.hi < 1 << 16 && range.len() <= 1 << 16;
-    check("range of a public tensor", sane, format!("{range:?}"), "within 16 bits")?;
+    check("range of a public tensor", Packing::encodes(range), format!("{range:?}"), "within 16 bits")?;
     let scale = f64::from_bits(input.u64("scale")?);
     check("scale of a public tensor", scale.is_finite() && scale > 0.0, scale, "a positive number")?;
     Ok(TensorSpec { shape, packing: Packing::new(elements, range), scale })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_light_domain_is_the_backend_s() {
+        for k in 4..12 {
+            let (light, full) = (verifier_domain(k), EvaluationDomain::<Fr>::new(DEGREE as u32, k));
+            assert_eq!(format!("{:?}", light.pinned()), format!("{:?}", full.pinned()));
+            let fields = |d: &EvaluationDomain<Fr>| {
+                let roots = [d.omega, d.omega_inv, d.extended_omega, d.extended_omega_inv];
+                (d.n, d.quotient_poly_degree, roots, d.ifft_divisor, d.extended_ifft_divisor, d.barycentric_weight)
+            };
+            assert_eq!(fields(&light), fields(&full));
+            let x = Fr::from(12345);
+            let xn = x.pow_vartime([light.n]);
+            assert_eq!(light.l_i_range(x, xn, -6..40), full.l_i_range(x, xn, -6..40));
+        }
+    }
 }

@@ -92,7 +92,7 @@ impl Prover {
         let params = srs.params(program.k)?;
         let lanes = LaneRows::new(&program, &key.model.architecture, &key.model.weights);
         let circuit = MachineCircuit::new(&program, None);
-        let halo2 = keygen_pk(&params, key.verifying.halo2(), &circuit).map_err(backend)?;
+        let halo2 = keygen_pk(&params, key.verifying.halo2_proving(), &circuit).map_err(backend)?;
         Ok(Self { key, program, lanes, params, halo2, srs: srs.verifier_part() })
     }
 

@@ -180,7 +180,7 @@ fn the_difference_is_the_blinding() {
         crate::transcript::VerifierTranscript::new(&proof.statement.transcript_prefix(), &proof.bytes[4..]);
     use halo2_proofs::transcript::{Transcript, TranscriptRead};
     let key = &fixture.prover.key;
-    transcript.common_scalar(key.verifying.halo2().transcript_repr()).unwrap();
+    transcript.common_scalar(key.verifying.halo2_verifying().transcript_repr()).unwrap();
     let output = fixture.prover.run(&fixture.input).unwrap();
     let words = instance(&fixture.prover.program, &fixture.input, &output.values[key.model.architecture.output]);
     words.iter().for_each(|w| transcript.common_scalar(*w).unwrap());

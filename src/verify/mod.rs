@@ -84,6 +84,8 @@ impl VerifyError {
 /// # Errors
 /// [`VerifyError`], which says what does not fit or does not hold.
 pub fn verify(key: &VerifyingKey, srs: &SrsVerifier, proof: &Proof) -> Result<(), VerifyError> {
+    // First, as it is cheap and bounds what the key can ask for.
+    let params = srs.params(key.k)?;
     let statement = &proof.statement;
     let (expected, got) = (key.model_id(), statement.model_id);
     if expected != got {
@@ -100,10 +102,9 @@ pub fn verify(key: &VerifyingKey, srs: &SrsVerifier, proof: &Proof) -> Result<()
     let mut instance = words("input", &key.io.input.packing, &statement.input)?;
     instance.extend(words("output", &key.io.output.packing, &statement.output)?);
     let mut transcript = VerifierTranscript::new(&statement.transcript_prefix(), bytes);
-    let params = srs.params(key.k)?;
     verify_proof::<KZGCommitmentScheme<Bn256>, VerifierSHPLONK<'_, Bn256>, _, _, _>(
         &params,
-        &key.halo2(),
+        &key.halo2_verifying(),
         SingleStrategy::new(&params),
         &[&[&instance]],
         &mut transcript,

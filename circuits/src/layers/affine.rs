@@ -9,7 +9,7 @@ use crate::network::{Architecture, NodeId, Op, Term};
 use crate::program::{
     Cell, ChainItem, Group, Lane, Mono, NULL_TAG, ProductGeometry, SlotSource, TableKind, Val, WeightSlot,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The two axes of a convolution term of layer `id`.
 pub(crate) fn plane(architecture: &Architecture, id: NodeId, term: &Term) -> Plane {
@@ -179,17 +179,14 @@ impl Compiler<'_> {
         let dims = self.architecture.nodes[*input].dims().expect("validated");
         let key = FormKey::phases(self.architecture, *input, dims, *strides);
         for channel in 0..dims[0] {
-            for (al, be) in (0..strides[0]).flat_map(|al| (0..strides[1]).map(move |be| (al, be))) {
-                let mut cells = vec![];
-                for (a, b) in (0..kernel[0]).flat_map(|a| (0..kernel[1]).map(move |b| (a, b))) {
-                    let ((pa, ta), (pb, tb)) = (plane.rows.tap(a), plane.cols.tap(b));
-                    if (pa, pb) == (al, be) {
-                        let source = SlotSource::Term { term: index, index: (channel * kernel[0] + a) * kernel[1] + b };
-                        cells.push((source, Mono::element(0, -(ta * q + tb))));
-                    }
-                }
-                let empty = plane.rows.phase_len(al) == 0 || plane.cols.phase_len(be) == 0;
-                if cells.is_empty() || empty {
+            let mut phases: BTreeMap<(usize, usize), Vec<(SlotSource, Mono)>> = BTreeMap::new();
+            for (a, b) in (0..kernel[0]).flat_map(|a| (0..kernel[1]).map(move |b| (a, b))) {
+                let ((al, ta), (be, tb)) = (plane.rows.tap(a), plane.cols.tap(b));
+                let source = SlotSource::Term { term: index, index: (channel * kernel[0] + a) * kernel[1] + b };
+                phases.entry((al, be)).or_default().push((source, Mono::element(0, -(ta * q + tb))));
+            }
+            for ((al, be), mut cells) in phases {
+                if plane.rows.phase_len(al) == 0 || plane.cols.phase_len(be) == 0 {
                     continue;
                 }
                 // Descending exponents of u, block by block.

@@ -79,7 +79,7 @@ impl FormKey {
         let [sh, sw] = self.strides;
         let mut order = Vec::with_capacity(c * h * w);
         for channel in 0..c {
-            for (al, be) in (0..sh).flat_map(|al| (0..sw).map(move |be| (al, be))) {
+            for (al, be) in (0..sh.min(h)).flat_map(|al| (0..sw.min(w)).map(move |be| (al, be))) {
                 for i in (al..h).step_by(sh) {
                     order.extend((be..w).step_by(sw).map(|j| (channel * h + i) * w + j));
                 }

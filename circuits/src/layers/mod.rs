@@ -30,6 +30,7 @@ pub const MAX_K: u32 = 24;
 /// An inconsistent architecture, a layout not covered, or more than `2^24` rows.
 pub fn compile(architecture: &Architecture, lanes: usize) -> Result<Program, CompileError> {
     architecture.validate()?;
+    within_limit(architecture, lanes.max(1))?;
     let domains = domains(architecture)?;
     if !(1..=1024).contains(&lanes) {
         return Err(unsupported("-", format!("{lanes} weight lanes; allowed are 1 to 1024")));
@@ -59,6 +60,22 @@ pub fn compile(architecture: &Architecture, lanes: usize) -> Result<Program, Com
 
 fn unsupported(node: &str, what: String) -> CompileError {
     CompileError::Unsupported { node: node.into(), what }
+}
+
+/// Refuses, before anything is laid out, a network that surely exceeds the greatest `k`.
+fn within_limit(architecture: &Architecture, lanes: usize) -> Result<(), CompileError> {
+    let mut rows = 0usize;
+    for (id, node) in architecture.nodes.iter().enumerate() {
+        rows = rows.saturating_add(node.len());
+        if let Op::Affine { terms, .. } = &node.op {
+            let channels = node.shape[0];
+            for term in terms {
+                let columns = architecture.term_weights(id, term) / channels;
+                rows = rows.saturating_add(columns.saturating_mul(channels.div_ceil(lanes)));
+            }
+        }
+    }
+    if rows > 1 << MAX_K { Err(CompileError::TooLarge { rows, table: 0, limit: MAX_K }) } else { Ok(()) }
 }
 
 /// What the tables of a program must hold. Layers share a table: the union of their intervals costs

@@ -2,7 +2,7 @@
 //!
 //! Spec: `docs/spec/machine.md#convolution`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One axis of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,19 +29,21 @@ impl Axis {
         self.size.saturating_sub(al).div_ceil(self.stride)
     }
 
-    /// Offsets `i'' - a'` at which phase `al` meets the kernel, if it does: every integer between.
-    fn support(&self, al: usize) -> Option<(i64, i64)> {
-        let len = self.phase_len(al) as i64;
-        let taps = (0..self.kernel).map(|a| self.tap(a)).filter(|(phase, _)| *phase == al).map(|(_, t)| t);
-        let (low, high) = (taps.clone().min()?, taps.max()?);
-        (len > 0).then_some((-high, len - 1 - low))
+    /// For each phase that the kernel meets, the offsets `i'' - a'` at which it does: every integer between.
+    fn supports(&self) -> Vec<(i64, i64)> {
+        let mut taps: BTreeMap<usize, (i64, i64)> = BTreeMap::new();
+        for (phase, tap) in (0..self.kernel).map(|a| self.tap(a)) {
+            let (low, high) = taps.entry(phase).or_insert((tap, tap));
+            (*low, *high) = (tap.min(*low), tap.max(*high));
+        }
+        let met = taps.into_iter().filter(|(phase, _)| self.phase_len(*phase) > 0);
+        met.map(|(phase, (low, high))| (-high, self.phase_len(phase) as i64 - 1 - low)).collect()
     }
 
     /// `max |i'' - a' - i|` over all phases, kernel cells and outputs: two positions of this axis
     /// differ by no more.
     pub(crate) fn spread(&self) -> i64 {
-        let supports = (0..self.stride).filter_map(|al| self.support(al));
-        supports.map(|(lo, hi)| hi.max(self.out as i64 - 1 - lo)).max().unwrap_or(0)
+        self.supports().into_iter().map(|(lo, hi)| hi.max(self.out as i64 - 1 - lo)).max().unwrap_or(0)
     }
 }
 
@@ -61,9 +63,9 @@ impl Plane {
     /// Offsets of all coefficients that can be non-zero, for row stride `q`.
     pub(crate) fn support(&self, q: i64) -> BTreeSet<i64> {
         let mut offsets = BTreeSet::new();
-        for al in 0..self.rows.stride {
-            let Some((i0, i1)) = self.rows.support(al) else { continue };
-            for (j0, j1) in (0..self.cols.stride).filter_map(|be| self.cols.support(be)) {
+        let cols = self.cols.supports();
+        for (i0, i1) in self.rows.supports() {
+            for &(j0, j1) in &cols {
                 offsets.extend((i0..=i1).flat_map(|i| (j0..=j1).map(move |j| i * q + j)));
             }
         }

@@ -3,15 +3,18 @@
 use super::{Architecture, Node, NodeId, Op, Term, Weights, affine_quotients};
 use crate::error::NetworkError;
 use crate::integer::{Interval, MAX_SHIFT, MIN_SHIFT};
+use crate::packing::Packing;
 
 /// Widest tensor range and published quotient interval, in entries.
 const MAX_TABLE: u64 = 1 << 24;
 /// Most elements a tensor may have.
 const MAX_ELEMENTS: usize = 1 << 26;
+/// Most axes of a tensor.
+const MAX_AXES: usize = 8;
 /// Most weights of one term.
 const MAX_WEIGHTS: u128 = 1 << 32;
 /// Largest kernel side, stride and padding; keeps every position product far from overflow.
-const MAX_GEOMETRY: usize = 1 << 12;
+const MAX_GEOMETRY: usize = 1 << 9;
 
 pub(super) fn architecture(a: &Architecture) -> Result<(), NetworkError> {
     let parameter = |node: &str, what: String| NetworkError::Parameter { node: node.into(), what };
@@ -35,11 +38,12 @@ pub(super) fn architecture(a: &Architecture) -> Result<(), NetworkError> {
 fn tensor(node: &Node) -> Result<(), NetworkError> {
     let parameter = |what: String| Err(NetworkError::Parameter { node: node.name.clone(), what });
     let count = node.shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
-    if !matches!(count, Some(1..=MAX_ELEMENTS)) || node.shape.is_empty() {
-        return parameter(format!("shape {:?} must have 1 to {MAX_ELEMENTS} elements", node.shape));
+    if !matches!(count, Some(1..=MAX_ELEMENTS)) || !(1..=MAX_AXES).contains(&node.shape.len()) {
+        let shape = &node.shape;
+        return parameter(format!("shape {shape:?} must have 1 to {MAX_AXES} axes and {MAX_ELEMENTS} elements"));
     }
     interval(node, "range", node.range)?;
-    if node.range.lo < -(1 << 15) || node.range.hi >= 1 << 16 {
+    if !Packing::encodes(node.range) {
         return parameter(format!("range {:?} exceeds 16 bits", node.range));
     }
     Ok(())
@@ -62,6 +66,10 @@ fn operator(a: &Architecture, node: &Node) -> Result<(), NetworkError> {
         Op::Input => Ok(()),
         Op::Affine { terms, activation, quotient } => {
             interval(node, "quotient", *quotient)?;
+            let limit = 1i64 << (61 - a.shift);
+            if quotient.lo < -limit || quotient.hi > limit {
+                return Err(NetworkError::Overflow { node: node.name.clone() });
+            }
             if terms.is_empty() || !node.range.covers(&activation.range) || activation.range.is_empty() {
                 return Err(NetworkError::Parameter {
                     node: node.name.clone(),

@@ -32,10 +32,16 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Invalid(message) => write!(f, "invalid: {message}"),
-            Self::Unusable(message) => f.write_str(message),
+            Self::Invalid(message) => write!(f, "invalid: {}", printable(message)),
+            Self::Unusable(message) => f.write_str(&printable(message)),
         }
     }
+}
+
+/// Messages quote files: control characters must not reach a terminal.
+fn printable(message: &str) -> String {
+    let escape = |c: char| if c.is_control() && c != '\n' { c.escape_default().to_string() } else { c.to_string() };
+    message.chars().map(escape).collect()
 }
 
 impl<E: Error> From<E> for Failure {

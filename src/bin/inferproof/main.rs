@@ -55,6 +55,11 @@ struct Outcome {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    // The proving backend reads this variable, and panics unless it is a number.
+    if std::env::var_os("MAX_DEGREE").is_some_and(|v| v.to_str().is_none_or(|v| v.parse::<usize>().is_err())) {
+        let message = "the environment variable MAX_DEGREE must be a number or unset";
+        return report(Err(Failure::Unusable(message.into())), arguments.json);
+    }
     let result = match &arguments.command {
         Command::Inspect(command) => command.run(),
         Command::Quantise(command) => command.run(),
