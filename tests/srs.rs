@@ -8,6 +8,8 @@ mod development;
 mod file;
 #[path = "srs/ptau.rs"]
 mod ptau;
+#[path = "srs/span.rs"]
+mod span;
 #[path = "srs/stock.rs"]
 mod stock;
 
@@ -81,6 +83,24 @@ fn raw(params: &ParamsKZG<Bn256>) -> Vec<u8> {
 /// Where the points start in a payload: after the verifier's part and its digest.
 fn body(payload: &[u8]) -> usize {
     4 + u32::from_le_bytes(payload[..4].try_into().unwrap()) as usize + 32
+}
+
+/// A verifier's part as a payload starts with it: its length, itself, its digest.
+fn with_digest(part: &[u8]) -> Vec<u8> {
+    let digest = <sha3::Keccak256 as sha3::Digest>::digest([b"inferproof/srs/verifier/1", part].concat());
+    let mut out = Writer::new();
+    out.u32(part.len() as u32).raw(part).raw(&digest);
+    out.into_bytes()
+}
+
+/// A point of the twist. Its cofactor is large, so the first one found is outside the subgroup.
+fn outside_subgroup() -> G2Affine {
+    let point = |i| {
+        let x = Fq2 { c0: Fq::from(i), c1: Fq::ONE };
+        let y: Option<Fq2> = (x.square() * x + G2Affine::b()).sqrt().into();
+        y.map(|y| G2Affine { x, y })
+    };
+    (1u64..).find_map(point).unwrap()
 }
 
 fn swap_points(payload: &mut [u8], at: usize, a: usize, b: usize) {

@@ -209,13 +209,14 @@ fn backend(error: plonk::Error) -> ProveError {
 pub(crate) mod attack {
     //! Changes to a witness between its making and its proof, for tests.
 
-    use inferproof_circuits::witness::{ChallengeValues, PhaseOne, PhaseZero};
+    use inferproof_circuits::machine::Tamper;
+    use inferproof_circuits::witness::PhaseZero;
 
     /// What to change.
     #[derive(Clone, Copy, Default)]
     pub(crate) struct Attack<'a> {
         pub(crate) phase0: Option<&'a dyn Fn(&mut PhaseZero)>,
-        pub(crate) phase1: Option<&'a (dyn Fn(&mut PhaseOne, &ChallengeValues) + Sync)>,
+        pub(crate) phase1: Option<Tamper<'a>>,
     }
 }
 

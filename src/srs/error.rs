@@ -70,6 +70,11 @@ pub enum SrsError {
         /// log2 of the number of Lagrange points.
         k: u32,
     },
+    /// Squares of tau or span points that do not belong to `[tau]_2`.
+    #[error(
+        "the squares of tau or the span points do not belong to [tau]_2 (pairing check): the SRS is damaged or forged, get it again from its source"
+    )]
+    Span,
     /// The verifier's part of the file does not match its digest.
     #[error("the digest of the verifier's part does not match: the file is damaged, copy or create it again")]
     VerifierDigest,
@@ -78,6 +83,12 @@ pub enum SrsError {
     VerifierPart {
         /// log2 of the number of Lagrange points.
         k: u32,
+    },
+    /// The same, for a power.
+    #[error("the verifier's part and the power {power} of tau disagree: create the file again")]
+    VerifierPower {
+        /// The exponent of tau.
+        power: u64,
     },
     /// Any of the above, in this file.
     #[error("{}: {source}", path.display())]

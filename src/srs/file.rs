@@ -4,12 +4,18 @@
 //! payload = u32 length of the verifier's part | verifier's part | its digest (32 bytes)
 //!         | [tau^i]_1 for i < 2^k + 2
 //!         | for k' = 1..=k: [L_i(tau)]_1 for i < 2^k'
+//!
+//! verifier's part = u32 k | insecure flag (1 byte) | origin (u64 length, bytes)
+//!         | [tau^(2^j)]_2 for j < k
+//!         | [tau^(2^j)]_1 for j <= k
+//!         | for k' = 1..=k: [L_(n-2)(tau)]_1, [L_(n-1)(tau)]_1 with n = 2^k'
 //! ```
 //!
 //! The verifier's part comes first and has a digest of its own, so that a verifier reads and hashes a few kilobytes
-//! of a file of megabytes.
+//! of a file of megabytes. A digest proves nothing about points, so the part has what it takes to check them by
+//! pairings against `[tau]_2`, which the identifier of the SRS covers; see [`SrsVerifier::check`].
 
-use super::{MAX_K, MAX_ORIGIN, Srs, SrsError, SrsVerifier, check, last_two};
+use super::{MAX_K, MAX_ORIGIN, Srs, SrsError, SrsVerifier, check, last_two, squares};
 use crate::artefact::{
     self, ArtefactError, DIGEST_BYTES, FieldError, G1_BYTES, G2_BYTES, HEADER_BYTES, Kind, Reader, Writer,
 };
@@ -24,8 +30,8 @@ use std::{
 /// Version of the file format this build writes and reads.
 pub const FORMAT: u16 = 1;
 
-/// Longest verifier's part: k, flag, length and bytes of the origin, `[tau]_2`, spans.
-const MAX_PART: u32 = 4 + 1 + 8 + (MAX_ORIGIN + G2_BYTES + 2 * G1_BYTES * MAX_K as usize) as u32;
+/// Longest verifier's part: k, flag, length and bytes of the origin, squares in G2 and in G1, spans.
+const MAX_PART: u32 = 4 + 1 + 8 + MAX_ORIGIN as u32 + G2_BYTES as u32 * MAX_K + G1_BYTES as u32 * (3 * MAX_K + 1);
 
 impl Srs {
     /// Writes the SRS, replacing `path` in one step; see [`artefact::write_atomic`].
@@ -38,9 +44,10 @@ impl Srs {
     }
 
     /// Reads an SRS to prove with: checks the digest, the encoding and that every point is on the curve and not the
-    /// identity. Does NOT check that the points belong together: [`Srs::verify`] does, once, at setup.
+    /// identity, and the verifier's part as [`SrsVerifier::decode`] does. Does NOT check that the other points belong
+    /// together: [`Srs::verify`] does, once, at setup.
     ///
-    /// Cost: about 0.35 CPU microseconds a point, the digest included: 20 ms for k = 14, 0.15 s for k = 17.
+    /// Cost: about 0.35 CPU microseconds a point, the digest included, and that of the verifier's part.
     ///
     /// # Errors
     /// Any [`SrsError`] about reading, with the file's name.
@@ -49,8 +56,11 @@ impl Srs {
         Self::decode(&payload).map_err(|error| name_file(error, path))
     }
 
-    /// Reads the verifier's part of the file at `path`, and nothing else of it: its own digest is checked, the one of
-    /// the file is not, and of the points only that the file has the length for them.
+    /// Reads the verifier's part of the file at `path`, and nothing else of it: its own digest is checked, and
+    /// its points against `[tau]_2` ([`SrsVerifier::check`]). The digest of the file is not, and of the points after the
+    /// part only that the file has the length for them.
+    ///
+    /// An SRS with the right [`SrsVerifier::srs_id`] therefore has the right points, whoever wrote the file.
     ///
     /// # Errors
     /// Any [`SrsError`] about reading, with the file's name.
@@ -100,11 +110,14 @@ impl Srs {
             lagrange.push(points);
         }
         input.finish()?;
+        if let Some(j) = squares(&g, k).iter().zip(&part.tau_g1).position(|(power, square)| power != square) {
+            return Err(SrsError::VerifierPower { power: 1 << j });
+        }
         if g.first() != Some(&G1Affine::generator()) {
             return Err(SrsError::Generator);
         }
-        let SrsVerifier { insecure, origin, s_g2, .. } = part;
-        Ok(Self { insecure, origin, g, lagrange, s_g2 })
+        let SrsVerifier { insecure, origin, tau_g2, .. } = part;
+        Ok(Self { insecure, origin, g, lagrange, tau_g2 })
     }
 }
 

@@ -36,7 +36,8 @@ pub struct Srs {
     g: Vec<G1Affine>,
     /// Entry k' - 1 has the 2^k' points `[L_i(tau)]_1` of the domain of that size.
     lagrange: Vec<Vec<G1Affine>>,
-    s_g2: G2Affine,
+    /// `[tau^(2^j)]_2` for j < k. Not empty, since k is at least 1.
+    tau_g2: Vec<G2Affine>,
 }
 
 impl Srs {
@@ -73,7 +74,7 @@ impl Srs {
 
     /// `[tau]_2`.
     pub fn s_g2(&self) -> G2Affine {
-        self.s_g2
+        self.tau_g2[0]
     }
 
     /// What names the secret behind the SRS: Keccak-256 of `"inferproof/srs/1"`, the generators of G1 and G2 and `[tau]_2`,
@@ -81,22 +82,24 @@ impl Srs {
     ///
     /// The same for every size of one ceremony. Does NOT cover the insecure flag or the origin.
     pub fn srs_id(&self) -> [u8; 32] {
-        verifier::srs_id(&self.s_g2)
+        verifier::srs_id(&self.s_g2())
     }
 
-    /// Checks that the points are an SRS: consecutive powers of the secret of `[tau]_2`, and for each k' the Lagrange points
-    /// that belong to them. What it can NOT see is whether anyone knows the secret.
+    /// Checks that the points are an SRS: consecutive powers of the secret of `[tau]_2`, for each k' the Lagrange points
+    /// that belong to them, and the verifier's part ([`SrsVerifier::check`]). What it can NOT see is whether anyone knows
+    /// the secret.
     ///
     /// Cost: about four multi-exponentiations of 2^k points and two of 2^(k+1).
     ///
     /// # Errors
-    /// [`SrsError::Identity`], [`SrsError::Generator`], [`SrsError::Powers`], [`SrsError::Lagrange`].
+    /// [`SrsError::Identity`], [`SrsError::Generator`], [`SrsError::Powers`], [`SrsError::Lagrange`], [`SrsError::Span`].
     pub fn verify(&self) -> Result<(), SrsError> {
-        check::powers(&self.g, &self.s_g2)?;
+        let s_g2 = self.s_g2();
+        check::powers(&self.g, &s_g2)?;
         for (k, points) in (1..).zip(&self.lagrange) {
-            check::lagrange(&self.g, &self.s_g2, k, points)?;
+            check::lagrange(&self.g, &s_g2, k, points)?;
         }
-        Ok(())
+        self.verifier_part().check(self.k())
     }
 
     /// halo2's parameters for circuits of 2^k rows. Copies `2^(k+1)` points.
@@ -106,15 +109,16 @@ impl Srs {
     pub fn params(&self, k: u32) -> Result<ParamsKZG<Bn256>, SrsError> {
         let lagrange = self.lagrange(k)?.to_vec();
         let g = self.g[..lagrange.len()].to_vec();
-        Ok(template().from_parts(k, g, Some(lagrange), G2Affine::generator(), self.s_g2))
+        Ok(template().from_parts(k, g, Some(lagrange), G2Affine::generator(), self.s_g2()))
     }
 
-    /// The part a verifier needs.
+    /// The part a verifier needs. Copies some points and checks nothing.
     pub fn verifier_part(&self) -> SrsVerifier {
         SrsVerifier {
             insecure: self.insecure,
             origin: self.origin.clone(),
-            s_g2: self.s_g2,
+            tau_g2: self.tau_g2.clone(),
+            tau_g1: squares(&self.g, self.k()),
             span: self.lagrange.iter().map(|points| last_two(points)).collect(),
         }
     }
@@ -122,8 +126,13 @@ impl Srs {
 
 impl fmt::Debug for Srs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        verifier::summary(f, "Srs", self.k(), self.insecure, &self.origin, &self.s_g2)
+        verifier::summary(f, "Srs", self.k(), self.insecure, &self.origin, &self.s_g2())
     }
+}
+
+/// `[tau^(2^j)]_1` for j <= k, out of at least 2^k + 1 powers.
+fn squares(g: &[G1Affine], k: u32) -> Vec<G1Affine> {
+    (0..=k).map(|j| g[1 << j]).collect()
 }
 
 /// The last two of the Lagrange points of a domain, which has two elements at least.
@@ -164,5 +173,23 @@ impl RngCore for Constant {
     fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), rand_core::Error> {
         self.fill_bytes(dest);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_core::OsRng;
+
+    /// Guards: squares in G2 that no reader would have let through.
+    #[test]
+    fn verify_sees_wrong_squares() {
+        let good = Srs::development(4, OsRng).unwrap();
+        good.verify().unwrap();
+        for j in 1..4 {
+            let mut bad = good.clone();
+            bad.tau_g2[j] = good.tau_g2[j - 1];
+            assert!(matches!(bad.verify(), Err(SrsError::Span)), "j = {j}");
+        }
     }
 }

@@ -11,7 +11,7 @@
 //! Integers are little-endian, coordinates little-endian in Montgomery form (`x || y`; in G2 `c0 || c1` each). Other
 //! sections are skipped. Source: snarkjs 0.7.5, `src/powersoftau_utils.js` and `src/powersoftau_preparephase2.js`.
 
-use super::{MAX_K, PtauError, Srs, SrsError, check, development::omega, verifier::check_origin};
+use super::{MAX_K, PtauError, Srs, SrsError, check, development::omega, squares, verifier::check_origin};
 use crate::artefact::{EncodingError, G1_BYTES, G2_BYTES, HEADER_BYTES, checked_g2, identify};
 use ff::{Field, PrimeField};
 use group::prime::PrimeCurveAffine;
@@ -87,9 +87,10 @@ impl Srs {
         check_origin(&options.origin)?;
         let file = Ptau::open(&mut input)?;
         let g = file.powers(&mut input, k)?;
-        let s_g2 = file.tau_g2(&mut input)?;
+        let tau_g2 = file.tau_g2(&mut input, k)?;
         // Before the Lagrange points: no use in transforming what is refused anyway.
-        check::powers(&g, &s_g2)?;
+        check::powers(&g, &tau_g2[0])?;
+        check::squares(&squares(&g, k), &tau_g2, &[])?;
         let prepared = if options.ignore_prepared { None } else { file.prepared()? };
         let mut lagrange = Vec::with_capacity(k as usize);
         for k in 1..=k {
@@ -97,14 +98,14 @@ impl Srs {
                 Some(section) => file.lagrange(&mut input, section, k)?,
                 None => g_to_lagrange(g[..1 << k].iter().map(|p| p.to_curve()).collect(), k),
             };
-            check::lagrange(&g, &s_g2, k, &points).map_err(|error| match prepared {
+            check::lagrange(&g, &tau_g2[0], k, &points).map_err(|error| match prepared {
                 Some(_) => PtauError::Prepared { k }.into(),
                 None => error,
             })?;
             lagrange.push(points);
         }
         let (insecure, origin) = (options.insecure, options.origin.clone());
-        Ok(Self { insecure, origin, g, lagrange, s_g2 })
+        Ok(Self { insecure, origin, g, lagrange, tau_g2 })
     }
 }
 
@@ -188,19 +189,22 @@ impl Ptau {
         g1_points(TAU_G1, &bytes)
     }
 
-    /// `[tau]_2`, after a look at the generator before it.
-    fn tau_g2(&self, input: &mut (impl Read + Seek)) -> Result<G2Affine, PtauError> {
+    /// `[tau^(2^j)]_2` for j < k, after a look at the generator. Of the 2^power points none is beyond the last: a file with
+    /// the powers in G1 for k has a power of k or more.
+    fn tau_g2(&self, input: &mut (impl Read + Seek), k: u32) -> Result<Vec<G2Affine>, PtauError> {
         let section = self.find(TAU_G2)?;
         let expected = (G2_BYTES as u64) << self.power;
         if section.size != expected {
             return Err(wrong_size(TAU_G2, expected, section.size));
         }
-        let bytes = read_at(input, section.start, 2 * G2_BYTES as u64)?;
-        let (one, tau) = bytes.split_at(G2_BYTES);
-        if g2_point(one, 0)? != G2Affine::generator() {
+        let mut point = |index: u64| {
+            let bytes = read_at(input, section.start + index * G2_BYTES as u64, G2_BYTES as u64)?;
+            g2_point(&bytes, index as usize)
+        };
+        if point(0)? != G2Affine::generator() {
             return Err(PtauError::GeneratorG2);
         }
-        g2_point(tau, 1)
+        (0..k).map(|j| point(1 << j)).collect()
     }
 
     /// The section of Lagrange points, if the file is prepared for phase 2.

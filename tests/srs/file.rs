@@ -74,17 +74,8 @@ fn hostile_payload_is_refused() {
         rng.fill_bytes(&mut bytes);
         assert!(Srs::decode(&bytes).is_err());
     }
-    let point = G1Affine::generator();
-    let mut part = Writer::new();
-    part.u32(24).bool(false).string("x").g2(&G2Affine::generator());
-    for _ in 0..48 {
-        part.g1(&point);
-    }
-    let part = part.into_bytes();
-    let digest = <sha3::Keccak256 as sha3::Digest>::digest([b"inferproof/srs/verifier/1", &part[..]].concat());
-    let mut payload = Writer::new();
-    payload.u32(part.len() as u32).raw(&part).raw(&digest);
-    let error = Srs::decode(&payload.into_bytes()).unwrap_err();
+    let payload = span::Logs::honest(Fr::random(Seeded(1)), 24).encode();
+    let error = Srs::decode(&payload).unwrap_err();
     assert!(matches!(error, SrsError::Artefact(ArtefactError::Field(FieldError::End { .. }))), "{error}");
 }
 
@@ -125,7 +116,7 @@ fn tampered_points_are_caught_by_verify() {
         Srs::read(&path).unwrap().verify()
     };
     read(&good).unwrap();
-    for (a, b) in [(3, 4), (1, 17), (16, 17)] {
+    for (a, b) in [(5, 6), (3, 17), (15, 17)] {
         let mut bad = good.clone();
         swap_points(&mut bad, at, a, b);
         assert!(matches!(read(&bad), Err(SrsError::Powers { powers: 18 })), "powers {a} and {b}");
@@ -139,31 +130,38 @@ fn tampered_points_are_caught_by_verify() {
             other => panic!("k = {k}: {other:?}"),
         }
     }
-    // The last two are in the verifier's part as well.
+    // The last two are in the verifier's part as well, and so are the powers 1, 2, 4, 8 and 16.
     let mut bad = good.clone();
     swap_points(&mut bad, at, 46, 47);
     assert!(matches!(Srs::decode(&bad), Err(SrsError::VerifierPart { k: 4 })));
+    for power in [1, 2, 4, 8, 16] {
+        let mut bad = good.clone();
+        swap_points(&mut bad, at, 17, power);
+        match Srs::decode(&bad) {
+            Err(SrsError::VerifierPower { power: got }) => assert_eq!(got, power as u64),
+            other => panic!("power {power}: {other:?}"),
+        }
+    }
     let mut bad = good.clone();
-    swap_points(&mut bad, at, 0, 1);
+    swap_points(&mut bad, at, 0, 3);
     assert!(matches!(Srs::decode(&bad), Err(SrsError::Generator)));
 }
 
-/// Guards: the powers and Lagrange points of one secret beside the G2 point of another.
+/// Guards: the powers and Lagrange points of one secret beside the verifier's part of another.
 #[test]
-fn foreign_tau_is_caught_by_verify() {
-    let own = srs(3);
-    let mut part = Writer::new();
-    own.verifier_part().encode(&mut part).unwrap();
-    let mut part = part.into_bytes();
-    let origin = 4 + 1 + 8 + "development".len();
-    let other = Srs::development(3, Seeded(9)).unwrap().s_g2();
-    part[origin..origin + 128].copy_from_slice(&artefact::encode_g2(&other));
-    let digest = <sha3::Keccak256 as sha3::Digest>::digest([b"inferproof/srs/verifier/1", &part[..]].concat());
-    let good = own.encode().unwrap();
-    let mut bad = good.clone();
-    bad[4..4 + part.len()].copy_from_slice(&part);
-    bad[4 + part.len()..body(&good)].copy_from_slice(&digest);
-    assert!(matches!(Srs::decode(&bad).unwrap().verify(), Err(SrsError::Powers { .. })));
+fn foreign_tau_is_refused() {
+    let own = srs(3).encode().unwrap();
+    let other = Srs::development(3, Seeded(9)).unwrap();
+    let part = body(&own);
+    let mut bad = own.clone();
+    bad[..part].copy_from_slice(&other.encode().unwrap()[..part]);
+    assert!(matches!(Srs::decode(&bad), Err(SrsError::VerifierPart { k: 1 })));
+    // Only [tau]_2 is the other's.
+    let mut bad = own[4..part - 32].to_vec();
+    let at = 4 + 1 + 8 + "development".len();
+    bad[at..at + 128].copy_from_slice(&artefact::encode_g2(&other.s_g2()));
+    let bad = [&with_digest(&bad), &own[part..]].concat();
+    assert!(matches!(Srs::decode(&bad), Err(SrsError::Span)));
 }
 
 #[test]

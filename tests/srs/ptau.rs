@@ -90,6 +90,13 @@ fn corrupted_ptau_is_refused() {
     assert!(matches!(ptau_error(&bad, 8), PtauError::GeneratorG2));
     let bad = with(&|b| b.copy_within(g2 + 256..g2 + 384, g2 + 128));
     assert!(matches!(import(&bad, 8), Err(SrsError::Powers { .. })));
+    // The squares after [tau]_2 are those at 2, 4, .. 128.
+    for index in [2, 4, 128] {
+        let bad = with(&|b| b.copy_within(g2 + 128 * 3..g2 + 128 * 4, g2 + 128 * index));
+        assert!(matches!(import(&bad, 8), Err(SrsError::Span)), "power {index} in G2");
+        let bad = with(&|b| b[g2 + 128 * index] ^= 1);
+        assert!(matches!(ptau_error(&bad, 8), PtauError::Point { id: 3, index: at, .. } if at == index));
+    }
     let header = section(&good, 1);
     let bad = with(&|b| b[header + 4] ^= 1);
     assert!(matches!(ptau_error(&bad, 8), PtauError::Curve));
@@ -111,7 +118,9 @@ fn mutated_ptau_never_panics() {
     let (header, g1, g2, lagrange) = (section(&good, 1), section(&good, 2), section(&good, 3), section(&good, 12));
     let expected = import(&good, 3).unwrap();
     // What k = 3 uses; the power of the ceremony (last field of the header) is for people.
-    let used = [0..12, header..header + 40, g1..g1 + 10 * 64, g2..g2 + 256, lagrange + 64..lagrange + 15 * 64];
+    let in_g2 = [g2..g2 + 3 * 128, g2 + 4 * 128..g2 + 5 * 128];
+    let used = [0..12, header..header + 40, g1..g1 + 10 * 64, lagrange + 64..lagrange + 15 * 64];
+    let used = [&used[..], &in_g2].concat();
     let mut rng = Seeded(6);
     for range in used.clone() {
         for _ in 0..80 {

@@ -5,7 +5,7 @@
 mod gates;
 mod synthesis;
 
-pub use synthesis::{MachineCircuit, PhaseOneInput};
+pub use synthesis::{MachineCircuit, PhaseOneInput, Tamper};
 
 use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::plonk::{Advice, Challenge, Column, ConstraintSystem, FirstPhase, Fixed, Instance, SecondPhase};

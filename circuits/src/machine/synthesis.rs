@@ -19,7 +19,8 @@ pub struct PhaseOneInput<'a> {
 }
 
 /// Changes phase 1 after it is computed: for tests that forge.
-type Tamper<'a> = &'a (dyn Fn(&mut PhaseOne, &ChallengeValues) + Sync);
+#[doc(hidden)]
+pub type Tamper<'a> = &'a (dyn Fn(&mut PhaseOne, &ChallengeValues) + Sync);
 
 /// A program, with a witness when proving.
 #[derive(Clone)]
@@ -48,7 +49,7 @@ impl<'a> MachineCircuit<'a> {
     /// The circuit with phase 1 changed by `tamper` before it is committed: an attack, for tests.
     #[must_use]
     #[doc(hidden)]
-    pub fn tampered(mut self, tamper: &'a (dyn Fn(&mut PhaseOne, &ChallengeValues) + Sync)) -> Self {
+    pub fn tampered(mut self, tamper: Tamper<'a>) -> Self {
         self.tamper = Some(tamper);
         self
     }

@@ -193,7 +193,7 @@ impl Builder {
         }
         let cell = if count == 1 {
             self.constant(1)
-        } else if count % 2 == 0 {
+        } else if count.is_multiple_of(2) {
             let half = self.geometric(step, count / 2);
             let jump = self.mono(step.pow(count as i64 / 2));
             self.fma(half, jump, half)
