@@ -181,6 +181,18 @@ fn unsupported_models_are_explained() {
     }
 }
 
+#[test]
+fn a_ceremony_s_file_is_imported() {
+    let job = Job::new();
+    let file = fixture("ptau/power10.ptau");
+    let imported = job.json(&["srs", "import", &file, "--k", "8", "-o", "real.srs"], 0);
+    assert_eq!(imported["insecure"], false);
+    assert_eq!(job.json(&["inspect", "real.srs"], 0)["srsId"], imported["srsId"]);
+    let refused = job.json(&["srs", "import", &file, "--k", "14", "-o", "large.srs"], 2);
+    assert!(refused["error"]["message"].as_str().unwrap().contains("14"), "{refused}");
+    assert!(!job.path("large.srs").exists());
+}
+
 /// The backend clamps its degree at an environment variable; keys and proofs do not depend on it.
 #[test]
 fn the_degree_does_not_depend_on_the_environment() {

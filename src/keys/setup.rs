@@ -50,7 +50,7 @@ pub struct SetupOptions {
 ///
 /// `rng` blinds the weight commitments: pass the operating system's.
 ///
-/// Cost: the fixed commitments, and one MSM over the rows with weights for each lane.
+/// Cost: a check of the whole SRS, the fixed commitments, and one MSM over the rows with weights for each lane.
 ///
 /// # Errors
 /// The model does not fit, or the SRS is too small; each says what to do.
@@ -60,6 +60,8 @@ pub fn setup(
     options: &SetupOptions,
     mut rng: impl RngCore + CryptoRng,
 ) -> Result<(ProvingKey, Vec<Cost>), SetupError> {
+    srs.verify()?;
+    model.architecture.validate()?;
     model.architecture.validate_weights(&model.weights)?;
     let (program, costs) = plan(&model.architecture, options.optimise)?;
     let lagrange = srs.lagrange(program.k)?;

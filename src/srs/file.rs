@@ -57,8 +57,8 @@ impl Srs {
     }
 
     /// Reads the verifier's part of the file at `path`, and nothing else of it: its own digest is checked, and
-    /// its points against `[tau]_2` ([`SrsVerifier::check`]). The digest of the file is not, and of the points after the
-    /// part only that the file has the length for them.
+    /// its points against `[tau]_2` ([`SrsVerifier::check`]). The digest of the file is not, and of the points after
+    /// the part only that the file has the length for them.
     ///
     /// An SRS with the right [`SrsVerifier::srs_id`] therefore has the right points, whoever wrote the file.
     ///

@@ -86,13 +86,14 @@ impl Srs {
     }
 
     /// Checks that the points are an SRS: consecutive powers of the secret of `[tau]_2`, for each k' the Lagrange points
-    /// that belong to them, and the verifier's part ([`SrsVerifier::check`]). What it can NOT see is whether anyone knows
-    /// the secret.
+    /// that belong to them, and the verifier's part ([`SrsVerifier::check`]). What it can NOT see is whether
+    /// anyone knows the secret.
     ///
     /// Cost: about four multi-exponentiations of 2^k points and two of 2^(k+1).
     ///
     /// # Errors
-    /// [`SrsError::Identity`], [`SrsError::Generator`], [`SrsError::Powers`], [`SrsError::Lagrange`], [`SrsError::Span`].
+    /// [`SrsError::Identity`], [`SrsError::Generator`], [`SrsError::Powers`], [`SrsError::Lagrange`],
+    /// [`SrsError::Span`].
     pub fn verify(&self) -> Result<(), SrsError> {
         let s_g2 = self.s_g2();
         check::powers(&self.g, &s_g2)?;

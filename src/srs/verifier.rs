@@ -14,8 +14,8 @@ pub const MAX_ORIGIN: usize = 200;
 
 /// What a verifier needs of an SRS: `[tau]_2`, and for each k' in `1..=k` the last two Lagrange points. A few kilobytes.
 ///
-/// The Lagrange points are not covered by [`Self::srs_id`], so it also has `[tau^(2^j)]_1` and `[tau^(2^j)]_2`, by which
-/// [`Self::check`] ties them to `[tau]_2`. Decoding runs that check.
+/// The Lagrange points are not covered by [`Self::srs_id`], so it also has `[tau^(2^j)]_1` and `[tau^(2^j)]_2`, by
+/// which [`Self::check`] ties them to `[tau]_2`. Decoding runs that check.
 #[derive(Clone, PartialEq)]
 pub struct SrsVerifier {
     pub(super) insecure: bool,
@@ -65,8 +65,8 @@ impl SrsVerifier {
         }
     }
 
-    /// Checks by pairings that the points for circuits of up to 2^k rows belong to `[tau]_2`: for j <= k that the points
-    /// called `[tau^(2^j)]` are, and for each k' <= k that [`Self::span`] gives the last two Lagrange points, by
+    /// Checks by pairings that the points for circuits of up to 2^k rows belong to `[tau]_2`: for j <= k that the
+    /// points called `[tau^(2^j)]` are, and for each k' <= k that [`Self::span`] gives the last two Lagrange points, by
     /// `L_i(tau) (tau - w^i) = (tau^n - 1) w^i / n`.
     ///
     /// Decoding has done it already for every k'.
@@ -113,8 +113,8 @@ impl SrsVerifier {
     /// Cost: that of the check, and a subgroup check for each point of G2.
     ///
     /// # Errors
-    /// [`SrsError::Artefact`] around a [`FieldError`], [`SrsError::Size`], [`SrsError::Origin`], [`SrsError::Identity`],
-    /// [`SrsError::Span`].
+    /// [`SrsError::Artefact`] around a [`FieldError`], [`SrsError::Size`], [`SrsError::Origin`],
+    /// [`SrsError::Identity`], [`SrsError::Span`].
     pub fn decode(input: &mut Reader<'_>) -> Result<Self, SrsError> {
         let k = input.u32("k of the SRS")?;
         if !(1..=MAX_K).contains(&k) {

@@ -1,5 +1,5 @@
-//! Forged verifier's parts, by someone who knows tau and so can give every point any logarithm. Each names the right `[tau]_2`,
-//! hence the right identifier.
+//! Forged verifier's parts, by someone who knows tau and so can give every point any logarithm. Each names the
+//! right `[tau]_2`, hence the right identifier.
 
 use super::*;
 

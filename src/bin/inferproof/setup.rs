@@ -51,7 +51,6 @@ impl Setup {
         let mut stages = Stages::default();
         let model = Model::load(&self.model)?;
         let srs = stages.run("read SRS", || Srs::read(&self.srs))?;
-        stages.run("check SRS", || srs.verify())?;
         let options = SetupOptions {
             visibility: match self.weights {
                 Weights::Secret => WeightVisibility::Secret,
