@@ -129,6 +129,8 @@ impl Machine {
 #[cfg(test)]
 mod forgeries;
 #[cfg(test)]
+mod random;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod traps;

@@ -1,0 +1,196 @@
+//! Random networks: the honest witness satisfies every constraint, holds the reference's values, and another
+//! table entry anywhere is refused.
+
+use super::Challenges;
+use crate::integer::{Activation, Function, Interval};
+use crate::network::{NodeId, Term};
+use crate::program::{Lane, TableKind};
+use crate::testing::{Case, NetworkBuilder};
+use crate::witness::phase_one;
+use ff::Field;
+use halo2_proofs::halo2curves::bn256::Fr;
+use proptest::prelude::*;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+
+const RANGES: [Interval; 6] = [
+    Interval::new(0, 15),
+    Interval::new(-9, 9),
+    Interval::new(-40, 39),
+    Interval::new(-3, 0),
+    Interval::new(0, 300),
+    Interval::new(-200, 150),
+];
+const INPUTS: [[usize; 3]; 6] = [[1, 4, 5], [2, 3, 4], [1, 5, 5], [3, 2, 2], [6, 1, 1], [2, 7, 1]];
+const MAX_ELEMENTS: usize = 120;
+
+/// One network of up to five layers on any earlier tensors.
+fn network(rng: &mut StdRng) -> NetworkBuilder {
+    let input = *INPUTS.choose(rng).unwrap();
+    let range = *RANGES.choose(rng).unwrap();
+    let mut b = NetworkBuilder::new(&input, range, rng.r#gen());
+    for _ in 0..rng.gen_range(1..=5) {
+        let nodes = b.architecture.nodes.len();
+        let input = if rng.gen_bool(0.6) { nodes - 1 } else { rng.gen_range(0..nodes) };
+        let shape = b.architecture.nodes[input].shape.clone();
+        match rng.gen_range(0..10) {
+            0 | 1 if shape.len() == 3 => {
+                let kernel = window(rng, &shape);
+                b.max_pool(input, kernel);
+            }
+            2 => {
+                b.reshape(input, &[shape.iter().product()]);
+            }
+            3 => {
+                let mut permutation: Vec<usize> = (0..shape.len()).collect();
+                permutation.shuffle(rng);
+                b.transpose(input, &permutation);
+            }
+            _ => affine(rng, &mut b, input),
+        }
+    }
+    b
+}
+
+fn window(rng: &mut StdRng, shape: &[usize]) -> [usize; 2] {
+    [rng.gen_range(1..=shape[1].min(3)), rng.gen_range(1..=shape[2].min(3))]
+}
+
+/// A layer of up to three terms that agree on a shape.
+fn affine(rng: &mut StdRng, b: &mut NetworkBuilder, input: NodeId) {
+    let mut shape: Option<Vec<usize>> = None;
+    let mut terms = vec![];
+    for _ in 0..rng.gen_range(1..=3) {
+        let nodes = b.architecture.nodes.len();
+        let operand = if rng.gen_bool(0.5) { input } else { rng.gen_range(0..nodes) };
+        let Some((term, result)) = term(rng, &b.architecture.nodes[operand].shape, operand, shape.as_deref()) else {
+            continue;
+        };
+        if shape.get_or_insert_with(|| result.clone()) == &result {
+            terms.push(term);
+        }
+    }
+    let Some(shape) = shape.filter(|s| !terms.is_empty() && s.iter().product::<usize>() <= MAX_ELEMENTS) else {
+        return;
+    };
+    let function = *[Function::Identity, Function::Relu].choose(rng).unwrap();
+    let mut range = *RANGES.choose(rng).unwrap();
+    range.hi = range.hi.max(1);
+    b.affine(&shape, Activation { function, range }, terms);
+}
+
+fn term(rng: &mut StdRng, x: &[usize], input: NodeId, wanted: Option<&[usize]>) -> Option<(Term, Vec<usize>)> {
+    let elements: usize = x.iter().product();
+    match rng.gen_range(0..8) {
+        0 | 1 => {
+            let result = wanted.filter(|s| s.len() == 1).map_or_else(|| vec![rng.gen_range(1..=5)], <[usize]>::to_vec);
+            Some((Term::Dense { input }, result))
+        }
+        2 => {
+            let same = wanted.filter(|s| s.iter().product::<usize>() == elements);
+            Some((Term::Scale { input, factor: rng.gen_range(-20..=20) }, same.unwrap_or(x).to_vec()))
+        }
+        3 if x.len() == 3 => {
+            let kernel = window(rng, x);
+            let result = vec![x[0], x[1] / kernel[0], x[2] / kernel[1]];
+            Some((Term::SumPool { input, kernel, factor: rng.gen_range(-9..=9) }, result))
+        }
+        _ if x.len() == 3 => {
+            let [kernel, strides] = [4, 3].map(|most| [rng.gen_range(1..=most), rng.gen_range(1..=most)]);
+            let most = if rng.gen_bool(0.2) { 6 } else { 2 };
+            let pads: [usize; 4] = std::array::from_fn(|_| rng.gen_range(0..=most));
+            let out = |axis: usize| {
+                let room = (x[axis + 1] + pads[axis] + pads[axis + 2]).checked_sub(kernel[axis])?;
+                Some(room / strides[axis] + 1)
+            };
+            let channels = wanted.filter(|s| s.len() == 3).map_or_else(|| rng.gen_range(1..=3), |s| s[0]);
+            Some((Term::Conv { input, kernel, strides, pads }, vec![channels, out(0)?, out(1)?]))
+        }
+        _ => None,
+    }
+}
+
+fn challenges(rng: &mut StdRng) -> Challenges<Fr> {
+    let [channel, position, alpha, beta] = std::array::from_fn(|_| Fr::random(&mut *rng));
+    Challenges { channel, position, alpha, beta }
+}
+
+/// Quotient, remainder and activation on each row are those of the reference.
+fn holds_the_reference(case: &Case) {
+    let shift = case.program.shift;
+    for (row, r) in case.program.rows.iter().enumerate() {
+        let (q, remainder, y) = (case.phase0.q[row] as i64, case.phase0.r[row] as i64, case.phase0.y[row]);
+        match r.lane {
+            Lane::Requantised { node, index, lo } => {
+                let accumulator = ((q + lo) << shift) + remainder - (1 << (shift - 1));
+                assert_eq!(accumulator, case.trace.accumulators[node][index]);
+                assert_eq!(y, case.trace.values[node][index]);
+            }
+            Lane::Encoded { node, index, .. } | Lane::Value { node, index, .. } => {
+                assert_eq!(y, case.trace.values[node][index]);
+            }
+            Lane::Greatest { pool, window, .. } => assert_eq!(y, case.trace.values[pool][window]),
+            _ => {}
+        }
+    }
+}
+
+/// Whether a changed row is refused by some copy, everything after it computed anew.
+fn another_entry_is_refused(case: &Case, rng: &mut StdRng) {
+    let lanes: Vec<usize> = (0..case.program.rows.len())
+        .filter(|row| !matches!(case.program.rows[*row].lane, Lane::Idle | Lane::Rim { .. }))
+        .collect();
+    let row = *lanes.choose(rng).unwrap();
+    let tag = case.program.rows[row].tag;
+    let entries: Vec<_> = case.program.table.rows().iter().filter(|e| e.0 == tag).collect();
+    let entry = entries.choose(rng).unwrap();
+    let mut phase0 = case.phase0.clone();
+    (phase0.q[row], phase0.y[row]) = (entry.1 as u64, entry.2);
+    if phase0 == case.phase0 {
+        return;
+    }
+    let w = phase_one(&case.program, &phase0, &case.lanes, &challenges(rng), &case.instance).unwrap();
+    let holds = case.program.copies().all(|(a, b)| w.value(a, &phase0) == w.value(b, &phase0));
+    assert!(!holds, "row {row}: {:?} takes {entry:?}", case.program.rows[row].lane);
+}
+
+/// Every lane looks its values up in a table of its own kind.
+fn lanes_have_their_tables(case: &Case) {
+    let kinds: std::collections::HashMap<u64, TableKind> = case.program.table.kinds().collect();
+    for (row, r) in case.program.rows.iter().enumerate() {
+        let fits = match (r.lane, kinds[&r.tag]) {
+            (Lane::Idle | Lane::Rim { .. }, kind) => kind == TableKind::Zero,
+            (Lane::Constant(value), kind) => kind == TableKind::Constant { value },
+            (Lane::Encoded { .. }, kind) => matches!(kind, TableKind::Codec { .. }),
+            (Lane::Below { .. } | Lane::BelowValue { .. }, kind) => matches!(kind, TableKind::Difference { .. }),
+            (_, kind) => matches!(kind, TableKind::Function { .. }),
+        };
+        assert!(fits, "row {row}: {:?}", r.lane);
+    }
+}
+
+fn check(seed: u64, mock: bool) {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let lanes = *[1, 2, 3, 8].choose(&mut rng).unwrap();
+    let case = network(&mut rng).build(lanes);
+    holds_the_reference(&case);
+    lanes_have_their_tables(&case);
+    let w = phase_one(&case.program, &case.phase0, &case.lanes, &challenges(&mut rng), &case.instance).unwrap();
+    assert!(case.program.copies().all(|(a, b)| w.value(a, &case.phase0) == w.value(b, &case.phase0)));
+    assert_eq!(*w.phi.last().unwrap(), Fr::ZERO);
+    for _ in 0..4 {
+        another_entry_is_refused(&case, &mut rng);
+    }
+    if mock {
+        case.assert_satisfied();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn random_networks(seed in any::<u64>()) {
+        check(seed, seed % 16 == 0);
+    }
+}
