@@ -4,27 +4,12 @@
 
 use super::Compiler;
 use super::forms::FormKey;
-use super::position::{Axis, Plane};
-use crate::network::{Architecture, NodeId, Op, Term};
+use super::position::plane;
+use crate::network::{NodeId, Op, Term};
 use crate::program::{
     Cell, ChainItem, Group, Lane, Mono, NULL_TAG, ProductGeometry, SlotSource, TableKind, Val, WeightSlot,
 };
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The two axes of a convolution term of layer `id`.
-pub(crate) fn plane(architecture: &Architecture, id: NodeId, term: &Term) -> Plane {
-    let Term::Conv { input, kernel, strides, pads } = term else { unreachable!("only convolutions have a plane") };
-    let out = architecture.nodes[id].dims().expect("validated");
-    let operand = architecture.nodes[*input].dims().expect("validated");
-    let axis = |a: usize| Axis {
-        size: operand[a + 1],
-        kernel: kernel[a],
-        stride: strides[a],
-        before: pads[a],
-        out: out[a + 1],
-    };
-    Plane { rows: axis(0), cols: axis(1) }
-}
 
 /// A position of a layer's product polynomial, in one channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! A tensor has one consumer chain over its rows, hence one *native* form; a further form needs a copy
 //! of the tensor on rows of its own. Layers that compare forms share one row stride; they make a group.
 
-use super::affine::plane;
+use super::position::plane;
 use super::{Compiler, unsupported};
 use crate::error::CompileError;
 use crate::network::{Architecture, NodeId, Op, Term};

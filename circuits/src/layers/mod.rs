@@ -3,7 +3,7 @@
 //! [`compile`] sees the architecture only. Order of rows: instance words, input, then for each layer
 //! its products and its activations, at last the encoded output.
 
-pub(crate) mod affine;
+mod affine;
 mod forms;
 mod io;
 mod pool;
@@ -15,8 +15,8 @@ use crate::machine::RESERVED_ROWS;
 use crate::network::{Architecture, NodeId, Op, transpose_order};
 use crate::packing::Packing;
 use crate::program::{Builder, Cell, ChainItem, ProductGeometry, Program, TableKind, Val};
-pub(crate) use affine::plane;
 use forms::Forms;
+pub(crate) use position::plane;
 use std::collections::BTreeMap;
 
 /// Greatest `k` the compiler accepts.

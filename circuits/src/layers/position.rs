@@ -2,6 +2,7 @@
 //!
 //! Spec: `docs/spec/machine.md#convolution`.
 
+use crate::network::{Architecture, NodeId, Term};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One axis of a convolution.
@@ -71,6 +72,21 @@ impl Plane {
         }
         offsets
     }
+}
+
+/// The two axes of a convolution term of layer `id`.
+pub(crate) fn plane(architecture: &Architecture, id: NodeId, term: &Term) -> Plane {
+    let Term::Conv { input, kernel, strides, pads } = term else { unreachable!("only convolutions have a plane") };
+    let out = architecture.nodes[id].dims().expect("validated");
+    let operand = architecture.nodes[*input].dims().expect("validated");
+    let axis = |a: usize| Axis {
+        size: operand[a + 1],
+        kernel: kernel[a],
+        stride: strides[a],
+        before: pads[a],
+        out: out[a + 1],
+    };
+    Plane { rows: axis(0), cols: axis(1) }
 }
 
 #[cfg(test)]
