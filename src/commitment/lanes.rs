@@ -45,9 +45,9 @@ impl Opening {
     }
 
     /// `sum_j R^j tail_j` on both rows.
-    pub(crate) fn fold(&self, channel: Fr) -> [Secret; BLINDING_ROWS] {
+    pub(crate) fn fold(&self, channel: Fr) -> Zeroizing<[Secret; BLINDING_ROWS]> {
         let fold = |row: usize| Secret(self.tails.iter().rev().fold(Fr::ZERO, |acc, t| acc * channel + t[row].0));
-        [fold(0), fold(1)]
+        Zeroizing::new([fold(0), fold(1)])
     }
 }
 

@@ -11,6 +11,7 @@ use inferproof_circuits::machine::BLINDING_ROWS;
 use rand_core::{CryptoRng, RngCore};
 use sha3::{Digest, Keccak256};
 use std::io;
+use zeroize::Zeroizing;
 
 /// Points and difference a span proof speaks of.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +38,7 @@ impl SpanProof {
         mut rng: impl RngCore + CryptoRng,
         transcript: &mut ProverTranscript,
     ) -> io::Result<()> {
-        let nonces = [0, 1].map(|i| hedged_nonce(i, statement, delta, &mut rng));
+        let nonces = Zeroizing::new([0, 1].map(|i| hedged_nonce(i, statement, delta, &mut rng)));
         let commitment = G1::from(statement.bases[0]) * nonces[0].0 + statement.bases[1] * nonces[1].0;
         transcript.write_point(commitment.to_affine())?;
         let challenge = scalar(transcript);

@@ -49,7 +49,7 @@ impl ProvingKey {
         for tail in self.opening.tails.iter().flatten() {
             out.fr(&tail.0);
         }
-        let model = self.model.to_bytes().map_err(|e| KeyError::Model(e.to_string()))?;
+        let model = Zeroizing::new(self.model.to_bytes().map_err(|e| KeyError::Model(e.to_string()))?);
         out.bytes(&model);
         let payload = Zeroizing::new(out.into_bytes());
         Ok(artefact::write_atomic(path, Kind::PROVING_KEY, FORMAT, &payload, true)?)

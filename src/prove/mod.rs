@@ -25,6 +25,7 @@ use inferproof_circuits::{CompileError, NetworkError};
 use rand_core::{CryptoRng, RngCore};
 use rng::OmegaTail;
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 /// A proof that cannot be made.
 #[derive(Debug, Error)]
@@ -164,14 +165,17 @@ impl Prover {
         mut rng: impl RngCore + CryptoRng,
     ) -> Result<Proof, ProveError> {
         let secret = self.key.verifying.weights.visibility == WeightVisibility::Secret;
-        let tail = if secret { [0; 2].map(|_| Secret(Fr::random(&mut rng))) } else { [Secret::default(); 2] };
+        let mut tail = Zeroizing::new([Secret::default(); 2]);
+        if secret {
+            tail.iter_mut().for_each(|cell| cell.0 = Fr::random(&mut rng));
+        }
         let mut transcript = ProverTranscript::new(&statement.transcript_prefix());
         create_proof::<KZGCommitmentScheme<Bn256>, ProverSHPLONK<'_, Bn256>, _, _, _, _>(
             &self.params,
             &self.halo2,
             &[circuit],
             &[&[instance]],
-            OmegaTail::new(&mut rng, tail),
+            OmegaTail::new(&mut rng, &tail),
             &mut transcript,
         )
         .map_err(backend)?;
@@ -193,7 +197,7 @@ impl Prover {
         let channel = transcript.challenge(0).ok_or_else(missing)?;
         let omega = transcript.point_written(OMEGA_INDEX).ok_or_else(missing)?;
         let registered = self.key.opening.fold(channel);
-        let delta = [0, 1].map(|i| Secret(tail[i].0 - registered[i].0));
+        let delta = Zeroizing::new([0, 1].map(|i| Secret(tail[i].0 - registered[i].0)));
         let statement = SpanStatement {
             bases: self.srs.span(self.program.k)?,
             difference: G1::from(omega) - self.key.verifying.weights.fold(channel),

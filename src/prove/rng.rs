@@ -22,7 +22,7 @@ pub(super) struct OmegaTail<'a, R> {
 }
 
 impl<'a, R: RngCore + CryptoRng> OmegaTail<'a, R> {
-    pub(super) fn new(inner: &'a mut R, tail: [Secret; BLINDING_ROWS]) -> Self {
+    pub(super) fn new(inner: &'a mut R, tail: &[Secret; BLINDING_ROWS]) -> Self {
         let mut words = [0; WORDS * UNUSABLE_ROWS];
         for (slot, cell) in words.chunks_exact_mut(WORDS).skip(UNUSABLE_ROWS - BLINDING_ROWS).zip(tail) {
             for (word, bytes) in slot.iter_mut().zip(cell.0.to_repr().as_ref().chunks_exact(8)) {
@@ -73,7 +73,7 @@ mod tests {
     fn the_chosen_cells_are_drawn() {
         let tail = [Secret(Fr::random(OsRng)), Secret(-Fr::ONE)];
         let mut os = OsRng;
-        let mut rng = OmegaTail::new(&mut os, tail);
+        let mut rng = OmegaTail::new(&mut os, &tail);
         for _ in 0..PHASE0_COLUMNS * (UNUSABLE_ROWS + 1) {
             assert_ne!(Fr::random(&mut rng), Fr::ZERO);
         }
