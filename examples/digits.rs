@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let verifying_key = key.verifying_key().clone();
     let plan = &costs[0];
     println!("\nmodel    {}", hex::encode(verifying_key.model_id()));
-    println!("plan     2^{} rows, {} weight lanes, table of {} entries\n", plan.k, plan.lanes, plan.table);
+    println!("plan     2^{} rows, {} weight lanes, table of {} entries\n", plan.k, plan.layout.lanes, plan.table);
     let prover = stage("load the key", || Ok(Prover::new(key, &srs)?))?;
     let input = load_tensor("fixtures/digits_cnn_input.npy", model.input_shape())?;
     let input = model.quantise_input(&input)?;

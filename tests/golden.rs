@@ -1,7 +1,9 @@
 //! Circuit costs of the fixtures, pinned. After a change that is meant:
 //! `UPDATE_GOLDEN=1 cargo test --release --test golden`, and say in the changelog why.
 
+use inferproof::circuits::layers::compile;
 use inferproof::circuits::plan::{Cost, Optimise, plan};
+use inferproof::circuits::program::Layout;
 use inferproof::{Model, Options, Samples, import_file, quantise};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -21,11 +23,11 @@ fn costs(name: &str) -> Value {
     let of = |optimise| {
         let (program, costs) = plan(&model.architecture, optimise).unwrap();
         program.check();
-        let Cost { lanes, k, rows, table, weight_rows, activation_rows, proof_bytes, gas, .. } = costs[0].clone();
+        let Cost { layout, k, rows, table, weight_rows, activation_rows, proof_bytes, gas, .. } = costs[0].clone();
         let unread: serde_json::Map<String, Value> =
             program.unread_cells().iter().map(|(column, count)| (format!("{column:?}"), json!(count))).collect();
         json!({
-            "lanes": lanes, "k": k, "rows": rows, "table": table, "weightRows": weight_rows,
+            "lanes": layout.lanes, "limb": layout.limb, "k": k, "rows": rows, "table": table, "weightRows": weight_rows,
             "activationRows": activation_rows, "proofBytes": proof_bytes, "gas": gas, "unreadCells": unread,
             "copies": program.copies().count(),
         })
@@ -65,9 +67,12 @@ fn cells_a_weight_and_an_activation() {
         for optimise in [Optimise::Prover, Optimise::Gas] {
             let (program, costs) = plan(&model.architecture, optimise).unwrap();
             // Rows hold `W` weights each; channels that do not fill their last lanes are the remainder.
-            let full = costs[0].full_cells_per_weight * program.lanes as f64 / 2.0;
+            let full = costs[0].full_cells_per_weight * program.layout.lanes as f64 / 2.0;
             assert!(full < 3.0, "{name}: {full} weight rows where 1 would do");
-            assert!(costs[0].cells_per_activation <= 7.0, "{name}");
+            // Limbs cost rows of an activation, and save more of them in the table.
+            let direct = compile(&model.architecture, Layout::direct(program.layout.lanes)).unwrap();
+            assert!(Cost::of(&direct, &model.architecture).cells_per_activation <= 7.0, "{name}");
+            assert!(program.layout.limb.is_none() || program.k < direct.k, "{name}");
         }
     }
 }

@@ -45,7 +45,7 @@ fn prove_and_verify(name: &str, options: &Options, setup_options: &SetupOptions,
 fn digits_mlp() {
     for optimise in [Optimise::Prover, Optimise::Gas] {
         for visibility in [WeightVisibility::Secret, WeightVisibility::Public] {
-            prove_and_verify("digits_mlp", &Options::default(), &SetupOptions { visibility, optimise }, srs());
+            prove_and_verify("digits_mlp", &Options::default(), &SetupOptions { visibility, optimise, layout: None }, srs());
         }
     }
 }

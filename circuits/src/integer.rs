@@ -3,6 +3,7 @@
 //! Spec: `docs/spec/network.md`. Everything here is a total function on the integers, so the
 //! reference executor and the tables of the circuit cannot disagree.
 
+use halo2_proofs::halo2curves::bn256::Fr;
 use serde::{Deserialize, Serialize};
 
 /// Least shift allowed: the range table of the remainders needs a tag of its own.
@@ -16,6 +17,13 @@ pub const MAX_SHIFT: u32 = 24;
 #[must_use]
 pub fn rescale(acc: i64, shift: u32) -> i64 {
     (acc + (1 << (shift - 1))) >> shift
+}
+
+/// A signed integer as a field element.
+#[must_use]
+pub fn to_field(value: i64) -> Fr {
+    let magnitude = Fr::from(value.unsigned_abs());
+    if value < 0 { -magnitude } else { magnitude }
 }
 
 /// A closed interval of integers.
@@ -92,6 +100,24 @@ impl Activation {
         value.clamp(self.range.lo, self.range.hi)
     }
 
+    /// An interval outside which the function is constant: equal to its value at `lo` below, at `hi` above.
+    #[must_use]
+    pub fn window(&self) -> Interval {
+        match self.function {
+            Function::Identity => self.range,
+            Function::Relu => Interval::new(self.range.lo.max(0), self.range.hi.max(0)),
+        }
+    }
+
+    /// Whether `apply(v) = v` for every `v` in the range.
+    #[must_use]
+    pub const fn fixes_its_range(&self) -> bool {
+        match self.function {
+            Function::Identity => true,
+            Function::Relu => self.range.lo >= 0,
+        }
+    }
+
     /// Whether a larger argument never gives a smaller value: then it commutes with a maximum.
     #[must_use]
     pub const fn is_non_decreasing(&self) -> bool {
@@ -118,5 +144,21 @@ mod tests {
         assert_eq!([-5, 0, 7, 255, 256, i64::MAX].map(|q| relu.apply(q)), [0, 0, 7, 255, 255, 255]);
         let id = Activation { function: Function::Identity, range: Interval::new(-128, 127) };
         assert_eq!([-129, -1, 128].map(|q| id.apply(q)), [-128, -1, 127]);
+    }
+
+    #[test]
+    fn activations_are_constant_outside_their_window() {
+        for (lo, hi) in [(0, 255), (-127, 127), (-9, -3), (4, 9)] {
+            for function in [Function::Identity, Function::Relu] {
+                let activation = Activation { function, range: Interval::new(lo, hi) };
+                let window = activation.window();
+                for d in 0..300 {
+                    assert_eq!(activation.apply(window.lo - d), activation.apply(window.lo));
+                    assert_eq!(activation.apply(window.hi + d), activation.apply(window.hi));
+                }
+                let fixed = (lo..=hi).all(|v| activation.apply(v) == v);
+                assert_eq!(activation.fixes_its_range(), fixed);
+            }
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! Public tensors as bytes and as field elements.
 //!
 //! Spec: `docs/spec/machine.md#public-tensors`. An element is 1 byte for ranges of at most 8 bits, else 2, big-endian two's
-//! complement; `floor(31/bytes)` elements make a word, the first most significant, the last word zero-filled.
+//! complement; `floor(31/bytes)` elements make a word, the first most significant, the last word zero-filled. A word is
+//! the sum of the elements' *values* times powers of 256, so it is negative where its leading element is.
 
-use crate::integer::Interval;
+use crate::integer::{Interval, to_field};
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
 use serde::{Deserialize, Serialize};
@@ -72,31 +73,33 @@ impl Packing {
         if bytes.len() != self.byte_len() {
             return None;
         }
-        let element = |chunk: &[u8]| {
-            let unsigned = chunk.iter().fold(0i64, |acc, byte| acc << 8 | i64::from(*byte));
-            let signed = if self.range.hi >= 1 << (8 * self.bytes - 1) {
-                unsigned
-            } else {
-                let sign = 1 << (8 * self.bytes - 1);
-                (unsigned ^ sign) - sign
-            };
-            self.range.contains(signed).then_some(signed)
-        };
-        bytes.chunks(self.bytes as usize).map(element).collect()
+        let values = bytes.chunks(self.bytes as usize).map(|chunk| self.decode_element(chunk));
+        values.map(|value| self.range.contains(value).then_some(value)).collect()
+    }
+
+    /// The value of an element's bytes, which may lie outside the range.
+    fn decode_element(&self, bytes: &[u8]) -> i64 {
+        let unsigned = bytes.iter().fold(0, |acc, byte| acc << 8 | i64::from(*byte));
+        let sign = 1 << (8 * self.bytes - 1);
+        if self.range.hi < sign { (unsigned ^ sign) - sign } else { unsigned }
     }
 
     /// The words of a tensor's bytes; `None` for a wrong length.
+    ///
+    /// With `B` a word's bytes as a big-endian integer and `M` the sign bits of its elements, the word of a
+    /// tensor that may be negative is `(B xor M) - M` mod `p`: no need to go element by element.
     #[must_use]
     pub fn words_of(&self, bytes: &[u8]) -> Option<Vec<Fr>> {
         if bytes.len() != self.byte_len() {
             return None;
         }
-        let per_word = self.per_word() * self.bytes as usize;
+        let radix = Fr::from(1 << (8 * self.bytes));
         let word = |chunk: &[u8]| {
-            let filled = chunk.iter().copied().chain(std::iter::repeat(0)).take(per_word);
-            filled.fold(Fr::ZERO, |word, byte| word * Fr::from(256) + Fr::from(u64::from(byte)))
+            let values = chunk.chunks(self.bytes as usize).map(|bytes| to_field(self.decode_element(bytes)));
+            let filled = values.chain(std::iter::repeat(Fr::ZERO)).take(self.per_word());
+            filled.fold(Fr::ZERO, |word, value| word * radix + value)
         };
-        Some(bytes.chunks(per_word).map(word).collect())
+        Some(bytes.chunks(self.per_word() * self.bytes as usize).map(word).collect())
     }
 }
 
@@ -136,7 +139,20 @@ mod tests {
             let packing = Packing::new(values.len(), range);
             let bytes = packing.encode(&values);
             prop_assert_eq!(packing.decode(&bytes), Some(values));
-            prop_assert_eq!(packing.words_of(&bytes).map(|w| w.len()), Some(packing.words()));
+            let words = packing.words_of(&bytes).expect("the right length");
+            prop_assert_eq!(words.len(), packing.words());
+            let signed = range.lo < 0;
+            let sign_bits = [u8::from(signed) << 7, 0];
+            for (word, chunk) in words.iter().zip(bytes.chunks(packing.per_word() * packing.bytes as usize)) {
+                let (mut flipped, mut mask) = (Fr::ZERO, Fr::ZERO);
+                for place in 0..packing.per_word() * packing.bytes as usize {
+                    let sign = sign_bits[place % packing.bytes as usize];
+                    let byte = chunk.get(place).copied().unwrap_or(0) ^ sign;
+                    flipped = flipped * Fr::from(256) + Fr::from(u64::from(byte));
+                    mask = mask * Fr::from(256) + Fr::from(u64::from(sign));
+                }
+                prop_assert_eq!(*word, flipped - mask);
+            }
             prop_assert_eq!(packing.decode(&bytes[1..]), None);
             prop_assert_eq!(packing.words_of(&bytes[1..]), None);
         }
@@ -147,7 +163,7 @@ mod tests {
         let packing = Packing::new(2, Interval::new(-128, 127));
         let word = packing.words_of(&packing.encode(&[-1, 2])).expect("two bytes")[0];
         let place = |p: u64| Fr::from(256).pow_vartime([p]);
-        assert_eq!(word, Fr::from(255) * place(30) + Fr::from(2) * place(29));
+        assert_eq!(word, Fr::from(2) * place(29) - place(30));
         let wide = Packing::new(16, Interval::new(0, 300));
         assert_eq!((wide.bytes, wide.per_word(), wide.words()), (2, 15, 2));
         assert_eq!(Packing::new(1, Interval::new(-127, 127)).decode(&[128]), None, "-128 is not in the range");

@@ -1,13 +1,13 @@
-//! The planner: which number of weight lanes, hence which `k`, and what it costs.
+//! The planner: which layout, hence which `k`, and what it costs.
 //!
 //! The written cost model; `docs/benchmarks.md` holds the measurements behind its constants. It sees the
 //! architecture only, so a plan depends on no secret.
 
 use crate::error::CompileError;
 use crate::layers::compile;
-use crate::machine::{COPY_COLUMNS, DEGREE, FIXED_COLUMNS, PHASE0_COLUMNS, PHASE1_COLUMNS};
+use crate::machine::{COPY_COLUMNS, DEGREE, FIXED_COLUMNS, PHASE0_COLUMNS, PHASE1_COLUMNS, RESERVED_ROWS};
 use crate::network::{Architecture, Op};
-use crate::program::{Lane, Program};
+use crate::program::{Lane, Layout, Program};
 use serde::{Deserialize, Serialize};
 
 /// What a plan is to be good at.
@@ -23,6 +23,8 @@ pub enum Optimise {
 
 /// Lane counts that are tried.
 const LANES: [usize; 8] = [2, 4, 8, 16, 32, 64, 128, 256];
+/// Limbs that are tried where the table of a layout without limbs is what sets `k`.
+const LIMBS: std::ops::RangeInclusive<u32> = 3..=10;
 
 /// Advice evaluations: six columns of the twelve at two rotations.
 const ADVICE_EVALUATIONS: usize = PHASE0_COLUMNS + PHASE1_COLUMNS + 6;
@@ -43,8 +45,9 @@ pub const fn proof_bytes(secret: bool) -> usize {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Cost {
-    /// Weight lanes.
-    pub lanes: usize,
+    /// The layout.
+    #[serde(flatten)]
+    pub layout: Layout,
     /// Logarithm of the rows.
     pub k: u32,
     /// Rows of the program.
@@ -53,7 +56,7 @@ pub struct Cost {
     pub table: usize,
     /// Rows with weights.
     pub weight_rows: usize,
-    /// Rows with an activation (requantised, differences, maxima).
+    /// Rows with an activation (requantised, their limbs, differences, maxima).
     pub activation_rows: usize,
     /// Full-size cells a weight: `omega` and its chain.
     pub full_cells_per_weight: f64,
@@ -76,7 +79,7 @@ impl Cost {
         let weights = weight_count(architecture).max(1);
         let activations = activation_count(architecture).max(1);
         Self {
-            lanes: program.lanes,
+            layout: program.layout,
             k: program.k,
             rows: program.rows.len(),
             table: program.table.rows().len(),
@@ -92,7 +95,7 @@ impl Cost {
 }
 
 const fn is_activation(lane: &Lane) -> bool {
-    matches!(lane, Lane::Requantised { .. } | Lane::Below { .. } | Lane::Greatest { .. } | Lane::BelowValue { .. })
+    !matches!(lane, Lane::Idle | Lane::Constant(_) | Lane::Value { .. } | Lane::Rim { .. })
 }
 
 fn weight_count(architecture: &Architecture) -> usize {
@@ -118,7 +121,7 @@ fn prover_seconds(k: u32) -> f64 {
 
 /// Osaka gas: calldata, pairing, one scalar multiplication a commitment, transcript, evaluations, words.
 fn gas(program: &Program) -> u64 {
-    let lanes = program.lanes as u64 + 3;
+    let lanes = program.layout.lanes as u64 + 3;
     let (points, scalars) = (POINTS as u64, SCALARS as u64);
     let multiplications = points + FIXED_COLUMNS as u64 + COPY_COLUMNS as u64 + lanes;
     let public = (program.input.byte_len() + program.output.byte_len()) as u64;
@@ -128,7 +131,7 @@ fn gas(program: &Program) -> u64 {
     fixed + calldata + 6_520 * multiplications + 360 * (points + scalars) + 250 * program.instance_words() as u64
 }
 
-/// Compiles `architecture` for each number of lanes and takes the cheapest.
+/// Compiles `architecture` for each number of lanes, with limbs where they make it smaller, and takes the cheapest.
 ///
 /// Returns the program and the cost of every candidate, the chosen one first.
 ///
@@ -138,14 +141,14 @@ pub fn plan(architecture: &Architecture, optimise: Optimise) -> Result<(Program,
     let mut candidates = vec![];
     let mut failure = None;
     for lanes in LANES {
-        match compile(architecture, lanes) {
+        match smallest(architecture, lanes) {
             Ok(program) => candidates.push((Cost::of(&program, architecture), program)),
             Err(error) => failure = Some(error),
         }
     }
     // More lanes than needed cost registration and verification, so they break ties.
     let rank = |cost: &Cost| match optimise {
-        Optimise::Prover => (u64::from(cost.k), cost.lanes as u64),
+        Optimise::Prover => (u64::from(cost.k), cost.layout.lanes as u64),
         Optimise::Gas => (cost.gas, u64::from(cost.k)),
     };
     let tractable = gas_row_limit(&candidates);
@@ -157,6 +160,23 @@ pub fn plan(architecture: &Architecture, optimise: Optimise) -> Result<(Program,
     match candidates.into_iter().next() {
         Some((_, program)) => Ok((program, costs)),
         None => Err(failure.expect("no candidate, hence an error")),
+    }
+}
+
+/// The program of least `k` for a number of lanes; without limbs if they gain nothing.
+fn smallest(architecture: &Architecture, lanes: usize) -> Result<Program, CompileError> {
+    let direct = compile(architecture, Layout::direct(lanes));
+    // Limbs trade entries of the table for rows.
+    let rows_fit_half = |p: &Program| p.rows.len() + RESERVED_ROWS <= 1 << (p.k - 1);
+    if direct.as_ref().is_ok_and(|program| !rows_fit_half(program)) {
+        return direct;
+    }
+    let limbed = LIMBS.filter_map(|bits| compile(architecture, Layout { lanes, limb: Some(bits) }).ok());
+    let best = limbed.min_by_key(|program| (program.k, program.active_rows()));
+    match (direct, best) {
+        (Ok(direct), Some(best)) if best.k < direct.k => Ok(best),
+        (Err(_), Some(best)) => Ok(best),
+        (direct, _) => direct,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::machine::{MachineCircuit, PhaseOneInput};
 use crate::network::{
     Architecture, LayerWeights, Node, NodeId, Op, Term, Trace, Weights, affine_quotients, execute, published_interval,
 };
-use crate::program::Program;
+use crate::program::{Layout, Program};
 use crate::witness::{LaneRows, PhaseZero, instance, phase_zero};
 use halo2_proofs::dev::MockProver;
 use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1Affine};
@@ -80,17 +80,21 @@ impl NetworkBuilder {
         self.push(shape, node.range, Op::Transpose { input, permutation: permutation.to_vec() })
     }
 
-    pub(crate) fn build(mut self, lanes: usize) -> Case {
+    pub(crate) fn build(self, lanes: usize) -> Case {
+        self.build_in(Layout::direct(lanes))
+    }
+
+    pub(crate) fn build_in(mut self, layout: Layout) -> Case {
         let node = &self.architecture.nodes[0];
         let input = (0..node.len()).map(|_| self.rng.gen_range(node.range.lo..=node.range.hi)).collect();
-        self.build_on(lanes, input)
+        self.build_on(layout, input)
     }
 
     /// The case of a given input.
-    pub(crate) fn build_on(self, lanes: usize, input: Vec<i64>) -> Case {
+    pub(crate) fn build_on(self, layout: Layout, input: Vec<i64>) -> Case {
         self.architecture.validate().unwrap();
         self.architecture.validate_weights(&self.weights).unwrap();
-        Case::new(self.architecture, self.weights, input, lanes)
+        Case::new(self.architecture, self.weights, input, layout)
     }
 }
 
@@ -106,9 +110,9 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    pub(crate) fn new(architecture: Architecture, weights: Weights, input: Vec<i64>, lanes: usize) -> Self {
+    pub(crate) fn new(architecture: Architecture, weights: Weights, input: Vec<i64>, layout: Layout) -> Self {
         let trace = execute(&architecture, &weights, &input).unwrap();
-        let program = compile(&architecture, lanes).unwrap();
+        let program = compile(&architecture, layout).unwrap();
         program.check();
         let phase0 = phase_zero(&program, &architecture, &weights, &trace).unwrap();
         let lanes = LaneRows::new(&program, &architecture, &weights);

@@ -8,19 +8,13 @@ mod phase1;
 pub use phase0::{PhaseZero, WitnessError, phase_zero};
 pub use phase1::{Forced, ForcedCell, PhaseOne, phase_one, phase_one_forced};
 
+use crate::integer::to_field;
 use crate::machine::Challenges;
 use crate::network::{Architecture, Weights};
 use crate::packing::Packing;
 use crate::program::Program;
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
-
-/// A signed integer as a field element.
-#[must_use]
-pub fn to_field(value: i64) -> Fr {
-    let magnitude = Fr::from(value.unsigned_abs());
-    if value < 0 { -magnitude } else { magnitude }
-}
 
 /// The weights on the rows that hold any, one integer a lane.
 #[derive(Clone, PartialEq, Eq)]

@@ -98,7 +98,7 @@ pub(crate) fn commit(
                 lanes
                     .rows
                     .iter()
-                    .map(|(_, w)| Secret(inferproof_circuits::witness::to_field(w[lane])))
+                    .map(|(_, w)| Secret(inferproof_circuits::integer::to_field(w[lane])))
                     .collect::<Vec<_>>(),
             );
             match opening.tails.get(lane) {

@@ -24,7 +24,7 @@ fn lagrange(i: usize, x: Fr) -> Fr {
 }
 
 fn small(value: i64) -> Fr {
-    inferproof_circuits::witness::to_field(value)
+    inferproof_circuits::integer::to_field(value)
 }
 
 /// The weights that an observer of `N` proofs finds, where any.

@@ -5,6 +5,7 @@ use crate::artefact::{self, Kind, Reader, Writer};
 use crate::commitment::{Opening, Secret, WeightVisibility};
 use crate::model::Model;
 use inferproof_circuits::machine::BLINDING_ROWS;
+use inferproof_circuits::program::Layout;
 use std::fmt;
 use std::path::Path;
 use zeroize::Zeroizing;
@@ -15,14 +16,14 @@ use zeroize::Zeroizing;
 #[derive(Clone)]
 pub struct ProvingKey {
     pub(crate) model: Model,
-    pub(crate) lanes: usize,
+    pub(crate) layout: Layout,
     pub(crate) opening: Opening,
     pub(crate) verifying: VerifyingKey,
 }
 
 impl fmt::Debug for ProvingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ProvingKey(k {}, {} lanes, secrets not shown)", self.verifying.k, self.lanes)
+        write!(f, "ProvingKey(k {}, {} lanes, secrets not shown)", self.verifying.k, self.layout.lanes)
     }
 }
 
@@ -45,7 +46,9 @@ impl ProvingKey {
     /// The file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), KeyError> {
         let mut out = Writer::new();
-        out.bytes(&self.verifying.encode()).u32(self.lanes as u32).count(self.opening.tails.len());
+        // No limbs are 0 bits.
+        out.bytes(&self.verifying.encode()).u32(self.layout.lanes as u32).u32(self.layout.limb.unwrap_or(0));
+        out.count(self.opening.tails.len());
         for tail in self.opening.tails.iter().flatten() {
             out.fr(&tail.0);
         }
@@ -71,6 +74,8 @@ impl ProvingKey {
         let mut input = Reader::new(payload);
         let verifying = VerifyingKey::decode(input.bytes("verifying key")?)?;
         let lanes = input.u32("lanes")? as usize;
+        let limb = input.u32("limb bits")?;
+        let layout = Layout { lanes, limb: (limb != 0).then_some(limb) };
         let count = input.count("blinding cells", 32 * BLINDING_ROWS)?;
         let mut tails = Zeroizing::new(Vec::with_capacity(count));
         for _ in 0..count {
@@ -86,6 +91,6 @@ impl ProvingKey {
                 expected: format!("{} as in the verifying key", verifying.weights.points.len()),
             });
         }
-        Ok(Self { model, lanes, opening: Opening { tails }, verifying })
+        Ok(Self { model, layout, opening: Opening { tails }, verifying })
     }
 }

@@ -7,9 +7,10 @@ use crate::model::Model;
 use crate::srs::{Srs, SrsError};
 use group::prime::PrimeCurveAffine;
 use halo2_proofs::plonk::keygen_vk_custom;
+use inferproof_circuits::layers::compile;
 use inferproof_circuits::machine::{MachineCircuit, Shape};
 use inferproof_circuits::plan::{Cost, Optimise, plan};
-use inferproof_circuits::program::Program;
+use inferproof_circuits::program::{Layout, Program};
 use inferproof_circuits::witness::LaneRows;
 use inferproof_circuits::{CompileError, NetworkError};
 use rand_core::{CryptoRng, RngCore};
@@ -43,6 +44,8 @@ pub struct SetupOptions {
     pub visibility: WeightVisibility,
     /// What the plan is to be good at.
     pub optimise: Optimise,
+    /// A layout to take instead of planning one.
+    pub layout: Option<Layout>,
 }
 
 /// Plans `model`, commits to its program and weights, and returns the proving key with the costs of all
@@ -63,11 +66,18 @@ pub fn setup(
     srs.verify()?;
     model.architecture.validate()?;
     model.architecture.validate_weights(&model.weights)?;
-    let (program, costs) = plan(&model.architecture, options.optimise)?;
+    let (program, costs) = match options.layout {
+        None => plan(&model.architecture, options.optimise)?,
+        Some(layout) => {
+            let program = compile(&model.architecture, layout)?;
+            let cost = Cost::of(&program, &model.architecture);
+            (program, vec![cost])
+        }
+    };
     let lagrange = srs.lagrange(program.k)?;
     let lanes = LaneRows::new(&program, &model.architecture, &model.weights);
-    let opening = Opening::fresh(options.visibility, program.lanes, &mut rng);
-    let weights = commit(&lanes, program.lanes, lagrange, options.visibility, &opening);
+    let opening = Opening::fresh(options.visibility, program.layout.lanes, &mut rng);
+    let weights = commit(&lanes, program.layout.lanes, lagrange, options.visibility, &opening);
     if weights.points.iter().all(|point| bool::from(point.is_identity())) {
         return Err(SetupError::NothingToCommit);
     }
@@ -84,7 +94,7 @@ pub fn setup(
         io: io_spec(model, &program),
         weights,
     };
-    Ok((ProvingKey { model: model.clone(), lanes: program.lanes, opening, verifying }, costs))
+    Ok((ProvingKey { model: model.clone(), layout: program.layout, opening, verifying }, costs))
 }
 
 fn io_spec(model: &Model, program: &Program) -> IoSpec {
@@ -103,7 +113,7 @@ pub fn public_model(key: &ProvingKey) -> serde_json::Value {
         "version": 1,
         "machineVersion": inferproof_circuits::machine::MACHINE_VERSION,
         "programId": hex::encode(key.verifying.program_id()),
-        "lanes": key.lanes,
+        "layout": key.layout,
         "k": key.verifying.k,
         "inputScale": key.model.input_scale(),
         "outputScale": key.model.output_scale(),

@@ -86,7 +86,7 @@ impl Prover {
                 got: hex::encode(srs.srs_id()),
             });
         }
-        let program = compile(&key.model.architecture, key.lanes)?;
+        let program = compile(&key.model.architecture, key.layout)?;
         if program.k != key.verifying.k {
             return Err(ProveError::Inconsistent(format!("k is {}, the program needs {}", key.verifying.k, program.k)));
         }

@@ -9,6 +9,7 @@ use crate::keys::{SetupOptions, VerifyingKey, setup};
 use crate::model::Model;
 use crate::srs::SrsVerifier;
 use inferproof_circuits::plan::Optimise;
+use inferproof_circuits::program::Layout;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use support::{Fixture, small_cnn};
@@ -19,6 +20,12 @@ fn secret() -> Fixture {
     Fixture::new(small_cnn(1), &SetupOptions::default())
 }
 
+/// The same network with requantised values in limbs.
+fn limbed() -> Fixture {
+    let layout = Some(Layout { lanes: 2, limb: Some(3) });
+    Fixture::new(small_cnn(1), &SetupOptions { layout, ..SetupOptions::default() })
+}
+
 fn public() -> Fixture {
     Fixture::new(small_cnn(1), &SetupOptions { visibility: WeightVisibility::Public, ..SetupOptions::default() })
 }
@@ -27,7 +34,7 @@ fn public() -> Fixture {
 fn honest_proofs_hold() {
     for visibility in [WeightVisibility::Secret, WeightVisibility::Public] {
         for optimise in [Optimise::Prover, Optimise::Gas] {
-            let fixture = Fixture::new(small_cnn(1), &SetupOptions { visibility, optimise });
+            let fixture = Fixture::new(small_cnn(1), &SetupOptions { visibility, optimise, layout: None });
             let proof = fixture.proof(3);
             assert!(fixture.verifies(&proof));
             let expected = inferproof_circuits::plan::proof_bytes(visibility == WeightVisibility::Secret);

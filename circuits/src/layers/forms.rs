@@ -7,7 +7,7 @@ use super::position::plane;
 use super::{Compiler, unsupported};
 use crate::error::CompileError;
 use crate::network::{Architecture, NodeId, Op, Term};
-use crate::program::{Builder, Cell, ChainItem, Lane, Mono, Val};
+use crate::program::{Builder, Cell, ChainItem, Lane, Layout, Mono, Val};
 use std::collections::HashMap;
 
 /// Which polynomial of a tensor.
@@ -118,13 +118,13 @@ pub(crate) struct Forms {
 }
 
 impl Forms {
-    pub(super) fn plan(architecture: &Architecture) -> Result<Self, CompileError> {
+    pub(super) fn plan(architecture: &Architecture, layout: Layout) -> Result<Self, CompileError> {
         let mut forms = Self {
             forms: vec![],
             layers: HashMap::new(),
             parents: vec![],
             row_strides: vec![],
-            fused: fused_pools(architecture),
+            fused: if layout.limb.is_none() { fused_pools(architecture) } else { HashMap::new() },
         };
         for (id, node) in architecture.nodes.iter().enumerate() {
             match &node.op {
@@ -301,8 +301,7 @@ impl Compiler<'_> {
             }
             let (key, per_channel) = (form.key, form.per_channel);
             let q = self.forms.row_strides[self.forms.root(form.group)];
-            let range = self.architecture.nodes[id].range;
-            let tag = self.identity_tag(range);
+            let (tag, lo) = self.value_tag(self.architecture.nodes[id].range);
             let items: Vec<ChainItem> = key
                 .order()
                 .into_iter()
@@ -311,7 +310,7 @@ impl Compiler<'_> {
                     Some(ChainItem {
                         tag,
                         kappa: Builder::idle_kappa(),
-                        lane: Lane::Value { node: id, index: element, lo: range.lo },
+                        lane: Lane::Value { node: id, index: element, lo },
                         y_copy: Some(self.tensors[id][element]),
                         x: Some(x),
                         y: None,

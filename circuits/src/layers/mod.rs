@@ -14,7 +14,7 @@ use crate::integer::{Activation, Function, Interval};
 use crate::machine::RESERVED_ROWS;
 use crate::network::{Architecture, NodeId, Op, transpose_order};
 use crate::packing::Packing;
-use crate::program::{Builder, Cell, ChainItem, ProductGeometry, Program, TableKind, Val};
+use crate::program::{Blocks, Builder, Cell, ChainItem, ChainValues, Layout, ProductGeometry, Program, TableKind};
 use forms::Forms;
 pub(crate) use position::plane;
 use std::collections::BTreeMap;
@@ -22,27 +22,35 @@ use std::collections::BTreeMap;
 /// Greatest `k` the compiler accepts.
 pub const MAX_K: u32 = 24;
 
-/// Compiles `architecture` for `lanes` weight lanes.
+/// Bits a limb may have.
+pub const LIMB_BITS: std::ops::RangeInclusive<u32> = 2..=16;
+/// Weight lanes a program may have.
+pub const LANES: std::ops::RangeInclusive<usize> = 1..=1024;
+
+/// Compiles `architecture` in `layout`.
 ///
-/// Deterministic: the same architecture and lanes give the same program on every machine.
+/// Deterministic: the same architecture and layout give the same program on every machine.
 ///
 /// # Errors
 /// An inconsistent architecture, a layout not covered, or more than `2^24` rows.
-pub fn compile(architecture: &Architecture, lanes: usize) -> Result<Program, CompileError> {
+pub fn compile(architecture: &Architecture, layout: Layout) -> Result<Program, CompileError> {
     architecture.validate()?;
-    within_limit(architecture, lanes.max(1))?;
-    let domains = domains(architecture)?;
-    if !(1..=1024).contains(&lanes) {
-        return Err(unsupported("-", format!("{lanes} weight lanes; allowed are 1 to 1024")));
+    if !LANES.contains(&layout.lanes) {
+        return Err(unsupported("-", format!("{} weight lanes; allowed are 1 to 1024", layout.lanes)));
     }
+    if let Some(bits) = layout.limb.filter(|bits| !LIMB_BITS.contains(bits)) {
+        return Err(unsupported("-", format!("limbs of {bits} bits; allowed are 2 to 16")));
+    }
+    within_limit(architecture, layout.lanes)?;
     let (input, output) = (&architecture.nodes[0], &architecture.nodes[architecture.output]);
     let input = Packing::new(input.len(), input.range);
     let output = Packing::new(output.len(), output.range);
-    let forms = Forms::plan(architecture)?;
+    let forms = Forms::plan(architecture, layout)?;
+    let domains = Domains::new(architecture, &forms, layout)?;
     let (builder, instance) = Builder::new(input.words() + output.words());
     let mut compiler = Compiler {
         architecture,
-        lanes,
+        layout,
         builder,
         forms,
         domains,
@@ -50,11 +58,11 @@ pub fn compile(architecture: &Architecture, lanes: usize) -> Result<Program, Com
         bias_shifts: BTreeMap::new(),
         geometry: BTreeMap::new(),
     };
-    let packed_input = compiler.input(input);
+    let packed_input = compiler.input(&input);
     for id in 1..architecture.nodes.len() {
         compiler.node(id)?;
     }
-    compiler.output(instance, packed_input, input, output);
+    compiler.output(instance, packed_input, &input, &output);
     compiler.finish(input, output)
 }
 
@@ -81,40 +89,70 @@ fn within_limit(architecture: &Architecture, lanes: usize) -> Result<(), Compile
 /// What the tables of a program must hold. Layers share a table: the union of their intervals costs
 /// less than each by itself.
 struct Domains {
-    /// Union of the published quotient intervals of each activation.
-    quotients: BTreeMap<Activation, Interval>,
+    /// Arguments in the table of each activation.
+    arguments: BTreeMap<Activation, Interval>,
+    /// Blocks of each activation, if requantised values are in limbs.
+    blocks: BTreeMap<Activation, Blocks>,
+    /// Blocks that are reached outside or inside the table, by number of blocks in the table.
+    reached: BTreeMap<u64, Interval>,
     /// Greatest difference of any max-pool.
     difference: u64,
 }
 
-fn domains(architecture: &Architecture) -> Result<Domains, CompileError> {
-    let mut domains = Domains { quotients: BTreeMap::new(), difference: 0 };
-    let nodes = &architecture.nodes;
-    for node in nodes {
-        if let Op::Affine { activation, quotient, .. } = node.op {
-            let union = domains.quotients.entry(activation).or_insert(quotient);
-            *union = Interval::new(union.lo.min(quotient.lo), union.hi.max(quotient.hi));
+impl Domains {
+    fn new(architecture: &Architecture, forms: &Forms, layout: Layout) -> Result<Self, CompileError> {
+        let mut quotients = BTreeMap::new();
+        let mut difference = 0;
+        let nodes = &architecture.nodes;
+        for node in nodes {
+            if let Op::Affine { activation, quotient, .. } = node.op {
+                union(&mut quotients, activation, quotient);
+            }
+            if let Op::MaxPool { input, .. } = node.op {
+                let range = match nodes[input].op {
+                    Op::Affine { quotient, .. } if forms.fused_into(input).is_some() => quotient,
+                    _ => nodes[input].range,
+                };
+                difference = difference.max(range.len() - 1);
+            }
         }
-        if let Op::MaxPool { input, .. } = node.op {
-            let range = match nodes[input].op {
-                Op::Affine { quotient, .. } => quotient,
-                _ => nodes[input].range,
-            };
-            domains.difference = domains.difference.max(range.len().max(nodes[input].range.len()) - 1);
+        let mut domains = Self { arguments: BTreeMap::new(), blocks: BTreeMap::new(), reached: BTreeMap::new(), difference };
+        let Some(limb) = layout.limb else {
+            domains.arguments = quotients;
+            return domains.within_limit();
+        };
+        for (activation, interval) in &quotients {
+            let blocks = Blocks::of(activation, limb);
+            union(&mut domains.reached, blocks.count, blocks.reached(*interval));
+            domains.blocks.insert(*activation, blocks);
         }
+        for (activation, blocks) in &mut domains.blocks {
+            blocks.least = domains.reached[&blocks.count].lo;
+            domains.arguments.insert(*activation, blocks.arguments());
+        }
+        domains.within_limit()
     }
-    // Before any table is built: intervals of one activation may lie far apart.
-    let entries = domains.quotients.values().fold(domains.difference, |sum, i| sum.saturating_add(i.len()));
-    if entries >= 1 << MAX_K {
-        let table = usize::try_from(entries).unwrap_or(usize::MAX);
-        return Err(CompileError::TooLarge { rows: 0, table, limit: MAX_K });
+
+    /// Refuses, before any table is built, tables that fit no program: intervals may lie far apart.
+    fn within_limit(self) -> Result<Self, CompileError> {
+        let intervals = self.arguments.values().chain(self.reached.values());
+        let entries = intervals.fold(self.difference, |sum, i| sum.saturating_add(i.len()));
+        if entries >= 1 << MAX_K {
+            let table = usize::try_from(entries).unwrap_or(usize::MAX);
+            return Err(CompileError::TooLarge { rows: 0, table, limit: MAX_K });
+        }
+        Ok(self)
     }
-    Ok(domains)
+}
+
+fn union<K: Ord>(intervals: &mut BTreeMap<K, Interval>, key: K, interval: Interval) {
+    let union = intervals.entry(key).or_insert(interval);
+    *union = Interval::new(union.lo.min(interval.lo), union.hi.max(interval.hi));
 }
 
 struct Compiler<'a> {
     architecture: &'a Architecture,
-    lanes: usize,
+    layout: Layout,
     builder: Builder,
     forms: Forms,
     domains: Domains,
@@ -150,10 +188,23 @@ impl Compiler<'_> {
         self.builder.table.tag(TableKind::Function { activation, domain: range })
     }
 
-    /// The tag of `activation`'s table, and the least quotient in it.
+    /// The tag of `activation`'s table, and the least argument in it.
     fn activation_tag(&mut self, activation: Activation) -> (u64, i64) {
-        let domain = self.domains.quotients[&activation];
+        let domain = self.domains.arguments[&activation];
         (self.builder.table.tag(TableKind::Function { activation, domain }), domain.lo)
+    }
+
+    /// A table whose outputs are exactly `range`, and the argument at `q = 0`: an argument in the range is its own output.
+    /// The table of an activation serves if there is one, so that no entries are needed for it.
+    fn value_tag(&mut self, range: Interval) -> (u64, i64) {
+        let serves = |(activation, arguments): (&Activation, &Interval)| {
+            activation.range == range && activation.fixes_its_range() && arguments.covers(&range)
+        };
+        let found = self.domains.arguments.iter().find(|entry| serves(*entry)).map(|(activation, _)| *activation);
+        match found {
+            Some(activation) => self.activation_tag(activation),
+            None => (self.identity_tag(range), range.lo),
+        }
     }
 
     /// The tag of the table of differences.
@@ -164,7 +215,7 @@ impl Compiler<'_> {
     /// Emits the rows of a tensor and records its cells and forms.
     ///
     /// `items` are in emission order, each with the element it holds, if any.
-    fn emit_tensor(&mut self, id: NodeId, items: &[(Option<usize>, ChainItem)]) -> Option<Val> {
+    fn emit_tensor(&mut self, id: NodeId, items: &[(Option<usize>, ChainItem)]) -> ChainValues {
         let chain: Vec<ChainItem> = items.iter().map(|(_, item)| *item).collect();
         let values = self.builder.chain(&chain);
         let mut cells = vec![Builder::zero(); self.architecture.nodes[id].len()];
@@ -175,7 +226,7 @@ impl Compiler<'_> {
         }
         self.tensors[id] = cells;
         self.forms.record_native(id, &values.x);
-        values.y
+        values
     }
 
     fn finish(self, input: Packing, output: Packing) -> Result<Program, CompileError> {
@@ -186,7 +237,7 @@ impl Compiler<'_> {
             return Err(CompileError::TooLarge { rows: rows.len(), table: table.rows().len(), limit: MAX_K });
         }
         let program = Program {
-            lanes: self.lanes,
+            layout: self.layout,
             k,
             rows,
             equalities,

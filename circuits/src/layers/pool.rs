@@ -3,7 +3,7 @@
 //! Spec: `docs/spec/machine.md#maximum-of-non-overlapping-windows-fused-with-the-requantisation`.
 
 use super::Compiler;
-use super::affine::{Coefficient, rim_item};
+use super::affine::{Coefficient, position_offset, rim_item};
 use super::forms::FormKey;
 use crate::network::{NodeId, Op};
 use crate::program::{Builder, Cell, ChainItem, Lane, Mono, TableKind, Val};
@@ -81,7 +81,7 @@ impl Compiler<'_> {
                 Coefficient::Rim(offset) => rim_item(id, channel, offset, true),
                 Coefficient::Output(position) => {
                     let window = windows.window(channel, position).expect("the others are dropped");
-                    let offset = (position / w) as i64 * q + (position % w) as i64;
+                    let offset = position_offset(position, w, q);
                     ChainItem {
                         tag,
                         kappa,
@@ -124,7 +124,7 @@ impl Compiler<'_> {
                 (Some(window), item)
             })
             .collect();
-        self.emit_tensor(pool, &items).expect("a producer chain")
+        self.emit_tensor(pool, &items).y.expect("a producer chain")
     }
 
     /// The two equalities of a maximum: values below add up, and one bit a window is set.
@@ -151,7 +151,7 @@ impl Compiler<'_> {
         let mut items = vec![];
         for index in 0..channels * h * w {
             let (channel, position) = (index / (h * w), index % (h * w));
-            let offset = (position / w) as i64 * q + (position % w) as i64;
+            let offset = position_offset(position, w, q);
             let lane = windows.window(channel, position);
             items.extend(lane.map(|window| ChainItem {
                 tag,

@@ -4,11 +4,11 @@
 //! and, by solving a linear equation once the challenges are known, in one cell that the missing constraint frees.
 
 use super::MachineCircuit;
-use crate::integer::Interval;
+use crate::integer::{Interval, to_field};
 use crate::network::Term;
 use crate::program::{Cell, ChainOp, Lane, ProductOp};
 use crate::testing::{Case, Keys, NetworkBuilder, SIGNED8};
-use crate::witness::{ChallengeValues, ForcedCell, PhaseOne, PhaseZero, phase_one, phase_one_forced, to_field};
+use crate::witness::{ChallengeValues, ForcedCell, PhaseOne, PhaseZero, phase_one, phase_one_forced};
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
 
@@ -40,9 +40,9 @@ fn claim(mut case: Case, deltas: &[i64]) -> Case {
                 assert_ne!(y, claimed[index], "the delta must show");
                 (case.phase0.q[row], case.phase0.y[row], claimed[index]) = (q as u64, y, y);
             }
-            Lane::Encoded { node, index, .. } if node == output && deltas[index] != 0 => {
+            Lane::Value { node, index, lo } if node == output && deltas[index] != 0 => {
                 case.phase0.y[row] = claimed[index];
-                case.phase0.q[row] = case.program.output.encode_element(claimed[index]) as u64;
+                case.phase0.q[row] = (claimed[index] - lo) as u64;
             }
             _ => {}
         }
@@ -87,9 +87,9 @@ fn lookup_forgery(case: &Case) -> Case {
     for (row, r) in case.program.rows.iter().enumerate() {
         match r.lane {
             Lane::Requantised { node, index: 0, .. } if node == output => case.phase0.y[row] = wrong,
-            Lane::Encoded { node, index: 0, .. } if node == output => {
+            Lane::Value { node, index: 0, lo } if node == output => {
                 case.phase0.y[row] = wrong;
-                case.phase0.q[row] = case.program.output.encode_element(wrong) as u64;
+                case.phase0.q[row] = (wrong - lo) as u64;
             }
             _ => {}
         }

@@ -2,7 +2,8 @@
 
 use super::{Challenges, Machine, Shape};
 use crate::program::{Cell, ChainOp, ProductOp, Program, Row};
-use crate::witness::{ChallengeValues, LaneRows, PhaseOne, PhaseZero, phase_one, to_field};
+use crate::integer::to_field;
+use crate::witness::{ChallengeValues, LaneRows, PhaseOne, PhaseZero, phase_one};
 use halo2_proofs::circuit::{Cell as HaloCell, Layouter, Region, SimpleFloorPlanner, Value};
 use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::plonk::{Advice, Any, Challenge, Circuit, Column, ConstraintSystem, Error, Fixed};

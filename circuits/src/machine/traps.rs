@@ -3,7 +3,7 @@
 use super::{Machine, PHASE0_COLUMNS, Shape};
 use crate::integer::Interval;
 use crate::network::Term;
-use crate::program::{Lane, NULL_TAG, Pin, Program};
+use crate::program::{Lane, Layout, NULL_TAG, Pin, Program};
 use crate::testing::{Case, Keys, NetworkBuilder, RELU8, SIGNED8};
 use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::plonk::ConstraintSystem;
@@ -101,7 +101,7 @@ fn every_instance_word_counts() {
 #[test]
 fn one_maximum_a_window() {
     // A black image: every output of a window ties but at the rim.
-    let case = network().build_on(2, vec![0; 25]);
+    let case = network().build_on(Layout::direct(2), vec![0; 25]);
     let keys = Keys::new(&case.circuit());
     let rows = |bit: i64, zero: bool| -> Vec<usize> {
         let below = |row: &usize| matches!(case.program.rows[*row].lane, Lane::Below { .. });

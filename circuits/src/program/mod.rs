@@ -3,20 +3,23 @@
 //! Compiled by [`crate::layers::compile`] from an [`Architecture`] alone, so a program cannot depend
 //! on secret weights; an auditor compiles it again and compares.
 
+mod blocks;
 mod builder;
 mod cells;
 mod check;
 mod mono;
 mod table;
 
+pub use blocks::Blocks;
 pub use builder::Builder;
-pub(crate) use builder::{ChainItem, Group, Val};
+pub(crate) use builder::{ChainItem, ChainValues, Group, Val};
 pub use cells::AdviceColumn;
 pub use mono::Mono;
 pub use table::{NULL_TAG, ONE_TAG, Table, TableKind};
 
 use crate::network::{Architecture, NodeId};
 use crate::packing::Packing;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A cell under the copy argument, by row.
@@ -86,22 +89,13 @@ pub enum Lane {
     Idle,
     /// `y` is a constant.
     Constant(i64),
-    /// Element of a public tensor: its bytes in `q`, its value in `y`.
-    Encoded {
-        /// Tensor.
-        node: NodeId,
-        /// Row-major position.
-        index: usize,
-        /// Bytes an element.
-        bytes: u32,
-    },
     /// Value of a tensor less `lo` in `q`, the value in `y`.
     Value {
         /// Tensor.
         node: NodeId,
         /// Row-major position.
         index: usize,
-        /// Least value of the tensor.
+        /// Least argument of the table.
         lo: i64,
     },
     /// An output of an affine layer: quotient less `lo`, remainder, activation.
@@ -112,6 +106,35 @@ pub enum Lane {
         index: usize,
         /// Least quotient.
         lo: i64,
+    },
+    /// An output of an affine layer in limbs: the quotient that stands for its own in the table, and the activation.
+    Inside {
+        /// Affine node.
+        node: NodeId,
+        /// Row-major position.
+        index: usize,
+        /// Blocks of the table.
+        blocks: Blocks,
+    },
+    /// The same output's quotient: its block in `q`, where in the block in `r`, the block's excess in `y`.
+    Block {
+        /// Affine node.
+        node: NodeId,
+        /// Row-major position.
+        index: usize,
+        /// Blocks of the table.
+        blocks: Blocks,
+    },
+    /// The same output's remainder: the bits from `low` up, as many as `kappa` ranges, in `r`.
+    Limb {
+        /// Affine node.
+        node: NodeId,
+        /// Row-major position.
+        index: usize,
+        /// Least bit.
+        low: u32,
+        /// Number of bits.
+        bits: u32,
     },
     /// An affine output under a fused maximum: distance of its quotient to the window's greatest,
     /// complement of its remainder, and whether it is the one that attains it.
@@ -232,11 +255,30 @@ pub struct ProductGeometry {
     pub row_stride: i64,
 }
 
+/// What a compiler may choose: it changes rows and tables, never a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layout {
+    /// Weight lanes, `W`: 1 to 1024.
+    pub lanes: usize,
+    /// Greatest bits of a limb, 2 to 16. `None`: a requantised value takes one row, and its table holds every
+    /// quotient. Else it takes a row for its activation, one for its quotient's block and one for each limb of the
+    /// remainder; tables are small, and maxima are taken on values.
+    pub limb: Option<u32>,
+}
+
+impl Layout {
+    /// One row a requantised value.
+    #[must_use]
+    pub const fn direct(lanes: usize) -> Self {
+        Self { lanes, limb: None }
+    }
+}
+
 /// A compiled program.
 #[derive(Clone, Debug)]
 pub struct Program {
-    /// Weight lanes, `W`.
-    pub lanes: usize,
+    /// The layout it was compiled for.
+    pub layout: Layout,
     /// `n = 2^k` rows.
     pub k: u32,
     /// Rows in use by the program; the table may need more, see [`Program::active_rows`].
@@ -291,7 +333,8 @@ impl Program {
     ) -> Vec<i64> {
         let channels = architecture.nodes[slot.node].shape[0];
         let layer = &weights.layers[&slot.node];
-        let first = slot.block * self.lanes;
+        let lanes = self.layout.lanes;
+        let first = slot.block * lanes;
         let value = |o: usize| match slot.source {
             SlotSource::Bias => layer.bias[o] + self.bias_shifts[&slot.node],
             SlotSource::Term { term, index } => {
@@ -299,6 +342,6 @@ impl Program {
                 w[o * (w.len() / channels) + index]
             }
         };
-        (first..first + self.lanes).map(|o| if o < channels { value(o) } else { 0 }).collect()
+        (first..first + lanes).map(|o| if o < channels { value(o) } else { 0 }).collect()
     }
 }

@@ -1,5 +1,6 @@
 //! The lookup table: tags, entries, and which row an entry stands on.
 
+use super::blocks::excess;
 use crate::integer::{Activation, Interval};
 use std::collections::BTreeMap;
 
@@ -37,12 +38,13 @@ pub enum TableKind {
         /// Greatest difference.
         max: u64,
     },
-    /// `(two's complement of v, v)` for `v` in `range`, in `bytes` bytes.
-    Codec {
-        /// Values allowed.
-        range: Interval,
-        /// Bytes an element, 1 or 2.
-        bytes: u32,
+    /// `(v, v - clamp(v + reached.lo, 0, count - 1))` for `v + reached.lo` in `reached`: how far a block lies
+    /// outside the `count` blocks of a function's table, less `reached.lo`.
+    Excess {
+        /// Blocks that quotients reach, counted from the first in the table.
+        reached: Interval,
+        /// Blocks in the table.
+        count: u64,
     },
 }
 
@@ -57,8 +59,8 @@ impl TableKind {
                 (domain.lo..=domain.hi).map(|q| (q - domain.lo, activation.apply(q))).collect()
             }
             Self::Difference { max } => std::iter::once((0, 1)).chain((0..=max as i64).map(|v| (v, 0))).collect(),
-            Self::Codec { range, bytes } => {
-                (range.lo..=range.hi).map(|v| (v.rem_euclid(1 << (8 * bytes)), v)).collect()
+            Self::Excess { reached, count } => {
+                (0..reached.len() as i64).map(|v| (v, excess(v, reached.lo, count))).collect()
             }
         }
     }
@@ -78,9 +80,9 @@ impl TableKind {
                 (v, 0) if (0..=max as i64).contains(&v) => Some(v + 1),
                 _ => None,
             },
-            Self::Codec { range, bytes } => {
-                let encoded = output.rem_euclid(1 << (8 * bytes));
-                (range.contains(output) && encoded == input).then_some(output - range.lo)
+            Self::Excess { reached, count } => {
+                let entry = (0..reached.len() as i64).contains(&input) && excess(input, reached.lo, count) == output;
+                entry.then_some(input)
             }
         };
         index.and_then(|i| usize::try_from(i).ok())
@@ -160,7 +162,7 @@ mod tests {
             TableKind::Constant { value: -3 },
             TableKind::Function { activation: relu, domain: Interval::new(-20, 30) },
             TableKind::Difference { max: 9 },
-            TableKind::Codec { range: Interval::new(-7, 7), bytes: 1 },
+            TableKind::Excess { reached: Interval::new(-7, 7), count: 3 },
         ];
         let tags: Vec<_> = kinds.iter().map(|k| table.tag(*k)).collect();
         assert_eq!(tags[0], 32);
@@ -170,7 +172,11 @@ mod tests {
         }
         assert_eq!(table.find(tags[2], 3, 9), None);
         assert_eq!(table.find(tags[3], 1, 1), None);
-        assert_eq!(table.find(tags[4], 128, -128), None, "-128 is not in a symmetric range");
+        for (stored, excess) in [(0, 0), (6, 6), (7, 7), (8, 7), (9, 7), (10, 8), (14, 12)] {
+            assert!(table.find(tags[4], stored, excess).is_some(), "{stored}");
+            assert_eq!(table.find(tags[4], stored, excess + 1), None);
+        }
+        assert_eq!(table.find(tags[4], 15, 13), None);
         assert_eq!(table.find(NULL_TAG, 0, 1), None);
     }
 }

@@ -129,14 +129,21 @@ impl Filler<'_> {
         match *lane {
             Lane::Idle | Lane::Rim { .. } => (0, 0, 0),
             Lane::Constant(value) => (0, 0, value),
-            Lane::Encoded { node, index, bytes } => {
-                let v = values[node][index];
-                (v.rem_euclid(1 << (8 * bytes)), 0, v)
-            }
             Lane::Value { node, index, lo } => (values[node][index] - lo, 0, values[node][index]),
             Lane::Requantised { node, index, lo } => {
                 let (q, r) = self.divide(node, index);
                 (q - lo, r, values[node][index])
+            }
+            Lane::Inside { node, index, blocks } => {
+                let (block, low) = blocks.split(self.divide(node, index).0);
+                (((block - blocks.excess(block)) << blocks.limb) + low, 0, values[node][index])
+            }
+            Lane::Block { node, index, blocks } => {
+                let (block, low) = blocks.split(self.divide(node, index).0);
+                (block, low, blocks.excess(block))
+            }
+            Lane::Limb { node, index, low, bits } => {
+                (0, self.divide(node, index).1 >> low & ((1 << bits) - 1), 0)
             }
             Lane::Below { node, index, pool, window } => {
                 let (q, r) = self.divide(node, index);

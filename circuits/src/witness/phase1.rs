@@ -1,6 +1,7 @@
 //! Columns that depend on the challenges: one pass over the rows.
 
-use super::{ChallengeValues, LaneRows, PhaseZero, to_field};
+use super::{ChallengeValues, LaneRows, PhaseZero};
+use crate::integer::to_field;
 use crate::program::{Cell, ChainOp, Pin, ProductOp, Program, Row};
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;

@@ -123,12 +123,13 @@ fn model(model: &Model) -> Result<Outcome, Failure> {
 /// One line a plan.
 pub(crate) fn cost_table(costs: &[Cost]) -> String {
     let mut text =
-        "  lanes   k    rows   table  full cells/weight  cells/activation  proof B  prover s     gas\n".to_string();
+        "  lanes  limb   k    rows   table  full cells/weight  cells/activation  proof B  prover s     gas\n".to_string();
     for c in costs {
         let _ = writeln!(
             text,
-            "  {:5}  {:2}  {:6}  {:6}  {:17.4}  {:16.2}  {:7}  {:8.2}  {:6}",
-            c.lanes,
+            "  {:5}  {:>4}  {:2}  {:6}  {:6}  {:17.4}  {:16.2}  {:7}  {:8.2}  {:6}",
+            c.layout.lanes,
+            c.layout.limb.map_or_else(|| "-".into(), |bits| bits.to_string()),
             c.k,
             c.rows,
             c.table,

@@ -60,6 +60,7 @@ impl Setup {
                 Goal::Prover => Optimise::Prover,
                 Goal::Gas => Optimise::Gas,
             },
+            layout: None,
         };
         let (key, costs) = stages.run("setup", || setup(&model, &srs, &options, OsRng))?;
         let verifying = key.verifying_key();

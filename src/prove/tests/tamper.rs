@@ -51,9 +51,11 @@ fn lane_classes(program: &Program) -> BTreeMap<&'static str, usize> {
     let name = |lane: &Lane| match lane {
         Lane::Idle => "idle",
         Lane::Constant(_) => "constant",
-        Lane::Encoded { .. } => "encoded",
         Lane::Value { .. } => "value",
         Lane::Requantised { .. } => "requantised",
+        Lane::Inside { .. } => "inside",
+        Lane::Block { .. } => "block",
+        Lane::Limb { .. } => "limb",
         Lane::Below { .. } => "below",
         Lane::Greatest { .. } => "greatest",
         Lane::BelowValue { .. } => "below value",
@@ -64,12 +66,22 @@ fn lane_classes(program: &Program) -> BTreeMap<&'static str, usize> {
 
 #[test]
 fn every_class_of_cell_is_pinned() {
-    let fixture = secret();
+    let mut classes: Vec<&str> = [secret(), limbed()].iter().flat_map(pin_classes).collect();
+    classes.sort_unstable();
+    classes.dedup();
+    let all = [
+        "below", "below value", "block", "constant", "greatest", "idle", "inside", "limb", "requantised", "rim", "value",
+    ];
+    assert_eq!(classes, all);
+}
+
+/// Changes a cell of each class; returns the classes of lanes that the program has.
+fn pin_classes(fixture: &Fixture) -> Vec<&'static str> {
     let program = &fixture.prover.program;
     for (class, row) in lane_classes(program) {
         for column in [AdviceColumn::R, AdviceColumn::Q, AdviceColumn::Y, AdviceColumn::E] {
             eprintln!("{class}: {column:?}[{row}]");
-            assert_pinned(&fixture, column, row);
+            assert_pinned(fixture, column, row);
         }
     }
     // Power cells, inverses, exposed chains, operands, the first row and the last.
@@ -96,22 +108,28 @@ fn every_class_of_cell_is_pinned() {
         (AdviceColumn::M, program.table.rows().len() - 1),
     ];
     for (column, row) in cells {
-        assert_pinned(&fixture, column, row);
+        assert_pinned(fixture, column, row);
     }
+    lane_classes(program).into_keys().collect()
 }
 
 #[test]
 fn random_read_cells_are_pinned() {
-    let fixture = secret();
+    for (seed, fixture) in [secret(), limbed()].iter().enumerate() {
+        pin_random_cells(fixture, seed as u64);
+    }
+}
+
+fn pin_random_cells(fixture: &Fixture, seed: u64) {
     let mut by_column: BTreeMap<AdviceColumn, Vec<usize>> = BTreeMap::new();
     for (column, row) in fixture.prover.program.read_cells() {
         by_column.entry(column).or_default().push(row);
     }
     assert_eq!(by_column.len(), AdviceColumn::ALL.len());
-    let mut rng = StdRng::seed_from_u64(17);
+    let mut rng = StdRng::seed_from_u64(17 + seed);
     for (column, rows) in by_column {
         for _ in 0..RANDOM_CELLS {
-            assert_pinned(&fixture, column, rows[rng.gen_range(0..rows.len())]);
+            assert_pinned(fixture, column, rows[rng.gen_range(0..rows.len())]);
         }
     }
 }
