@@ -1,6 +1,8 @@
 //! Every fixture, from its ONNX file to a verified proof; the proved output is the reference executor's.
 
+use inferproof::circuits::layers::compile;
 use inferproof::circuits::network::execute;
+use inferproof::circuits::program::Layout;
 use inferproof::{
     Model, Optimise, Options, Prover, Samples, SetupOptions, Srs, WeightVisibility, import_file, load_tensor, quantise,
     setup, verify,
@@ -45,9 +47,23 @@ fn prove_and_verify(name: &str, options: &Options, setup_options: &SetupOptions,
 fn digits_mlp() {
     for optimise in [Optimise::Prover, Optimise::Gas] {
         for visibility in [WeightVisibility::Secret, WeightVisibility::Public] {
-            prove_and_verify("digits_mlp", &Options::default(), &SetupOptions { visibility, optimise, layout: None }, srs());
+            prove_and_verify(
+                "digits_mlp",
+                &Options::default(),
+                &SetupOptions { visibility, optimise, layout: None },
+                srs(),
+            );
         }
     }
+}
+
+/// Activations whose quotients would not fit the rows as one table.
+#[test]
+fn wide_activations() {
+    let options = Options { activation_bits: 11, shift: 14, ..Options::default() };
+    let (model, _) = model("digits_mlp", &options);
+    assert!(compile(&model.architecture, Layout::direct(64)).unwrap().k > 14);
+    prove_and_verify("digits_mlp", &options, &SetupOptions::default(), srs());
 }
 
 #[test]
@@ -69,7 +85,9 @@ fn every_operator() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|e| e == "onnx") {
             let name = format!("ops/{}", path.file_stem().unwrap().to_string_lossy());
-            prove_and_verify(&name, &options, &SetupOptions::default(), srs());
+            for layout in [None, Some(Layout { lanes: 2, limb: Some(3) })] {
+                prove_and_verify(&name, &options, &SetupOptions { layout, ..SetupOptions::default() }, srs());
+            }
             count += 1;
         }
     }

@@ -6,7 +6,7 @@
 use halo2_proofs::halo2curves::bn256::Fr;
 use serde::{Deserialize, Serialize};
 
-/// Least shift allowed: the range table of the remainders needs a tag of its own.
+/// Least shift allowed: weights carry the scale, and fewer bits leave nothing of them.
 pub const MIN_SHIFT: u32 = 4;
 /// Greatest shift allowed.
 pub const MAX_SHIFT: u32 = 24;

@@ -81,7 +81,7 @@ impl Packing {
     fn decode_element(&self, bytes: &[u8]) -> i64 {
         let unsigned = bytes.iter().fold(0, |acc, byte| acc << 8 | i64::from(*byte));
         let sign = 1 << (8 * self.bytes - 1);
-        if self.range.hi < sign { (unsigned ^ sign) - sign } else { unsigned }
+        if self.range.lo < 0 { (unsigned ^ sign) - sign } else { unsigned }
     }
 
     /// The words of a tensor's bytes; `None` for a wrong length.

@@ -168,7 +168,12 @@ fn smallest(architecture: &Architecture, lanes: usize) -> Result<Program, Compil
     let direct = compile(architecture, Layout::direct(lanes));
     // Limbs trade entries of the table for rows.
     let rows_fit_half = |p: &Program| p.rows.len() + RESERVED_ROWS <= 1 << (p.k - 1);
-    if direct.as_ref().is_ok_and(|program| !rows_fit_half(program)) {
+    let hopeless = match &direct {
+        Ok(program) => !rows_fit_half(program),
+        Err(CompileError::TooLarge { rows, table, .. }) => rows > table,
+        Err(_) => true,
+    };
+    if hopeless {
         return direct;
     }
     let limbed = LIMBS.filter_map(|bits| compile(architecture, Layout { lanes, limb: Some(bits) }).ok());

@@ -15,7 +15,7 @@ use std::path::Path;
 use thiserror::Error;
 
 /// Format version of key files.
-pub(crate) const FORMAT: u16 = 1;
+pub(crate) const FORMAT: u16 = 2;
 const MAX_AXES: usize = 8;
 const MAX_LANES: usize = 1024;
 

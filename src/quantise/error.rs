@@ -74,7 +74,7 @@ pub enum QuantiseError {
         /// The factor before rounding.
         got: f64,
     },
-    /// The static bound on a layer's quotients asks for too large a table.
+    /// The static bound on a layer's quotients is too wide.
     #[error(
         "node `{node}` (affine): expected quotients in at most {limit} integers, got the interval [{lo}, {hi}] of \
          {entries}; use fewer activation bits, or more calibration samples if few exercise the node (a larger shift \

@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 const MAX_WEIGHT_BITS: u32 = 31;
 /// log2 of the greatest bias: that of a weight times the largest activation.
 const MAX_BIAS_BITS: u32 = MAX_WEIGHT_BITS + 16;
-/// Most integers in a published quotient interval: it becomes a lookup table.
-const MAX_QUOTIENTS: u64 = 1 << 16;
+/// Most integers in a published quotient interval.
+const MAX_QUOTIENTS: u64 = 1 << 24;
 
 /// The integer network of a plan.
 pub(super) struct Lowered {

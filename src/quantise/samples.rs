@@ -40,7 +40,7 @@ impl Samples {
     /// samples); a `.npz` may hold several, whose samples are taken in the order of the archive. An array of integers
     /// of shape `[N]` named `y` or `labels` beside others gives the labels.
     ///
-    /// Reads at most 1 GiB. Does NOT bound the memory that a *compressed* header of a hostile `.npz` asks for.
+    /// Reads at most 1 GiB, unpacked.
     ///
     /// # Errors
     /// Any [`SampleError`] that names a file.

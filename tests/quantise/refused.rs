@@ -62,10 +62,19 @@ fn options_outside_their_range_are_refused() {
 }
 
 #[test]
-fn a_layer_that_needs_too_wide_a_table_is_refused() {
+fn a_layer_with_too_wide_quotients_is_refused() {
     let (graph, samples) = load(&fixtures().join("digits_cnn"));
-    let error = error(&graph, &samples, &Options { activation_bits: 16, shift: 20, ..Options::default() });
-    assert!(matches!(&error, QuantiseError::WideQuotients { limit: 65536, .. }), "{error}");
+    quantise(&graph, &samples, &Options { activation_bits: 16, shift: 20, ..Options::default() }).unwrap();
+    // The bias cancels most of the weight on the only sample, but not on other inputs.
+    let mut sketch = Sketch::new(&[2]);
+    sketch.dense("wide", 0, 2);
+    let Op::Dense { weights, bias } = &mut sketch.graph.nodes[1].op else { unreachable!() };
+    weights.fill(0.0);
+    bias.fill(0.0);
+    (weights[[0, 0]], bias[0]) = (1e6, 0.5 - 1e6);
+    let samples = Samples::new(vec![ArrayD::from_elem(vec![2], 1.0)], &[2]).unwrap();
+    let error = error(&sketch.graph, &samples, &Options { shift: 4, ..Options::default() });
+    assert!(matches!(&error, QuantiseError::WideQuotients { limit: 16_777_216, .. }), "{error}");
     assert!(error.to_string().contains("activation bits"), "{error}");
 }
 

@@ -164,13 +164,28 @@ fn hostile_headers_cost_nothing() {
         let error = Samples::load(folder.bytes("x.npy", &bytes), &[2]).unwrap_err();
         assert!(matches!(error, SampleError::Format { .. } | SampleError::Array { .. }), "{error}");
     }
+    // Compressed, a shape and a bomb.
+    let bomb = |shape: &str, zeros: usize| {
+        let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({shape},), }}");
+        let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        writer.start_file("x.npy", zip::write::SimpleFileOptions::default()).unwrap();
+        std::io::Write::write_all(&mut writer, &npy(&header, &[])).unwrap();
+        for _ in 0..zeros >> 20 {
+            std::io::Write::write_all(&mut writer, &[0; 1 << 20]).unwrap();
+        }
+        writer.finish().unwrap().into_inner()
+    };
+    let path = folder.bytes("shape.npz", &bomb("1099511627776", 0));
+    assert!(matches!(Samples::load(&path, &[2]), Err(SampleError::Array { .. })));
+    let path = folder.bytes("bomb.npz", &bomb("1074790400", 1025 << 20));
+    assert!(matches!(Samples::load(&path, &[2]), Err(SampleError::TooLarge { .. })));
     let nested = npy(&"(".repeat(60_000), &[]);
     assert!(Samples::load(folder.bytes("nested.npy", &nested), &[2]).is_err());
     let mut long = b"\x93NUMPY\x02\x00".to_vec();
     long.extend_from_slice(&u32::MAX.to_le_bytes());
     long.extend_from_slice(&[b'('; 100_000]);
     let error = Samples::load(folder.bytes("long.npy", &long), &[2]).unwrap_err();
-    assert!(matches!(error, SampleError::Format { .. }), "{error}");
+    assert!(matches!(error, SampleError::Array { .. }), "{error}");
 }
 
 #[test]

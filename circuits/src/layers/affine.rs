@@ -8,7 +8,8 @@ use super::position::plane;
 use crate::integer::Activation;
 use crate::network::{NodeId, Op, Term};
 use crate::program::{
-    Blocks, Builder, Cell, ChainItem, Group, Lane, Mono, NULL_TAG, ProductGeometry, SlotSource, TableKind, Val, WeightSlot,
+    Blocks, Builder, Cell, ChainItem, Group, Lane, Mono, NULL_TAG, ProductGeometry, SlotSource, TableKind, Val,
+    WeightSlot,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -102,8 +103,9 @@ impl Compiler<'_> {
         for low in (0..shift).step_by(blocks.limb as usize) {
             let bits = blocks.limb.min(shift - low);
             let kappa = self.builder.table.tag(TableKind::Range { shift: bits });
-            let limb =
-                |Element { index, mono }: Element| row(NULL_TAG, kappa, Lane::Limb { node: id, index, low, bits }, None, mono);
+            let limb = |Element { index, mono }: Element| {
+                row(NULL_TAG, kappa, Lane::Limb { node: id, index, low, bits }, None, mono)
+            };
             // Rims have the weight of the lowest limb.
             let items: Vec<ChainItem> = if low == 0 {
                 self.with_rims(id, None, limb).into_iter().map(|(_, item)| item).collect()

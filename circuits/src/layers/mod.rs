@@ -1,7 +1,7 @@
 //! Lays a network out in the machine, one file a family of layers.
 //!
 //! [`compile`] sees the architecture only. Order of rows: instance words, input, then for each layer
-//! its products and its activations, at last the encoded output.
+//! its products and its activations, at last the packed output.
 
 mod affine;
 mod forms;
@@ -12,12 +12,12 @@ mod position;
 use crate::error::CompileError;
 use crate::integer::{Activation, Function, Interval};
 use crate::machine::RESERVED_ROWS;
-use crate::network::{Architecture, NodeId, Op, transpose_order};
+use crate::network::{Architecture, NodeId, Op, Term, transpose_order};
 use crate::packing::Packing;
 use crate::program::{Blocks, Builder, Cell, ChainItem, ChainValues, Layout, ProductGeometry, Program, TableKind};
 use forms::Forms;
 pub(crate) use position::plane;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Greatest `k` the compiler accepts.
 pub const MAX_K: u32 = 24;
@@ -41,7 +41,7 @@ pub fn compile(architecture: &Architecture, layout: Layout) -> Result<Program, C
     if let Some(bits) = layout.limb.filter(|bits| !LIMB_BITS.contains(bits)) {
         return Err(unsupported("-", format!("limbs of {bits} bits; allowed are 2 to 16")));
     }
-    within_limit(architecture, layout.lanes)?;
+    within_limit(architecture, layout)?;
     let (input, output) = (&architecture.nodes[0], &architecture.nodes[architecture.output]);
     let input = Packing::new(input.len(), input.range);
     let output = Packing::new(output.len(), output.range);
@@ -71,15 +71,23 @@ fn unsupported(node: &str, what: String) -> CompileError {
 }
 
 /// Refuses, before anything is laid out, a network that surely exceeds the greatest `k`.
-fn within_limit(architecture: &Architecture, lanes: usize) -> Result<(), CompileError> {
-    let mut rows = 0usize;
+fn within_limit(architecture: &Architecture, layout: Layout) -> Result<(), CompileError> {
+    let mut rows = architecture.nodes[architecture.output].len();
     for (id, node) in architecture.nodes.iter().enumerate() {
-        rows = rows.saturating_add(node.len());
-        if let Op::Affine { terms, .. } = &node.op {
-            let channels = node.shape[0];
-            for term in terms {
-                let columns = architecture.term_weights(id, term) / channels;
-                rows = rows.saturating_add(columns.saturating_mul(channels.div_ceil(lanes)));
+        let Op::Affine { terms, .. } = &node.op else {
+            rows = rows.saturating_add(node.len());
+            continue;
+        };
+        let limbs = layout.limb.map_or(0, |bits| 1 + architecture.shift.div_ceil(bits) as usize);
+        rows = rows.saturating_add(node.len().saturating_mul(1 + limbs));
+        let channels = node.shape[0];
+        for term in terms {
+            let columns = architecture.term_weights(id, term) / channels;
+            rows = rows.saturating_add(columns.saturating_mul(channels.div_ceil(layout.lanes)));
+            if let Term::Conv { .. } = term {
+                // Rims are laid out one by one; a box around them that is much too large is refused.
+                let rims = plane(architecture, id, term).support_bound().saturating_mul(channels);
+                rows = if rims > 4 << MAX_K { usize::MAX } else { rows };
             }
         }
     }
@@ -116,10 +124,11 @@ impl Domains {
                 difference = difference.max(range.len() - 1);
             }
         }
-        let mut domains = Self { arguments: BTreeMap::new(), blocks: BTreeMap::new(), reached: BTreeMap::new(), difference };
+        let mut domains =
+            Self { arguments: BTreeMap::new(), blocks: BTreeMap::new(), reached: BTreeMap::new(), difference };
         let Some(limb) = layout.limb else {
             domains.arguments = quotients;
-            return domains.within_limit();
+            return domains.within_limit(architecture, layout);
         };
         for (activation, interval) in &quotients {
             let blocks = Blocks::of(activation, limb);
@@ -130,13 +139,16 @@ impl Domains {
             blocks.least = domains.reached[&blocks.count].lo;
             domains.arguments.insert(*activation, blocks.arguments());
         }
-        domains.within_limit()
+        domains.within_limit(architecture, layout)
     }
 
     /// Refuses, before any table is built, tables that fit no program: intervals may lie far apart.
-    fn within_limit(self) -> Result<Self, CompileError> {
-        let intervals = self.arguments.values().chain(self.reached.values());
-        let entries = intervals.fold(self.difference, |sum, i| sum.saturating_add(i.len()));
+    fn within_limit(self, architecture: &Architecture, layout: Layout) -> Result<Self, CompileError> {
+        // Copies and maxima of values take an identity table for each range, at most.
+        let values: BTreeSet<Interval> = architecture.nodes.iter().map(|node| node.range).collect();
+        let remainders = 1 << layout.limb.unwrap_or(u32::MAX).min(architecture.shift);
+        let intervals = self.arguments.values().chain(self.reached.values()).chain(&values);
+        let entries = intervals.fold(self.difference + remainders, |sum, i| sum.saturating_add(i.len()));
         if entries >= 1 << MAX_K {
             let table = usize::try_from(entries).unwrap_or(usize::MAX);
             return Err(CompileError::TooLarge { rows: 0, table, limit: MAX_K });

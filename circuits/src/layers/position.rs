@@ -61,6 +61,17 @@ impl Plane {
         (self.cols.spread() + 1).max(self.cols.out as i64)
     }
 
+    /// At least as many as [`Self::support`] has offsets.
+    pub(crate) fn support_bound(&self) -> usize {
+        let length = |axis: &Axis| {
+            let supports = axis.supports();
+            let lo = supports.iter().map(|s| s.0).min().unwrap_or(0);
+            let hi = supports.iter().map(|s| s.1).max().unwrap_or(0);
+            usize::try_from(hi - lo + 1).unwrap_or(usize::MAX)
+        };
+        length(&self.rows).saturating_mul(length(&self.cols))
+    }
+
     /// Offsets of all coefficients that can be non-zero, for row stride `q`.
     pub(crate) fn support(&self, q: i64) -> BTreeSet<i64> {
         let mut offsets = BTreeSet::new();
@@ -152,6 +163,7 @@ mod tests {
             let plane = Plane { rows, cols };
             let q = plane.least_row_stride();
             let got: BTreeSet<i64> = terms(&plane, q).into_iter().map(|(e, _)| e).collect();
+            prop_assert!(got.len() <= plane.support_bound());
             prop_assert_eq!(plane.support(q), got);
         }
     }

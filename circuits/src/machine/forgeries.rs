@@ -6,7 +6,7 @@
 use super::MachineCircuit;
 use crate::integer::{Interval, to_field};
 use crate::network::Term;
-use crate::program::{Cell, ChainOp, Lane, ProductOp};
+use crate::program::{Cell, ChainOp, Lane, Layout, ProductOp};
 use crate::testing::{Case, Keys, NetworkBuilder, SIGNED8};
 use crate::witness::{ChallengeValues, ForcedCell, PhaseOne, PhaseZero, phase_one, phase_one_forced};
 use ff::Field;
@@ -220,6 +220,68 @@ fn chains_and_products() {
     for (constraint, cell) in levers {
         assert_needed(constraint, &case, &|w, challenges| solve(&case, w, challenges, cell));
     }
+}
+
+/// Limbs that add up to something else, each with the multiplicities of its entries: the equalities refuse them.
+#[test]
+fn limbs() {
+    let mut b = NetworkBuilder::new(&[4], Interval::new(1, 15), 21);
+    let hidden = b.affine(&[3], crate::testing::RELU8, vec![Term::Dense { input: 0 }]);
+    b.affine(&[2], SIGNED8, vec![Term::Dense { input: hidden }]);
+    let case = b.build_in(Layout { lanes: 2, limb: Some(2) });
+    let keys = Keys::new(&case.circuit());
+    assert!(keys.accepts(case.circuit(), &case.instance));
+    let rows = |found: &dyn Fn(&Lane) -> bool| -> Vec<usize> {
+        (0..case.program.rows.len()).filter(|row| found(&case.program.rows[*row].lane)).collect()
+    };
+    let refused = |what: &str, change: &dyn Fn(&mut PhaseZero)| {
+        let mut forged = case.clone();
+        change(&mut forged.phase0);
+        if forged.phase0 == case.phase0 {
+            return;
+        }
+        for (row, r) in case.program.rows.iter().enumerate() {
+            let (q, y) = (forged.phase0.q[row] as i64, forged.phase0.y[row]);
+            assert!(forged.program.table.find(r.kappa, forged.phase0.r[row] as i64, 0).is_some(), "{what}: row {row}");
+            assert!(forged.program.table.find(r.tag, q, y).is_some(), "{what}: row {row}");
+        }
+        recount(&mut forged);
+        assert!(!keys.accepts(forged.circuit(), &forged.instance), "{what}");
+    };
+    let (mut tried, output) = (0, case.architecture.output);
+    for index in 0..2 {
+        let of = |lane: &Lane, low_bit: Option<u32>| match *lane {
+            Lane::Inside { node, index: i, .. } => node == output && i == index && low_bit.is_none(),
+            Lane::Limb { node, index: i, low, .. } => node == output && i == index && low_bit == Some(low),
+            _ => false,
+        };
+        let inside = rows(&|lane| of(lane, None))[0];
+        let [low, high] = [0, 2].map(|bit| rows(&|lane| of(lane, Some(bit)))[0]);
+        let block =
+            rows(&|lane| matches!(*lane, Lane::Block { node, index: i, .. } if node == output && i == index))[0];
+        let entry = |w: &mut PhaseZero, row: usize, q: u64| {
+            let tag = case.program.rows[row].tag;
+            let found = case.program.table.rows().iter().find(|e| (e.0, e.1) == (tag, q as i64)).expect("an argument");
+            (w.q[row], w.y[row]) = (q, found.2);
+        };
+        refused("a remainder's limb", &|w| w.r[low] ^= 1);
+        refused("its next limb", &|w| w.r[high] ^= 1);
+        refused("a carry between limbs", &|w| (w.r[low], w.r[high]) = (w.r[high], w.r[low]));
+        refused("the place in the block", &|w| w.r[block] ^= 1);
+        // The quotient moves by one on both of its rows: only the equality with the accumulator is left.
+        refused("the quotient", &|w| {
+            w.r[block] ^= 1;
+            entry(w, inside, w.q[inside] ^ 1);
+        });
+        refused("the block", &|w| {
+            let other = if w.q[block] == 0 { 1 } else { w.q[block] - 1 };
+            entry(w, block, other);
+        });
+        // Another argument, only the equality of the two rows is left.
+        refused("the argument", &|w| entry(w, inside, w.q[inside] ^ 1));
+        tried += 1;
+    }
+    assert_eq!(tried, 2);
 }
 
 #[test]

@@ -11,8 +11,8 @@ use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::plonk::{Advice, Challenge, Column, ConstraintSystem, FirstPhase, Fixed, Instance, SecondPhase};
 use serde::{Deserialize, Serialize};
 
-/// Version of the machine: changes whenever a column, a gate or a query order does.
-pub const MACHINE_VERSION: u16 = 1;
+/// Version of the machine: changes whenever a column, a gate, a query order or the encoding of public tensors does.
+pub const MACHINE_VERSION: u16 = 2;
 /// Degree of the constraint system.
 pub const DEGREE: usize = 5;
 /// Rows at the end of every advice column that hold random values.

@@ -1,8 +1,8 @@
 //! A program and its witness as a halo2 circuit: one region, absolute rows, one synthesis.
 
 use super::{Challenges, Machine, Shape};
-use crate::program::{Cell, ChainOp, ProductOp, Program, Row};
 use crate::integer::to_field;
+use crate::program::{Cell, ChainOp, ProductOp, Program, Row};
 use crate::witness::{ChallengeValues, LaneRows, PhaseOne, PhaseZero, phase_one};
 use halo2_proofs::circuit::{Cell as HaloCell, Layouter, Region, SimpleFloorPlanner, Value};
 use halo2_proofs::halo2curves::bn256::Fr;

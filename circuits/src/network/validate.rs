@@ -5,8 +5,8 @@ use crate::error::NetworkError;
 use crate::integer::{Interval, MAX_SHIFT, MIN_SHIFT};
 use crate::packing::Packing;
 
-/// Widest tensor range and published quotient interval, in entries.
-const MAX_TABLE: u64 = 1 << 24;
+/// Most integers in a tensor's range or a published quotient interval.
+const MAX_INTERVAL: u64 = 1 << 24;
 /// Most elements a tensor may have.
 const MAX_ELEMENTS: usize = 1 << 26;
 /// Most axes of a tensor.
@@ -52,12 +52,12 @@ fn tensor(node: &Node) -> Result<(), NetworkError> {
 fn interval(node: &Node, what: &str, value: Interval) -> Result<(), NetworkError> {
     let limit = 1i64 << 40;
     let ordered = -limit <= value.lo && value.lo <= value.hi && value.hi <= limit;
-    if ordered && value.len() <= MAX_TABLE {
+    if ordered && value.len() <= MAX_INTERVAL {
         return Ok(());
     }
     Err(NetworkError::Parameter {
         node: node.name.clone(),
-        what: format!("{what} {value:?} must be ordered and hold at most {MAX_TABLE} integers"),
+        what: format!("{what} {value:?} must be ordered and hold at most {MAX_INTERVAL} integers"),
     })
 }
 

@@ -305,7 +305,7 @@ struct ChainStep {
 
 /// Which opcode and multiplier each row of a pair of chains has.
 ///
-/// Both chains share one `z` a row. Where both want it (a reset of `x` exposes through `z`), a spacer row
+/// Both chains share one `z` a row. Where they want it for different ends (a reset of `x` exposes through `z`), a spacer row
 /// serves `x` while `y` steps by `u`, and the next row corrects `y`.
 struct ChainPlan {
     steps: Vec<ChainStep>,
@@ -348,8 +348,8 @@ impl ChainPlan {
 
     fn item(&mut self, index: usize, item: &ChainItem) {
         let (x_op, x_mul) = self.x_need(item);
-        let (y_op, _) = self.y_need(item.y);
-        if x_op != ChainOp::StepU && y_op == ChainOp::StepZ {
+        let (y_op, y_mul) = self.y_need(item.y);
+        if x_op != ChainOp::StepU && y_op == ChainOp::StepZ && x_mul != y_mul {
             // After the spacer, a step by `u` lands on the item's monomial; after a reset the chain is 0.
             let spacer = x_mul.map_or((ChainOp::Reset, None), |m| step(m / Mono::U));
             self.row(None, spacer, (ChainOp::StepU, None));

@@ -142,9 +142,7 @@ impl Filler<'_> {
                 let (block, low) = blocks.split(self.divide(node, index).0);
                 (block, low, blocks.excess(block))
             }
-            Lane::Limb { node, index, low, bits } => {
-                (0, self.divide(node, index).1 >> low & ((1 << bits) - 1), 0)
-            }
+            Lane::Limb { node, index, low, bits } => (0, self.divide(node, index).1 >> low & ((1 << bits) - 1), 0),
             Lane::Below { node, index, pool, window } => {
                 let (q, r) = self.divide(node, index);
                 let d = self.maxima[&pool][window] - q;

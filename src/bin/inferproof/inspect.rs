@@ -123,7 +123,8 @@ fn model(model: &Model) -> Result<Outcome, Failure> {
 /// One line a plan.
 pub(crate) fn cost_table(costs: &[Cost]) -> String {
     let mut text =
-        "  lanes  limb   k    rows   table  full cells/weight  cells/activation  proof B  prover s     gas\n".to_string();
+        "  lanes  limb   k    rows   table  full cells/weight  cells/activation  proof B  prover s     gas\n"
+            .to_string();
     for c in costs {
         let _ = writeln!(
             text,

@@ -70,7 +70,17 @@ fn every_class_of_cell_is_pinned() {
     classes.sort_unstable();
     classes.dedup();
     let all = [
-        "below", "below value", "block", "constant", "greatest", "idle", "inside", "limb", "requantised", "rim", "value",
+        "below",
+        "below value",
+        "block",
+        "constant",
+        "greatest",
+        "idle",
+        "inside",
+        "limb",
+        "requantised",
+        "rim",
+        "value",
     ];
     assert_eq!(classes, all);
 }
