@@ -5,13 +5,10 @@ import statistics
 
 from measure import compared, load
 
-# Where the function tables and not the layers decide the number of rows, smaller tables save half and more of the work.
 # The command line takes 8 bits and shift 10 by itself.
 DEFAULT = ("8 bits, shift 10 (default)", [])
-MIDDLE = ("8 bits, shift 8", ["--bits", "8", "--shift", "8"])
 SMALL = ("7 bits, shift 8", ["--bits", "7", "--shift", "8"])
-LEAST = ("6 bits, shift 8", ["--bits", "6", "--shift", "8"])
-SETTINGS = {"mlp_digits": [SMALL, DEFAULT, LEAST], "mlp_mnist": [SMALL, DEFAULT, MIDDLE]}
+SETTINGS = {"mlp_digits": [DEFAULT, SMALL], "mlp_mnist": [DEFAULT, SMALL]}
 
 
 def settings(model):
