@@ -4,6 +4,8 @@
 
 pub mod artefact;
 pub mod commitment;
+#[cfg(feature = "evm")]
+pub mod evm;
 pub mod graph;
 pub mod keys;
 pub mod model;

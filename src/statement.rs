@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+/// What the transcript absorbs first.
+pub(crate) const PROOF_DOMAIN: &[u8] = b"inferproof/proof/1";
 /// Version of the proof format; absorbed by the transcript.
 pub const PROOF_VERSION: u16 = 1;
 
@@ -34,7 +36,7 @@ impl std::fmt::Display for Statement {
 impl Statement {
     /// What the transcript absorbs first: everything public, as bytes, lengths before contents.
     pub(crate) fn transcript_prefix(&self) -> Vec<u8> {
-        let mut bytes = b"inferproof/proof/1".to_vec();
+        let mut bytes = PROOF_DOMAIN.to_vec();
         bytes.extend(PROOF_VERSION.to_be_bytes());
         bytes.extend(self.model_id);
         bytes.extend(self.context);

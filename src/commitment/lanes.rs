@@ -61,15 +61,20 @@ pub struct WeightCommitments {
 }
 
 impl WeightCommitments {
-    /// `Keccak-256("inferproof/weights/1" || visibility || count || points)`.
+    /// Keccak-256 of [`Self::preimage`].
     #[must_use]
     pub fn weights_id(&self) -> [u8; 32] {
-        let mut hash = Keccak256::new();
-        hash.update(b"inferproof/weights/1");
-        hash.update([u8::from(self.visibility == WeightVisibility::Secret)]);
-        hash.update(u32::try_from(self.points.len()).unwrap_or(u32::MAX).to_be_bytes());
-        self.points.iter().for_each(|point| hash.update(crate::artefact::encode_g1(point)));
-        hash.finalize().into()
+        Keccak256::digest(self.preimage()).into()
+    }
+
+    /// `"inferproof/weights/1" || visibility || count || points`.
+    #[must_use]
+    pub fn preimage(&self) -> Vec<u8> {
+        let mut out = b"inferproof/weights/1".to_vec();
+        out.push(u8::from(self.visibility == WeightVisibility::Secret));
+        out.extend(u32::try_from(self.points.len()).unwrap_or(u32::MAX).to_be_bytes());
+        self.points.iter().for_each(|point| out.extend(crate::artefact::encode_g1(point)));
+        out
     }
 
     /// `sum_j R^j C_j`. Cost: one scalar multiplication a lane.

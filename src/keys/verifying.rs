@@ -119,31 +119,36 @@ impl VerifyingKey {
         &self.weights
     }
 
-    /// Names the relation: machine, fixed columns, copies, tables, public tensors.
+    /// Names the relation: machine, fixed columns, copies, tables, public tensors. Hash of [`Self::program_preimage`].
     #[must_use]
     pub fn program_id(&self) -> [u8; 32] {
-        let mut hash = Keccak256::new();
-        hash.update(b"inferproof/program/1");
-        hash.update(MACHINE_VERSION.to_be_bytes());
-        hash.update(proof_tag(self.shape));
-        hash.update([self.k as u8]);
-        hash.update(self.srs_id);
-        hash.update([u8::from(self.insecure)]);
+        Keccak256::digest(self.program_preimage()).into()
+    }
+
+    /// What [`Self::program_id`] hashes.
+    #[must_use]
+    pub fn program_preimage(&self) -> Vec<u8> {
+        let mut out = b"inferproof/program/1".to_vec();
+        out.extend(MACHINE_VERSION.to_be_bytes());
+        out.extend(proof_tag(self.shape));
+        out.push(self.k as u8);
+        out.extend(self.srs_id);
+        out.push(u8::from(self.insecure));
         for points in [&self.fixed, &self.permutation] {
-            hash.update((points.len() as u32).to_be_bytes());
-            points.iter().for_each(|p| hash.update(encode_g1(p)));
+            out.extend((points.len() as u32).to_be_bytes());
+            points.iter().for_each(|p| out.extend(encode_g1(p)));
         }
         let words = self.io.input.packing.words() + self.io.output.packing.words();
-        hash.update((words as u32).to_be_bytes());
-        hash.update(encode_fr(&self.halo2_verifying().transcript_repr()));
+        out.extend((words as u32).to_be_bytes());
+        out.extend(encode_fr(&self.halo2_verifying().transcript_repr()));
         for tensor in [&self.io.input, &self.io.output] {
-            hash.update((tensor.shape.len() as u32).to_be_bytes());
-            tensor.shape.iter().for_each(|size| hash.update((*size as u64).to_be_bytes()));
-            hash.update(tensor.packing.range.lo.to_be_bytes());
-            hash.update(tensor.packing.range.hi.to_be_bytes());
-            hash.update(tensor.scale.to_bits().to_be_bytes());
+            out.extend((tensor.shape.len() as u32).to_be_bytes());
+            tensor.shape.iter().for_each(|size| out.extend((*size as u64).to_be_bytes()));
+            out.extend(tensor.packing.range.lo.to_be_bytes());
+            out.extend(tensor.packing.range.hi.to_be_bytes());
+            out.extend(tensor.scale.to_bits().to_be_bytes());
         }
-        hash.finalize().into()
+        out
     }
 
     /// Names the weights, see [`WeightCommitments::weights_id`].

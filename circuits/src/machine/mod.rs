@@ -29,6 +29,11 @@ pub const PHASE1_COLUMNS: usize = 7;
 pub const OMEGA_INDEX: usize = PHASE0_COLUMNS;
 /// Fixed columns.
 pub const FIXED_COLUMNS: usize = 8;
+/// Names of the advice columns in the order of their commitments.
+pub const ADVICE_NAMES: [&str; PHASE0_COLUMNS + PHASE1_COLUMNS] =
+    ["r", "q", "y", "e", "m", "omega", "hW", "hX", "hY", "z", "P", "phi"];
+/// Names of the fixed columns in the order of their commitments.
+pub const FIXED_NAMES: [&str; FIXED_COLUMNS] = ["t_tag", "t_in", "t_out", "tag", "kappa", "opP", "opX", "opY"];
 /// Columns under the copy argument: `y`, `z`, `P`.
 pub const COPY_COLUMNS: usize = 3;
 

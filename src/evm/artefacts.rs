@@ -1,0 +1,36 @@
+//! The compiled contracts that ship with the crate.
+
+use alloy_sol_types::private::Bytes;
+use serde::Deserialize;
+
+/// One compiled contract of `contracts/artifacts/`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Contract {
+    /// Its name in the source.
+    pub contract_name: String,
+    /// The ABI, as the compiler writes it.
+    pub abi: serde_json::Value,
+    /// Creation code, without constructor arguments.
+    pub bytecode: Bytes,
+    /// Code on the chain, before the constructor fills in its constants.
+    pub deployed_bytecode: Bytes,
+    /// The compiler's version.
+    pub compiler: String,
+}
+
+/// The verifier of this machine and shape.
+#[must_use]
+pub fn verifier() -> Contract {
+    parse(include_str!("../../contracts/artifacts/InferenceVerifier.json"))
+}
+
+/// The registry of models.
+#[must_use]
+pub fn registry() -> Contract {
+    parse(include_str!("../../contracts/artifacts/ModelRegistry.json"))
+}
+
+fn parse(text: &str) -> Contract {
+    serde_json::from_str(text).expect("part of this crate, and tested")
+}

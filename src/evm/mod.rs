@@ -1,0 +1,14 @@
+//! The verifier on an EVM chain: its source, calldata, keys as data, and a chain in memory to try it on.
+//!
+//! Contracts: `contracts/`; guide: `docs/evm.md`.
+
+pub mod abi;
+pub mod artefacts;
+pub mod chain;
+mod data;
+mod expression;
+pub mod generator;
+
+pub use data::{
+    Address, UseContext, batch_calldata, deployment, model_data, srs_data, store_calldata, verify_calldata,
+};
