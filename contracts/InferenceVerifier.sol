@@ -39,111 +39,112 @@ contract InferenceVerifier is ModelKeys {
     /// @dev Hash of all claims so far.
     uint256 private constant BATCH = 0x1180;
     uint256 private constant ACCUMULATORS_END = 0x11a0;
+    /// @dev The group order, and the size of the coordinates' field.
+    uint256 private constant ORDER = 0x11a0;
+    uint256 private constant FIELD = 0x11c0;
     /// @dev The generator of G1.
-    uint256 private constant GENERATOR_POINT = 0x11a0;
+    uint256 private constant GENERATOR_POINT = 0x11e0;
     /// @dev Where the scalars of the key's points are, and where they end.
-    uint256 private constant KEY_SCALARS = 0x11e0;
-    uint256 private constant KEY_END = 0x1200;
+    uint256 private constant KEY_SCALARS = 0x1220;
+    uint256 private constant KEY_END = 0x1240;
     /// @dev Where the public words are, and where they end.
-    uint256 private constant WORDS = 0x1220;
-    uint256 private constant WORDS_END = 0x1240;
+    uint256 private constant WORDS = 0x1260;
+    uint256 private constant WORDS_END = 0x1280;
     /// @dev What is free after them.
-    uint256 private constant FREE = 0x1260;
+    uint256 private constant FREE = 0x12a0;
     /// @dev Challenges, in order.
-    uint256 private constant R = 0x1280;
-    uint256 private constant POSITION = 0x12a0;
-    uint256 private constant ALPHA = 0x12c0;
-    uint256 private constant BETA = 0x12e0;
-    uint256 private constant COPY_BETA = 0x1300;
-    uint256 private constant COPY_GAMMA = 0x1320;
-    uint256 private constant Y = 0x1340;
-    uint256 private constant X = 0x1360;
-    uint256 private constant Y_OPEN = 0x1380;
-    uint256 private constant V = 0x13a0;
-    uint256 private constant U = 0x13c0;
-    uint256 private constant SPAN_CHALLENGE = 0x13e0;
+    uint256 private constant R = 0x12c0;
+    uint256 private constant POSITION = 0x12e0;
+    uint256 private constant ALPHA = 0x1300;
+    uint256 private constant BETA = 0x1320;
+    uint256 private constant COPY_BETA = 0x1340;
+    uint256 private constant COPY_GAMMA = 0x1360;
+    uint256 private constant Y = 0x1380;
+    uint256 private constant X = 0x13a0;
+    uint256 private constant Y_OPEN = 0x13c0;
+    uint256 private constant V = 0x13e0;
+    uint256 private constant U = 0x1400;
+    uint256 private constant SPAN_CHALLENGE = 0x1420;
     /// @dev Factor of the weights' equation within a claim, and of the claim within a batch.
-    uint256 private constant MERGE = 0x1400;
-    uint256 private constant FACTOR = 0x1420;
+    uint256 private constant MERGE = 0x1440;
+    uint256 private constant FACTOR = 0x1460;
     /// @dev `x` at the next row, `x^n`, and the power that the batch inversion ends with.
-    uint256 private constant X_NEXT = 0x1440;
-    uint256 private constant XN = 0x1460;
-    uint256 private constant POWER = 0x1480;
+    uint256 private constant X_NEXT = 0x1480;
+    uint256 private constant XN = 0x14a0;
+    uint256 private constant POWER = 0x14c0;
     /// @dev `1 / (u - x_next)`, `1 / (x_next - x)`, `1 / (x^n - 1)`.
-    uint256 private constant SET_INVERSE = 0x14a0;
-    uint256 private constant STEP_INVERSE = 0x14c0;
-    uint256 private constant VANISHING_INVERSE = 0x14e0;
+    uint256 private constant SET_INVERSE = 0x14e0;
+    uint256 private constant STEP_INVERSE = 0x1500;
+    uint256 private constant VANISHING_INVERSE = 0x1520;
     /// @dev Lagrange polynomials at `x`: row 0, the first random row, the sum of the others.
-    uint256 private constant L_FIRST = 0x1500;
-    uint256 private constant L_LAST = 0x1520;
-    uint256 private constant L_BLIND = 0x1540;
+    uint256 private constant L_FIRST = 0x1540;
+    uint256 private constant L_LAST = 0x1560;
+    uint256 private constant L_BLIND = 0x1580;
     /// @dev Evaluation of the public words.
-    uint256 private constant INSTANCE = 0x1560;
+    uint256 private constant INSTANCE = 0x15a0;
     /// @dev Evaluation of the quotient.
-    uint256 private constant QUOTIENT = 0x1580;
-    /// @dev The group order.
-    uint256 private constant ORDER = 0x15a0;
+    uint256 private constant QUOTIENT = 0x15c0;
     /// @dev Parts of constraints that occur more than once.
-    uint256 private constant TEMPORARY = 0x15c0;
+    uint256 private constant TEMPORARY = 0x15e0;
     /// @dev Scalars of the proof's points.
-    uint256 private constant SCALAR = 0x1a60;
+    uint256 private constant SCALAR = 0x1a80;
     /// @dev The proof without its tag: points,
-    uint256 private constant PROOF = 0x1d00;
+    uint256 private constant PROOF = 0x1d20;
     /// @dev evaluations,
-    uint256 private constant EVALUATION = 0x2180;
-    uint256 private constant EV_Y = 0x2180;
-    uint256 private constant EV_Z = 0x21a0;
-    uint256 private constant EV_P = 0x21c0;
-    uint256 private constant EV_R = 0x21e0;
-    uint256 private constant EV_Q = 0x2200;
-    uint256 private constant EV_E = 0x2220;
-    uint256 private constant EV_M = 0x2240;
-    uint256 private constant EV_OMEGA = 0x2260;
-    uint256 private constant EV_HW = 0x2280;
-    uint256 private constant EV_HW_NEXT = 0x22a0;
-    uint256 private constant EV_HX = 0x22c0;
-    uint256 private constant EV_HX_NEXT = 0x22e0;
-    uint256 private constant EV_HY = 0x2300;
-    uint256 private constant EV_HY_NEXT = 0x2320;
-    uint256 private constant EV_Z_NEXT = 0x2340;
-    uint256 private constant EV_P_NEXT = 0x2360;
-    uint256 private constant EV_PHI = 0x2380;
-    uint256 private constant EV_PHI_NEXT = 0x23a0;
-    uint256 private constant EV_T_TAG = 0x23c0;
-    uint256 private constant EV_T_IN = 0x23e0;
-    uint256 private constant EV_T_OUT = 0x2400;
-    uint256 private constant EV_TAG = 0x2420;
-    uint256 private constant EV_KAPPA = 0x2440;
-    uint256 private constant EV_OPP = 0x2460;
-    uint256 private constant EV_OPX = 0x2480;
-    uint256 private constant EV_OPY = 0x24a0;
-    uint256 private constant EV_OPY_NEXT = 0x24c0;
-    uint256 private constant EV_RANDOM = 0x24e0;
-    uint256 private constant EV_SIGMA_Y = 0x2500;
-    uint256 private constant EV_SIGMA_Z = 0x2520;
-    uint256 private constant EV_SIGMA_P = 0x2540;
-    uint256 private constant EV_COPY = 0x2560;
-    uint256 private constant EV_COPY_NEXT = 0x2580;
+    uint256 private constant EVALUATION = 0x21a0;
+    uint256 private constant EV_Y = 0x21a0;
+    uint256 private constant EV_Z = 0x21c0;
+    uint256 private constant EV_P = 0x21e0;
+    uint256 private constant EV_R = 0x2200;
+    uint256 private constant EV_Q = 0x2220;
+    uint256 private constant EV_E = 0x2240;
+    uint256 private constant EV_M = 0x2260;
+    uint256 private constant EV_OMEGA = 0x2280;
+    uint256 private constant EV_HW = 0x22a0;
+    uint256 private constant EV_HW_NEXT = 0x22c0;
+    uint256 private constant EV_HX = 0x22e0;
+    uint256 private constant EV_HX_NEXT = 0x2300;
+    uint256 private constant EV_HY = 0x2320;
+    uint256 private constant EV_HY_NEXT = 0x2340;
+    uint256 private constant EV_Z_NEXT = 0x2360;
+    uint256 private constant EV_P_NEXT = 0x2380;
+    uint256 private constant EV_PHI = 0x23a0;
+    uint256 private constant EV_PHI_NEXT = 0x23c0;
+    uint256 private constant EV_T_TAG = 0x23e0;
+    uint256 private constant EV_T_IN = 0x2400;
+    uint256 private constant EV_T_OUT = 0x2420;
+    uint256 private constant EV_TAG = 0x2440;
+    uint256 private constant EV_KAPPA = 0x2460;
+    uint256 private constant EV_OPP = 0x2480;
+    uint256 private constant EV_OPX = 0x24a0;
+    uint256 private constant EV_OPY = 0x24c0;
+    uint256 private constant EV_OPY_NEXT = 0x24e0;
+    uint256 private constant EV_RANDOM = 0x2500;
+    uint256 private constant EV_SIGMA_Y = 0x2520;
+    uint256 private constant EV_SIGMA_Z = 0x2540;
+    uint256 private constant EV_SIGMA_P = 0x2560;
+    uint256 private constant EV_COPY = 0x2580;
+    uint256 private constant EV_COPY_NEXT = 0x25a0;
     /// @dev opening points and the span proof's point,
-    uint256 private constant BACK = 0x25a0;
+    uint256 private constant BACK = 0x25c0;
     /// @dev the span proof's scalars.
-    uint256 private constant RESPONSE = 0x2660;
+    uint256 private constant RESPONSE = 0x2680;
     /// @dev The key: words of its header, then points, then the scalars of these.
-    uint256 private constant KEY = 0x26a0;
-    uint256 private constant KEY_K = 0x26a0;
-    uint256 private constant KEY_ROOT = 0x26c0;
-    uint256 private constant KEY_ROOT_INVERSE = 0x26e0;
-    uint256 private constant KEY_ROOT_UNUSABLE = 0x2700;
-    uint256 private constant KEY_N_INVERSE = 0x2720;
-    uint256 private constant KEY_INPUT_BYTES = 0x2740;
-    uint256 private constant KEY_INPUT_CHUNK = 0x2760;
-    uint256 private constant KEY_INPUT_MASK = 0x2780;
-    uint256 private constant KEY_OUTPUT_BYTES = 0x27a0;
-    uint256 private constant KEY_OUTPUT_CHUNK = 0x27c0;
-    uint256 private constant KEY_OUTPUT_MASK = 0x27e0;
-    uint256 private constant KEY_SECRET = 0x2800;
-    uint256 private constant KEY_DIGEST = 0x2820;
-    uint256 private constant KEY_LANES = 0x2840;
+    uint256 private constant KEY = 0x26c0;
+    uint256 private constant KEY_K = 0x26c0;
+    uint256 private constant KEY_ROOT = 0x26e0;
+    uint256 private constant KEY_ROOT_INVERSE = 0x2700;
+    uint256 private constant KEY_ROOT_UNUSABLE = 0x2720;
+    uint256 private constant KEY_N_INVERSE = 0x2740;
+    uint256 private constant KEY_INPUT_BYTES = 0x2760;
+    uint256 private constant KEY_INPUT_CHUNK = 0x2780;
+    uint256 private constant KEY_INPUT_MASK = 0x27a0;
+    uint256 private constant KEY_OUTPUT_BYTES = 0x27c0;
+    uint256 private constant KEY_OUTPUT_CHUNK = 0x27e0;
+    uint256 private constant KEY_OUTPUT_MASK = 0x2800;
+    uint256 private constant KEY_SECRET = 0x2820;
+    uint256 private constant KEY_DIGEST = 0x2840;
+    uint256 private constant KEY_LANES = 0x2860;
 
     /// @inheritdoc IInferenceVerifier
     function verify(bytes32 modelId, bytes calldata input, bytes calldata output, bytes32 context, bytes calldata proof)
@@ -191,6 +192,9 @@ contract InferenceVerifier is ModelKeys {
             if gt(mload(0x40), BASE) { revert(0, 0) }
             mstore(0x40, KEY)
             calldatacopy(SUM, calldatasize(), sub(ACCUMULATORS_END, SUM))
+            // Read from memory later, so that the compiler cannot put 32 bytes wherever they are needed.
+            mstore(ORDER, FR)
+            mstore(FIELD, FQ)
         }
     }
 
@@ -255,7 +259,7 @@ contract InferenceVerifier is ModelKeys {
         assembly ("memory-safe") {
             let end := add(start, shl(6, count))
             bad := end
-            let q := FQ
+            let q := mload(FIELD)
             for { let at := start } lt(at, end) { at := add(at, 0x40) } {
                 let x := mload(at)
                 let y := mload(add(at, 0x20))
@@ -276,8 +280,9 @@ contract InferenceVerifier is ModelKeys {
         assembly ("memory-safe") {
             let end := add(start, shl(5, count))
             bad := end
+            let r := mload(ORDER)
             for { let at := start } lt(at, end) { at := add(at, 0x20) } {
-                if iszero(lt(mload(at), FR)) {
+                if iszero(lt(mload(at), r)) {
                     bad := at
                     break
                 }
@@ -321,7 +326,7 @@ contract InferenceVerifier is ModelKeys {
             mcopy(words, PROOF, 320)
             let state := keccak256(start, sub(add(words, 320), start))
             mstore(FREE, add(words, 320))
-            let r := FR
+            let r := mload(ORDER)
 
             /// The next state after `length` bytes of the proof; the word before them holds the state meanwhile.
             function absorb(s, at, length) -> next {
@@ -392,7 +397,8 @@ contract InferenceVerifier is ModelKeys {
             let chunk := mload(spec)
             let mask := mload(add(spec, 0x20))
             let shift := sub(256, shl(3, chunk))
-            let minus := sub(FR, mask)
+            let r := mload(ORDER)
+            let minus := sub(r, mask)
             let last := add(source, length)
             for {} lt(source, last) { source := add(source, chunk) } {
                 let word := shr(shift, mload(source))
@@ -402,7 +408,7 @@ contract InferenceVerifier is ModelKeys {
                     let excess := shl(3, sub(chunk, left))
                     word := shl(excess, shr(excess, word))
                 }
-                mstore(target, addmod(xor(word, mask), minus, FR))
+                mstore(target, addmod(xor(word, mask), minus, r))
                 target := add(target, 0x20)
             }
             end := target
@@ -416,7 +422,7 @@ contract InferenceVerifier is ModelKeys {
         uint256 start;
         uint256 at;
         assembly ("memory-safe") {
-            let r := FR
+            let r := mload(ORDER)
             let x := mload(X)
             let xn := x
             for { let i := mload(KEY_K) } i { i := sub(i, 1) } { xn := mulmod(xn, xn, r) }
@@ -457,16 +463,16 @@ contract InferenceVerifier is ModelKeys {
         // A zero among them has probability 2^-240; then the inverses are zero and the pairing fails.
         uint256 inverse = _power(product, FR - 2);
         assembly ("memory-safe") {
-            let r := FR
+            let r := mload(ORDER)
             let rootInverse := mload(KEY_ROOT_INVERSE)
             // (x^n - 1) / n
             let scale := mulmod(addmod(mload(XN), sub(r, 1), r), mload(KEY_N_INVERSE), r)
             let power := mload(POWER)
 
             /// Inverse of the entry at `entry`, and that of the product of all before it.
-            function invert(entry, inv) -> own, rest {
-                own := mulmod(inv, mload(add(entry, 0x20)), FR)
-                rest := mulmod(inv, mload(entry), FR)
+            function invert(entry, inv, order) -> own, rest {
+                own := mulmod(inv, mload(add(entry, 0x20)), order)
+                rest := mulmod(inv, mload(entry), order)
             }
             let own
             let word := mload(WORDS_END)
@@ -475,7 +481,7 @@ contract InferenceVerifier is ModelKeys {
             for {} gt(word, first) {} {
                 word := sub(word, 0x20)
                 at := sub(at, 0x40)
-                own, inverse := invert(at, inverse)
+                own, inverse := invert(at, inverse, r)
                 power := mulmod(power, rootInverse, r)
                 own := mulmod(own, power, r)
                 sum := addmod(sum, mulmod(own, mload(word), r), r)
@@ -486,20 +492,20 @@ contract InferenceVerifier is ModelKeys {
             sum := 0
             for { let i := 1 } lt(i, 6) { i := add(i, 1) } {
                 at := sub(at, 0x40)
-                own, inverse := invert(at, inverse)
+                own, inverse := invert(at, inverse, r)
                 power := mulmod(power, rootInverse, r)
                 sum := addmod(sum, mulmod(own, power, r), r)
             }
             mstore(L_BLIND, mulmod(sum, scale, r))
             at := sub(at, 0x40)
-            own, inverse := invert(at, inverse)
+            own, inverse := invert(at, inverse, r)
             power := mulmod(power, rootInverse, r)
             mstore(L_LAST, mulmod(mulmod(own, power, r), scale, r))
             at := sub(at, 0x40)
-            own, inverse := invert(at, inverse)
+            own, inverse := invert(at, inverse, r)
             mstore(STEP_INVERSE, own)
             at := sub(at, 0x40)
-            own, inverse := invert(at, inverse)
+            own, inverse := invert(at, inverse, r)
             mstore(SET_INVERSE, own)
             mstore(VANISHING_INVERSE, inverse)
         }
@@ -508,8 +514,6 @@ contract InferenceVerifier is ModelKeys {
     /// @dev The quotient's value at `x` from the evaluations: the constraints folded by `y`, over `x^n - 1`.
     function _constraints() private pure {
         assembly ("memory-safe") {
-            // Read from memory, so that the compiler copies it from the stack and not 32 bytes each time.
-            mstore(ORDER, FR)
             let r := mload(ORDER)
             let y := mload(Y)
             let fold := 0
@@ -587,7 +591,6 @@ contract InferenceVerifier is ModelKeys {
     /// @dev Scalars of the commitments in the combined opening, and of the generator.
     function _openings() private pure {
         assembly ("memory-safe") {
-            mstore(ORDER, FR)
             let r := mload(ORDER)
             let step := mload(Y_OPEN)
             let factor := mload(FACTOR)
@@ -711,8 +714,8 @@ contract InferenceVerifier is ModelKeys {
             power := mulmod(power, step, r)
             // The generator takes what the commitments are opened to.
             mstore(GENERATOR, addmod(mload(GENERATOR), sub(r, value), r))
-            mstore(0x1ca0, mulmod(factor, addmod(mload(X), sub(r, mload(U)), r), r))
-            mstore(0x1cc0, mulmod(factor, mload(U), r))
+            mstore(0x1cc0, mulmod(factor, addmod(mload(X), sub(r, mload(U)), r), r))
+            mstore(0x1ce0, mulmod(factor, mload(U), r))
         }
     }
 
@@ -720,7 +723,7 @@ contract InferenceVerifier is ModelKeys {
     /// the two points of the span, by the span proof.
     function _weights() private pure {
         assembly ("memory-safe") {
-            let r := FR
+            let r := mload(ORDER)
             let merge := mulmod(mload(MERGE), mload(FACTOR), r)
             let keys := mload(KEY_SCALARS)
             if mload(KEY_SECRET) {
@@ -728,11 +731,11 @@ contract InferenceVerifier is ModelKeys {
                 mstore(keys, addmod(mload(keys), mulmod(merge, mload(RESPONSE), r), r))
                 let second := add(keys, 0x20)
                 mstore(second, addmod(mload(second), mulmod(merge, mload(add(RESPONSE, 0x20)), r), r))
-                mstore(0x1ce0, sub(r, merge))
+                mstore(0x1d00, sub(r, merge))
                 merge := mulmod(sub(r, merge), mload(SPAN_CHALLENGE), r)
             }
             // omega - lanes = 0
-            mstore(0x1b00, addmod(mload(0x1b00), merge, r))
+            mstore(0x1b20, addmod(mload(0x1b20), merge, r))
             let power := sub(r, merge)
             let channel := mload(R)
             let at := add(keys, mul(KEY_POINTS, 0x20))
@@ -750,7 +753,7 @@ contract InferenceVerifier is ModelKeys {
             secret := mload(KEY_SECRET)
         }
         _sum(SUM, PROOF, SCALAR, FRONT_POINTS);
-        _sum(SUM, BACK, 0x1ca0, POINTS - FRONT_POINTS + secret);
+        _sum(SUM, BACK, 0x1cc0, POINTS - FRONT_POINTS + secret);
         // The second opening point by itself.
         _sum(LEFT, BACK + 0x40, FACTOR, 1);
     }

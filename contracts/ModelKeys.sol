@@ -239,49 +239,34 @@ abstract contract ModelKeys is IInferenceVerifier {
     }
 
     /// @dev What a data contract holds: `KEY_HEADER` bytes that the verifier needs, then points.
-    function _stored(bytes calldata key, uint256 weightsAt, uint256 lanes) private view returns (bytes memory stored) {
+    function _stored(bytes calldata key, uint256 weightsAt, uint256 lanes) private view returns (bytes memory) {
+        uint256[14] memory header;
         uint256 k = uint8(key[26]);
-        uint256 root = ROOT;
+        header[0] = k;
+        header[1] = ROOT;
         for (uint256 i = k; i < ROOT_K; ++i) {
-            root = mulmod(root, root, FR);
+            header[1] = mulmod(header[1], header[1], FR);
         }
-        uint256 inverse = _power(root, FR - 2);
-        Tensor memory input = _tensor(key, AT_WORDS + 36);
-        Tensor memory output = _tensor(key, input.end);
-        (uint256 inputChunk, uint256 inputMask) = _encoding(input);
-        (uint256 outputChunk, uint256 outputMask) = _encoding(output);
-        bytes memory header = abi.encode(
-            k,
-            root,
-            inverse,
-            _power(inverse, UNUSABLE_ROWS),
-            _power(1 << k, FR - 2),
-            input.elements * input.elementBytes,
-            inputChunk,
-            inputMask,
-            output.elements * output.elementBytes
-        );
-        bytes memory rest = abi.encode(
-            outputChunk,
-            outputMask,
-            uint256(uint8(key[weightsAt + 20])),
-            bytes32(key[AT_WORDS + 4:AT_WORDS + 36]),
-            lanes
-        );
-        stored = abi.encodePacked(
-            header,
-            rest,
-            _span(k),
-            key[AT_FIXED:AT_PERMUTATION - 4],
-            key[AT_PERMUTATION:AT_WORDS],
-            key[weightsAt + 25:]
+        header[2] = _power(header[1], FR - 2);
+        header[3] = _power(header[2], UNUSABLE_ROWS);
+        header[4] = _power(1 << k, FR - 2);
+        Tensor memory tensor = _tensor(key, AT_WORDS + 36);
+        (header[5], header[6], header[7]) = _encoding(tensor);
+        tensor = _tensor(key, tensor.end);
+        (header[8], header[9], header[10]) = _encoding(tensor);
+        header[11] = uint8(key[weightsAt + 20]);
+        header[12] = uint256(bytes32(key[AT_WORDS + 4:AT_WORDS + 36]));
+        header[13] = lanes;
+        return abi.encodePacked(
+            header, _span(k), key[AT_FIXED:AT_PERMUTATION - 4], key[AT_PERMUTATION:AT_WORDS], key[weightsAt + 25:]
         );
     }
 
-    /// @dev Bytes a word, and the sign bits of its elements.
-    function _encoding(Tensor memory t) private pure returns (uint256 chunk, uint256 mask) {
+    /// @dev Bytes of a tensor, bytes a word, and the sign bits of a word's elements.
+    function _encoding(Tensor memory t) private pure returns (uint256 length, uint256 chunk, uint256 mask) {
+        length = t.elements * t.elementBytes;
         chunk = t.elementBytes == 1 ? 31 : 30;
-        if (!t.signed) return (chunk, 0);
+        if (!t.signed) return (length, chunk, 0);
         uint256 sign = t.elementBytes == 1 ? 0x80 : 0x8000;
         for (uint256 i = 0; i < chunk; i += t.elementBytes) {
             mask = (mask << (8 * t.elementBytes)) | sign;

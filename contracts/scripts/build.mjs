@@ -42,7 +42,8 @@ function artifacts(solc, path) {
       sourceDigest: sourceDigest(Object.keys(JSON.parse(contract.metadata).sources).sort()),
     };
     if (size(artifact.deployedBytecode) > MAX_CODE || size(artifact.bytecode) > MAX_INIT_CODE) {
-      throw new Error(`${name}: ${size(artifact.deployedBytecode)} bytes of code, ${size(artifact.bytecode)} to deploy it, is too large`);
+      const sizes = `${size(artifact.deployedBytecode)} bytes of code, ${size(artifact.bytecode)} to deploy it`;
+      throw new Error(`${name} is too large: ${sizes}`);
     }
     made[name] = artifact;
   }

@@ -12,7 +12,7 @@ export const ROOT = fileURLToPath(new URL("..", import.meta.url));
 /** How the contracts are shipped. Without metadata the bytecode depends on nothing but sources, compiler and settings. */
 export const SETTINGS = {
   optimizer: { enabled: true, runs: 200 },
-  viaIR: true,
+  viaIR: false,
   evmVersion: "cancun",
   metadata: { bytecodeHash: "none", appendCBOR: false },
 };

@@ -175,9 +175,10 @@ function copy(suite, folder) {
 
 /** Runs a suite in a copy. Returns the names of tests that passed and that failed. */
 function run(suite, folder) {
-  const forge = join(ROOT, "node_modules/.bin/forge");
+  const forge = join(ROOT, "scripts/forge");
   const env = { ...process.env, FOUNDRY_PROFILE: "quick" };
-  const done = spawnSync(forge, ["test", "--json", "--match-path", suite.test], { cwd: folder, env, encoding: "utf8" });
+  const options = { cwd: folder, env, encoding: "utf8", maxBuffer: 1 << 26 };
+  const done = spawnSync(process.execPath, [forge, "test", "--json", "--match-path", suite.test], options);
   let results;
   try {
     results = JSON.parse(done.stdout);
@@ -186,7 +187,9 @@ function run(suite, folder) {
   }
   const tests = Object.values(results).flatMap((one) => Object.entries(one.test_results));
   const named = (status) => tests.filter(([, result]) => result.status === status).map(([name]) => name.split("(")[0]);
-  return { passed: named("Success"), failed: named("Failure") };
+  const outcome = { passed: named("Success"), failed: named("Failure") };
+  if ((done.status === 0) !== (outcome.failed.length === 0)) throw new Error(`forge exits with ${done.status}: ${outcome.failed}`);
+  return outcome;
 }
 
 /** Runs every wanted mutant of a suite. Returns the names of those that no test noticed, and how many ran. */

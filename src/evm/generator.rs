@@ -228,6 +228,8 @@ fn memory(front: usize, evaluations: &[String], temporaries: usize) -> Memory {
     memory.words("KEY_ID", 1, "Model whose key is loaded.");
     memory.words("BATCH", 1, "Hash of all claims so far.");
     memory.words("ACCUMULATORS_END", 0, "");
+    memory.words("ORDER", 1, "The group order, and the size of the coordinates' field.");
+    memory.words("FIELD", 1, "");
     memory.words("GENERATOR_POINT", 2, "The generator of G1.");
     memory.words("KEY_SCALARS", 1, "Where the scalars of the key's points are, and where they end.");
     memory.words("KEY_END", 1, "");
@@ -252,7 +254,6 @@ fn memory(front: usize, evaluations: &[String], temporaries: usize) -> Memory {
     memory.words("L_BLIND", 1, "");
     memory.words("INSTANCE", 1, "Evaluation of the public words.");
     memory.words("QUOTIENT", 1, "Evaluation of the quotient.");
-    memory.words("ORDER", 1, "The group order.");
     memory.words("TEMPORARY", temporaries, "Parts of constraints that occur more than once.");
     memory.words("SCALAR", front + 3, "Scalars of the proof's points.");
     memory.words("PROOF", 2 * front, "The proof without its tag: points,");
