@@ -3,7 +3,8 @@ pragma solidity >=0.8.20 <0.9.0;
 
 /// @notice One claim: the model `modelId` maps `input` to `output`, proved for `context`.
 /// @param modelId Names program and weights; see `ModelKeys.storeKey`.
-/// @param input The input tensor's bytes: elements of 1 or 2 bytes, big-endian two's complement, row-major.
+/// @param input The input tensor's bytes: elements of 1 or 2 bytes, big-endian, row-major; two's complement if the tensor's range
+/// has negative numbers, else unsigned.
 /// @param output The output tensor's bytes, likewise.
 /// @param context 32 bytes that the proof was made for. Anyone may replay a proof with its context, so bind it to chain,
 /// contract, request and beneficiary; `InferenceContext` does.

@@ -260,12 +260,12 @@ contract InferenceVerifier is ModelKeys {
             let end := add(start, shl(6, count))
             bad := end
             let q := mload(FIELD)
-            for { let at := start } lt(at, end) { at := add(at, 0x40) } {
-                let x := mload(at)
-                let y := mload(add(at, 0x20))
+            for { let cursor := start } lt(cursor, end) { cursor := add(cursor, 0x40) } {
+                let x := mload(cursor)
+                let y := mload(add(cursor, 0x20))
                 let onCurve := eq(mulmod(y, y, q), addmod(mulmod(x, mulmod(x, x, q), q), 3, q))
                 if iszero(and(onCurve, and(lt(x, q), lt(y, q)))) {
-                    bad := at
+                    bad := cursor
                     break
                 }
             }
@@ -281,9 +281,9 @@ contract InferenceVerifier is ModelKeys {
             let end := add(start, shl(5, count))
             bad := end
             let r := mload(ORDER)
-            for { let at := start } lt(at, end) { at := add(at, 0x20) } {
-                if iszero(lt(mload(at), r)) {
-                    bad := at
+            for { let cursor := start } lt(cursor, end) { cursor := add(cursor, 0x20) } {
+                if iszero(lt(mload(cursor), r)) {
+                    bad := cursor
                     break
                 }
             }
@@ -302,18 +302,18 @@ contract InferenceVerifier is ModelKeys {
             // The state is zero, then the statement.
             mstore(start, 0)
             mstore(add(start, 0x20), DOMAIN)
-            let at := add(add(start, 0x20), DOMAIN_LENGTH)
-            mstore(at, modelId)
-            mstore(add(at, 0x20), context)
-            mstore(add(at, 0x40), shl(224, input.length))
-            calldatacopy(add(at, 0x44), input.offset, input.length)
-            words := add(at, 0x44)
-            at := add(words, input.length)
-            mstore(at, shl(224, output.length))
-            calldatacopy(add(at, 4), output.offset, output.length)
-            at := add(add(at, 4), output.length)
-            mstore(at, mload(KEY_DIGEST))
-            end := add(at, 0x20)
+            let cursor := add(add(start, 0x20), DOMAIN_LENGTH)
+            mstore(cursor, modelId)
+            mstore(add(cursor, 0x20), context)
+            mstore(add(cursor, 0x40), shl(224, input.length))
+            calldatacopy(add(cursor, 0x44), input.offset, input.length)
+            words := add(cursor, 0x44)
+            cursor := add(words, input.length)
+            mstore(cursor, shl(224, output.length))
+            calldatacopy(add(cursor, 4), output.offset, output.length)
+            cursor := add(add(cursor, 4), output.length)
+            mstore(cursor, mload(KEY_DIGEST))
+            end := add(cursor, 0x20)
             mstore(WORDS, end)
         }
         uint256 inputs = words;
@@ -329,8 +329,8 @@ contract InferenceVerifier is ModelKeys {
             let r := mload(ORDER)
 
             /// The next state after `length` bytes of the proof; the word before them holds the state meanwhile.
-            function absorb(s, at, length) -> next {
-                let before := sub(at, 0x20)
+            function absorb(s, cursor, length) -> next {
+                let before := sub(cursor, 0x20)
                 let saved := mload(before)
                 mstore(before, s)
                 next := keccak256(before, add(length, 0x20))
@@ -420,7 +420,7 @@ contract InferenceVerifier is ModelKeys {
     function _lagrange() private view {
         uint256 product;
         uint256 start;
-        uint256 at;
+        uint256 cursor;
         assembly ("memory-safe") {
             let r := mload(ORDER)
             let x := mload(X)
@@ -431,34 +431,34 @@ contract InferenceVerifier is ModelKeys {
             let next := mulmod(x, g, r)
             mstore(X_NEXT, next)
             start := mload(FREE)
-            at := start
+            cursor := start
             product := 1
 
             // Each entry: the number to invert, and the product of all before it.
-            mstore(at, addmod(xn, sub(r, 1), r))
-            mstore(add(at, 0x20), product)
-            product := mulmod(product, mload(at), r)
-            at := add(at, 0x40)
-            mstore(at, addmod(mload(U), sub(r, next), r))
-            mstore(add(at, 0x20), product)
-            product := mulmod(product, mload(at), r)
-            at := add(at, 0x40)
-            mstore(at, addmod(next, sub(r, x), r))
-            mstore(add(at, 0x20), product)
-            product := mulmod(product, mload(at), r)
-            at := add(at, 0x40)
+            mstore(cursor, addmod(xn, sub(r, 1), r))
+            mstore(add(cursor, 0x20), product)
+            product := mulmod(product, mload(cursor), r)
+            cursor := add(cursor, 0x40)
+            mstore(cursor, addmod(mload(U), sub(r, next), r))
+            mstore(add(cursor, 0x20), product)
+            product := mulmod(product, mload(cursor), r)
+            cursor := add(cursor, 0x40)
+            mstore(cursor, addmod(next, sub(r, x), r))
+            mstore(add(cursor, 0x20), product)
+            product := mulmod(product, mload(cursor), r)
+            cursor := add(cursor, 0x40)
             // Rows -6..words.
             let power := mload(KEY_ROOT_UNUSABLE)
             let rows := add(shr(5, sub(mload(WORDS_END), mload(WORDS))), 6)
             for { let i := 0 } lt(i, rows) { i := add(i, 1) } {
-                mstore(at, addmod(x, sub(r, power), r))
-                mstore(add(at, 0x20), product)
-                product := mulmod(product, mload(at), r)
-                at := add(at, 0x40)
+                mstore(cursor, addmod(x, sub(r, power), r))
+                mstore(add(cursor, 0x20), product)
+                product := mulmod(product, mload(cursor), r)
+                cursor := add(cursor, 0x40)
                 power := mulmod(power, g, r)
             }
             mstore(POWER, power)
-            mstore(0x40, at)
+            mstore(0x40, cursor)
         }
         // A zero among them has probability 2^-240; then the inverses are zero and the pairing fails.
         uint256 inverse = _power(product, FR - 2);
@@ -480,8 +480,8 @@ contract InferenceVerifier is ModelKeys {
             let sum := 0
             for {} gt(word, first) {} {
                 word := sub(word, 0x20)
-                at := sub(at, 0x40)
-                own, inverse := invert(at, inverse, r)
+                cursor := sub(cursor, 0x40)
+                own, inverse := invert(cursor, inverse, r)
                 power := mulmod(power, rootInverse, r)
                 own := mulmod(own, power, r)
                 sum := addmod(sum, mulmod(own, mload(word), r), r)
@@ -491,21 +491,21 @@ contract InferenceVerifier is ModelKeys {
             mstore(L_FIRST, mulmod(own, scale, r))
             sum := 0
             for { let i := 1 } lt(i, 6) { i := add(i, 1) } {
-                at := sub(at, 0x40)
-                own, inverse := invert(at, inverse, r)
+                cursor := sub(cursor, 0x40)
+                own, inverse := invert(cursor, inverse, r)
                 power := mulmod(power, rootInverse, r)
                 sum := addmod(sum, mulmod(own, power, r), r)
             }
             mstore(L_BLIND, mulmod(sum, scale, r))
-            at := sub(at, 0x40)
-            own, inverse := invert(at, inverse, r)
+            cursor := sub(cursor, 0x40)
+            own, inverse := invert(cursor, inverse, r)
             power := mulmod(power, rootInverse, r)
             mstore(L_LAST, mulmod(mulmod(own, power, r), scale, r))
-            at := sub(at, 0x40)
-            own, inverse := invert(at, inverse, r)
+            cursor := sub(cursor, 0x40)
+            own, inverse := invert(cursor, inverse, r)
             mstore(STEP_INVERSE, own)
-            at := sub(at, 0x40)
-            own, inverse := invert(at, inverse, r)
+            cursor := sub(cursor, 0x40)
+            own, inverse := invert(cursor, inverse, r)
             mstore(SET_INVERSE, own)
             mstore(VANISHING_INVERSE, inverse)
         }
@@ -738,9 +738,9 @@ contract InferenceVerifier is ModelKeys {
             mstore(0x1b20, addmod(mload(0x1b20), merge, r))
             let power := sub(r, merge)
             let channel := mload(R)
-            let at := add(keys, mul(KEY_POINTS, 0x20))
-            for { let end := mload(KEY_END) } lt(at, end) { at := add(at, 0x20) } {
-                mstore(at, addmod(mload(at), power, r))
+            let cursor := add(keys, mul(KEY_POINTS, 0x20))
+            for { let end := mload(KEY_END) } lt(cursor, end) { cursor := add(cursor, 0x20) } {
+                mstore(cursor, addmod(mload(cursor), power, r))
                 power := mulmod(power, channel, r)
             }
         }
@@ -791,7 +791,8 @@ contract InferenceVerifier is ModelKeys {
                 ok := and(ok, staticcall(gas(), 6, sum, 0x80, sum, 0x40))
             }
         }
-        if (!ok) revert InvalidProof();
+        // The points are on the curve and the scalars reduced, so nothing else can be missing.
+        if (!ok) revert OutOfGas();
     }
 
     /// @dev `e(LEFT, [tau]_2) = e(SUM + GENERATOR, [1]_2)`.
@@ -803,23 +804,25 @@ contract InferenceVerifier is ModelKeys {
         }
         _sum(SUM, GENERATOR_POINT, GENERATOR, 1);
         (uint256 x1, uint256 x0, uint256 y1, uint256 y0) = _tau();
-        bool ok;
+        bool done;
+        bool holds;
         assembly ("memory-safe") {
-            let at := mload(0x40)
-            mcopy(at, LEFT, 0x40)
-            mstore(add(at, 0x40), x1)
-            mstore(add(at, 0x60), x0)
-            mstore(add(at, 0x80), y1)
-            mstore(add(at, 0xa0), y0)
-            mstore(add(at, 0xc0), mload(SUM))
-            mstore(add(at, 0xe0), mod(sub(FQ, mload(add(SUM, 0x20))), FQ))
-            mstore(add(at, 0x100), G2_X1)
-            mstore(add(at, 0x120), G2_X0)
-            mstore(add(at, 0x140), G2_Y1)
-            mstore(add(at, 0x160), G2_Y0)
-            ok := staticcall(gas(), 8, at, 0x180, 0x00, 0x20)
-            ok := and(ok, mload(0x00))
+            let cursor := mload(0x40)
+            mcopy(cursor, LEFT, 0x40)
+            mstore(add(cursor, 0x40), x1)
+            mstore(add(cursor, 0x60), x0)
+            mstore(add(cursor, 0x80), y1)
+            mstore(add(cursor, 0xa0), y0)
+            mstore(add(cursor, 0xc0), mload(SUM))
+            mstore(add(cursor, 0xe0), mod(sub(FQ, mload(add(SUM, 0x20))), FQ))
+            mstore(add(cursor, 0x100), G2_X1)
+            mstore(add(cursor, 0x120), G2_X0)
+            mstore(add(cursor, 0x140), G2_Y1)
+            mstore(add(cursor, 0x160), G2_Y0)
+            done := staticcall(gas(), 8, cursor, 0x180, 0x00, 0x20)
+            holds := mload(0x00)
         }
-        if (!ok) revert InvalidProof();
+        if (!done) revert OutOfGas();
+        if (!holds) revert InvalidProof();
     }
 }

@@ -86,13 +86,15 @@ abstract contract ModelKeys is IInferenceVerifier {
         assembly ("memory-safe") {
             mcopy(tau, add(srs, 0x22), 0x80)
         }
-        for (uint256 at = AT_SPAN; at < srs.length; at += 64) {
-            (uint256 x, uint256 y) = _wordsAt(srs, at);
+        for (uint256 cursor = AT_SPAN; cursor < srs.length; cursor += 64) {
+            (uint256 x, uint256 y) = _wordsAt(srs, cursor);
             if (!_isPoint(x, y)) revert InvalidSrs();
         }
         if (!_isInGroup(tau)) revert InvalidSrs();
         srsId = keccak256(
-            abi.encodePacked("inferproof/srs/1", uint256(1), uint256(2), G2_X1, G2_X0, G2_Y1, G2_Y0, tau[0], tau[1], tau[2], tau[3])
+            abi.encodePacked(
+                "inferproof/srs/1", uint256(1), uint256(2), G2_X1, G2_X0, G2_Y1, G2_Y0, tau[0], tau[1], tau[2], tau[3]
+            )
         );
         srsDigest = keccak256(srs);
         insecure = uint8(srs[0]) == 1;
@@ -111,15 +113,17 @@ abstract contract ModelKeys is IInferenceVerifier {
     function tryVerify(bytes32, bytes calldata, bytes calldata, bytes32, bytes calldata) external view returns (bool) {
         bytes memory copy = msg.data;
         bytes4 selector = IInferenceVerifier.verify.selector;
+        bytes4 outOfGas = OutOfGas.selector;
         bool ok;
-        uint256 said;
+        bool starved;
         assembly ("memory-safe") {
             let data := add(copy, 0x20)
             mstore(data, or(selector, and(mload(data), shr(32, not(0)))))
-            ok := staticcall(gas(), address(), data, mload(copy), 0x00, 0x00)
-            said := returndatasize()
+            mstore(0x00, 0)
+            ok := staticcall(gas(), address(), data, mload(copy), 0x00, 0x04)
+            starved := or(iszero(returndatasize()), eq(mload(0x00), outOfGas))
         }
-        if (!ok && said == 0) revert OutOfGas();
+        if (!ok && starved) revert OutOfGas();
         return ok;
     }
 
@@ -129,9 +133,8 @@ abstract contract ModelKeys is IInferenceVerifier {
     function storeKey(bytes calldata key) external returns (bytes32 modelId) {
         uint256 weightsAt = _checkProgram(key);
         uint256 lanes = _checkWeights(key, weightsAt);
-        modelId = keccak256(
-            abi.encodePacked("inferproof/model/1", keccak256(key[:weightsAt]), keccak256(key[weightsAt:]))
-        );
+        modelId =
+            keccak256(abi.encodePacked("inferproof/model/1", keccak256(key[:weightsAt]), keccak256(key[weightsAt:])));
         if (_pointers[modelId] != address(0)) return modelId;
         address pointer = _write(_stored(key, weightsAt, lanes));
         _pointers[modelId] = pointer;
@@ -157,14 +160,14 @@ abstract contract ModelKeys is IInferenceVerifier {
     function _power(uint256 a, uint256 e) internal view returns (uint256 result) {
         bool ok;
         assembly ("memory-safe") {
-            let at := mload(0x40)
-            mstore(at, 0x20)
-            mstore(add(at, 0x20), 0x20)
-            mstore(add(at, 0x40), 0x20)
-            mstore(add(at, 0x60), a)
-            mstore(add(at, 0x80), e)
-            mstore(add(at, 0xa0), FR)
-            ok := staticcall(gas(), 5, at, 0xc0, 0x00, 0x20)
+            let cursor := mload(0x40)
+            mstore(cursor, 0x20)
+            mstore(add(cursor, 0x20), 0x20)
+            mstore(add(cursor, 0x40), 0x20)
+            mstore(add(cursor, 0x60), a)
+            mstore(add(cursor, 0x80), e)
+            mstore(add(cursor, 0xa0), FR)
+            ok := staticcall(gas(), 5, cursor, 0xc0, 0x00, 0x20)
             result := mload(0x00)
         }
         if (!ok) revert OutOfGas();
@@ -193,14 +196,14 @@ abstract contract ModelKeys is IInferenceVerifier {
     }
 
     /// @dev Checks the weights' part of a key and returns the number of lanes.
-    function _checkWeights(bytes calldata key, uint256 at) private pure returns (uint256 lanes) {
-        if (key.length < at + 25 || bytes20(key[at:at + 20]) != WEIGHTS_DOMAIN) revert MalformedKey();
-        uint256 secret = uint8(key[at + 20]);
-        lanes = uint32(bytes4(key[at + 21:at + 25]));
-        if (secret > 1 || key.length != at + 25 + 64 * lanes) revert MalformedKey();
+    function _checkWeights(bytes calldata key, uint256 cursor) private pure returns (uint256 lanes) {
+        if (key.length < cursor + 25 || bytes20(key[cursor:cursor + 20]) != WEIGHTS_DOMAIN) revert MalformedKey();
+        uint256 secret = uint8(key[cursor + 20]);
+        lanes = uint32(bytes4(key[cursor + 21:cursor + 25]));
+        if (secret > 1 || key.length != cursor + 25 + 64 * lanes) revert MalformedKey();
         if (lanes == 0 || lanes > MAX_LANES) revert KeyOutOfBounds();
         // A public lane of zeros is the point at infinity; a secret one is blinded.
-        _checkPoints(key, at + 25, lanes, FIXED_COMMITMENTS + PERMUTATION_COMMITMENTS, secret == 0);
+        _checkPoints(key, cursor + 25, lanes, FIXED_COMMITMENTS + PERMUTATION_COMMITMENTS, secret == 0);
     }
 
     struct Tensor {
@@ -211,21 +214,21 @@ abstract contract ModelKeys is IInferenceVerifier {
     }
 
     /// @dev Rank, sizes, least and greatest element, and the scale, which is for people.
-    function _tensor(bytes calldata key, uint256 at) private pure returns (Tensor memory t) {
-        if (key.length < at + 4) revert MalformedKey();
-        uint256 rank = uint32(bytes4(key[at:at + 4]));
+    function _tensor(bytes calldata key, uint256 cursor) private pure returns (Tensor memory t) {
+        if (key.length < cursor + 4) revert MalformedKey();
+        uint256 rank = uint32(bytes4(key[cursor:cursor + 4]));
         if (rank == 0 || rank > MAX_AXES) revert KeyOutOfBounds();
-        at += 4;
-        t.end = at + 8 * rank + 24;
+        cursor += 4;
+        t.end = cursor + 8 * rank + 24;
         if (key.length < t.end) revert MalformedKey();
         t.elements = 1;
         for (uint256 i = 0; i < rank; ++i) {
-            t.elements *= uint64(bytes8(key[at + 8 * i:at + 8 * i + 8]));
+            t.elements *= uint64(bytes8(key[cursor + 8 * i:cursor + 8 * i + 8]));
             if (t.elements == 0 || t.elements > MAX_ELEMENTS) revert KeyOutOfBounds();
         }
-        at += 8 * rank;
-        int256 lo = int64(uint64(bytes8(key[at:at + 8])));
-        int256 hi = int64(uint64(bytes8(key[at + 8:at + 16])));
+        cursor += 8 * rank;
+        int256 lo = int64(uint64(bytes8(key[cursor:cursor + 8])));
+        int256 hi = int64(uint64(bytes8(key[cursor + 8:cursor + 16])));
         bool fits = (lo >= 0 && hi < 65536) || (lo >= -32768 && hi < 32768);
         if (lo > hi || !fits) revert KeyOutOfBounds();
         t.signed = lo < 0;
@@ -294,10 +297,13 @@ abstract contract ModelKeys is IInferenceVerifier {
     }
 
     /// @dev Points of a key are on the curve and reduced; at infinity only if `infinity`.
-    function _checkPoints(bytes calldata key, uint256 at, uint256 count, uint256 index, bool infinity) private pure {
+    function _checkPoints(bytes calldata key, uint256 cursor, uint256 count, uint256 index, bool infinity)
+        private
+        pure
+    {
         for (uint256 i = 0; i < count; ++i) {
-            uint256 x = uint256(bytes32(key[at + 64 * i:at + 64 * i + 32]));
-            uint256 y = uint256(bytes32(key[at + 64 * i + 32:at + 64 * i + 64]));
+            uint256 x = uint256(bytes32(key[cursor + 64 * i:cursor + 64 * i + 32]));
+            uint256 y = uint256(bytes32(key[cursor + 64 * i + 32:cursor + 64 * i + 64]));
             bool isInfinity = x == 0 && y == 0;
             if (isInfinity ? !infinity : !_isPoint(x, y)) revert InvalidKeyPoint(index + i);
         }
@@ -317,10 +323,10 @@ abstract contract ModelKeys is IInferenceVerifier {
         }
     }
 
-    function _wordsAt(bytes memory data, uint256 at) private pure returns (uint256 first, uint256 second) {
+    function _wordsAt(bytes memory data, uint256 cursor) private pure returns (uint256 first, uint256 second) {
         assembly ("memory-safe") {
-            first := mload(add(add(data, 0x20), at))
-            second := mload(add(add(data, 0x40), at))
+            first := mload(add(add(data, 0x20), cursor))
+            second := mload(add(add(data, 0x40), cursor))
         }
     }
 }

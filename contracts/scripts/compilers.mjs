@@ -9,8 +9,8 @@ const all = () => true;
 const interfaces = (path) => source(path).includes("pragma solidity >=0.8.20 <0.9.0;");
 
 const RUNS = [
-  { name: "solc", settings: SETTINGS, files: all },
-  { name: "solc-newest", settings: throughIr, files: all },
+  { name: "solc", settings: throughIr, files: all },
+  { name: "solc-newest", settings: SETTINGS, files: all },
   { name: "solc-newest", settings: throughIr, files: all },
   { name: "solc-floor", settings: SETTINGS, files: all },
   { name: "solc-interfaces", settings: { ...SETTINGS, evmVersion: "paris" }, files: interfaces },

@@ -69,7 +69,7 @@ impl Chain {
     /// # Errors
     /// The transaction is refused before it runs: its code is too long, say.
     pub fn create(&mut self, code: Vec<u8>) -> Result<Receipt, ChainError> {
-        self.send(TxKind::Create, code)
+        self.send(TxKind::Create, code, GAS_LIMIT)
     }
 
     /// Calls a contract.
@@ -77,16 +77,24 @@ impl Chain {
     /// # Errors
     /// The transaction is refused before it runs.
     pub fn call(&mut self, to: Address, data: Vec<u8>) -> Result<Receipt, ChainError> {
-        self.send(TxKind::Call(to.into()), data)
+        self.call_with_gas(to, data, GAS_LIMIT)
     }
 
-    fn send(&mut self, kind: TxKind, data: Vec<u8>) -> Result<Receipt, ChainError> {
+    /// Calls a contract with a gas limit of its own.
+    ///
+    /// # Errors
+    /// The transaction is refused before it runs.
+    pub fn call_with_gas(&mut self, to: Address, data: Vec<u8>, gas: u64) -> Result<Receipt, ChainError> {
+        self.send(TxKind::Call(to.into()), data, gas)
+    }
+
+    fn send(&mut self, kind: TxKind, data: Vec<u8>, gas: u64) -> Result<Receipt, ChainError> {
         let fail = |error: String| ChainError(error);
         let transaction = TxEnv::builder()
             .caller(SENDER.into())
             .kind(kind)
             .data(Bytes::from(data))
-            .gas_limit(GAS_LIMIT)
+            .gas_limit(gas)
             .gas_price(0)
             .nonce(self.nonce)
             .build()
