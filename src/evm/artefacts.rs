@@ -19,10 +19,24 @@ pub struct Contract {
     pub compiler: String,
 }
 
+/// Solidity sources of the package, by path within it.
+pub const SOURCES: [(&str, &str); 8] = [
+    ("IInferenceVerifier.sol", include_str!("../../contracts/IInferenceVerifier.sol")),
+    ("IModelKeys.sol", include_str!("../../contracts/IModelKeys.sol")),
+    ("InferenceContext.sol", include_str!("../../contracts/InferenceContext.sol")),
+    ("InferenceVerifier.sol", include_str!("../../contracts/InferenceVerifier.sol")),
+    ("MachineShape.sol", include_str!("../../contracts/MachineShape.sol")),
+    ("ModelKeys.sol", include_str!("../../contracts/ModelKeys.sol")),
+    ("ModelRegistry.sol", include_str!("../../contracts/ModelRegistry.sol")),
+    ("artifacts/InferenceVerifier.json", VERIFIER),
+];
+
+const VERIFIER: &str = include_str!("../../contracts/artifacts/InferenceVerifier.json");
+
 /// The verifier of this machine and shape.
 #[must_use]
 pub fn verifier() -> Contract {
-    parse(include_str!("../../contracts/artifacts/InferenceVerifier.json"))
+    parse(VERIFIER)
 }
 
 /// The registry of models.

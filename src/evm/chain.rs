@@ -7,6 +7,7 @@ use revm::database::{CacheDB, EmptyDB, InMemoryDB};
 use revm::primitives::hardfork::SpecId;
 use revm::primitives::{Bytes, TxKind};
 use revm::{ExecuteCommitEvm, Journal, MainBuilder, MainContext, MainnetEvm};
+use serde::Serialize;
 use thiserror::Error;
 
 /// Most gas that one transaction may use from Osaka on (EIP-7825).
@@ -14,7 +15,8 @@ const GAS_LIMIT: u64 = 1 << 24;
 const SENDER: Address = [0x11; 20];
 
 /// Rules of gas and opcodes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Fork {
     /// May 2025.
     Prague,

@@ -372,11 +372,8 @@ fn openings(system: &System) -> String {
     let mut lines = vec![format!("{indent}// Opened at x.")];
     let mut push = |line: String| lines.push(format!("{indent}{line}"));
     let set = |opened: &Opened| {
-        let value = if opened.in_key {
-            format!("addmod(mload({}), power, r)", opened.scalar)
-        } else {
-            "power".to_string()
-        };
+        let value =
+            if opened.in_key { format!("addmod(mload({}), power, r)", opened.scalar) } else { "power".to_string() };
         format!("mstore({}, {value})", opened.scalar)
     };
     for opened in queried.iter().filter(|o| o.next.is_none()) {

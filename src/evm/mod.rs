@@ -5,10 +5,12 @@
 pub mod abi;
 pub mod artefacts;
 pub mod chain;
+mod check;
 mod data;
 mod expression;
 pub mod generator;
 
+pub use check::{CheckError, Deployed, GasReport, check};
 pub use data::{
     Address, UseContext, batch_calldata, deployment, model_data, srs_data, store_calldata, verify_calldata,
 };

@@ -99,12 +99,10 @@ fn try_verify_says_yes_or_no() {
         assert!(!answer(&mut story, &proof), "not stored");
         story.store(&proved.key);
         assert!(answer(&mut story, &proof));
-        let changes: [&dyn Fn(&mut Proof); 4] = [
-            &|p| p.bytes[9] ^= 1,
-            &|p| p.statement.output[0] ^= 1,
-            &|p| p.bytes.truncate(7),
-            &|p| p.bytes[4..68].fill(0),
-        ];
+        let changes: [&dyn Fn(&mut Proof); 4] =
+            [&|p| p.bytes[9] ^= 1, &|p| p.statement.output[0] ^= 1, &|p| p.bytes.truncate(7), &|p| {
+                p.bytes[4..68].fill(0)
+            }];
         for change in changes {
             let mut bad = proof.clone();
             change(&mut bad);

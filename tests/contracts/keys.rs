@@ -151,7 +151,9 @@ fn a_verifier_checks_its_srs_data() {
         story.chain.create([artefacts::verifier().bytecode.to_vec(), arguments].concat()).unwrap()
     };
     assert!(deploy(data.clone()).success);
-    for (at, value) in [(0, 2), (1, 3), (1, 25), (1, 13), (2, 255), (33, data[33] ^ 1), (130, 255), (193, data[193] ^ 1)] {
+    for (at, value) in
+        [(0, 2), (1, 3), (1, 25), (1, 13), (2, 255), (33, data[33] ^ 1), (130, 255), (193, data[193] ^ 1)]
+    {
         let mut bad = data.clone();
         bad[at] = value;
         assert!(is::<abi::InvalidSrs>(&deploy(bad)), "byte {at} = {value}");

@@ -20,7 +20,8 @@ fn every_operator_is_accepted() {
     let options = Options { activation_bits: 6, shift: 7, ..Options::default() };
     let mut story = Story::new(srs());
     let mut count = 0;
-    let mut names: Vec<_> = std::fs::read_dir(root().join("fixtures/ops")).unwrap().map(|e| e.unwrap().path()).collect();
+    let mut names: Vec<_> =
+        std::fs::read_dir(root().join("fixtures/ops")).unwrap().map(|e| e.unwrap().path()).collect();
     names.sort();
     for path in names.iter().filter(|path| path.extension().is_some_and(|e| e == "onnx")) {
         let name = format!("ops/{}", path.file_stem().unwrap().to_string_lossy());

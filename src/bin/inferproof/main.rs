@@ -2,6 +2,8 @@
 //!
 //! Exit code 0 only on success, 1 for a proof that does not hold, 2 for bad usage or malformed files.
 
+#[cfg(feature = "evm")]
+mod contract;
 mod failure;
 mod inputs;
 mod inspect;
@@ -45,6 +47,10 @@ enum Command {
     Prove(prove::Prove),
     /// Verify a proof.
     Verify(verify::Verify),
+    /// Verify on an EVM chain: contracts, calldata, keys as data.
+    #[cfg(feature = "evm")]
+    #[command(subcommand)]
+    Contract(contract::Contract),
 }
 
 /// What a command prints: one object, or text.
@@ -68,6 +74,8 @@ fn main() -> ExitCode {
         Command::Run(command) => command.run(),
         Command::Prove(command) => command.run(),
         Command::Verify(command) => command.run(),
+        #[cfg(feature = "evm")]
+        Command::Contract(command) => command.run(),
     };
     report(result, arguments.json)
 }

@@ -1,0 +1,168 @@
+//! `inferproof contract`.
+
+use crate::Outcome;
+use crate::failure::Failure;
+use crate::progress::Stages;
+use clap::{Subcommand, ValueEnum};
+use inferproof::evm::{self, CheckError, artefacts, chain};
+use inferproof::keys::VerifyingKey;
+use inferproof::proof::Proof;
+use inferproof::srs::Srs;
+use serde_json::{Value, json};
+use sha3::{Digest, Keccak256};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+/// Subcommands of `contract`.
+#[derive(Subcommand)]
+pub(crate) enum Contract {
+    /// Write the contracts' sources and the compiled verifier; with an SRS also the code that deploys it.
+    Export {
+        /// Folder to write to.
+        #[arg(short, long)]
+        output: PathBuf,
+        /// Structured reference string; only its verifier's part is read.
+        #[arg(long)]
+        srs: Option<PathBuf>,
+    },
+    /// Print the calldata that verifies a proof, or several in one call.
+    Calldata {
+        /// Proofs (JSON).
+        #[arg(required = true)]
+        proofs: Vec<PathBuf>,
+    },
+    /// Print a model's key as the contract stores it, and the calldata that does.
+    ModelData {
+        /// Verifying key.
+        #[arg(long)]
+        key: PathBuf,
+    },
+    /// Deploy, store and verify in memory, and say what the chain would charge.
+    Check {
+        /// Verifying key.
+        #[arg(long)]
+        key: PathBuf,
+        /// Structured reference string; only its verifier's part is read.
+        #[arg(long)]
+        srs: PathBuf,
+        /// Rules of gas.
+        #[arg(long, value_enum, default_value_t = Fork::Osaka)]
+        fork: Fork,
+        /// Proofs (JSON).
+        #[arg(required = true)]
+        proofs: Vec<PathBuf>,
+    },
+}
+
+/// Forks that gas can be measured under.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Fork {
+    Prague,
+    Osaka,
+}
+
+impl Contract {
+    pub(crate) fn run(&self) -> Result<Outcome, Failure> {
+        match self {
+            Self::Export { output, srs } => export(output, srs.as_deref()),
+            Self::Calldata { proofs } => calldata(proofs),
+            Self::ModelData { key } => model_data(key),
+            Self::Check { key, srs, fork, proofs } => check(key, srs, *fork, proofs),
+        }
+    }
+}
+
+fn load(proofs: &[PathBuf]) -> Result<Vec<Proof>, Failure> {
+    proofs.iter().map(|path| Ok(Proof::load(path)?)).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    format!("0x{}", hex::encode(bytes))
+}
+
+fn export(folder: &Path, srs: Option<&Path>) -> Result<Outcome, Failure> {
+    let mut files = vec![];
+    let mut write = |name: &str, text: &str| -> Result<(), Failure> {
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap_or(folder))?;
+        std::fs::write(&path, text)?;
+        files.push(name.to_string());
+        Ok(())
+    };
+    for (name, text) in artefacts::SOURCES {
+        write(name, text)?;
+    }
+    let contract = artefacts::verifier();
+    let mut json = json!({
+        "ok": true, "compiler": contract.compiler, "codeBytes": contract.deployed_bytecode.len(),
+        "proofTag": hex(&inferproof::keys::proof_tag(Default::default())),
+    });
+    let mut text = format!("verifier of {} bytes, {}\n", contract.deployed_bytecode.len(), contract.compiler);
+    if let Some(path) = srs {
+        let srs = Srs::read_verifier_part(path)?;
+        let code = evm::deployment(&contract.bytecode, &srs)?;
+        let digest = hex(&Keccak256::digest(evm::srs_data(&srs)?));
+        write("deployment.hex", &hex(&code))?;
+        json["srsId"] = json!(hex(&srs.srs_id()));
+        json["srsDigest"] = json!(digest);
+        json["insecure"] = json!(srs.insecure());
+        let _ = writeln!(text, "SRS      {} (digest {digest})", hex(&srs.srs_id()));
+        if srs.insecure() {
+            text += "INSECURE: proofs made with this SRS can be forged; for development only\n";
+        }
+    }
+    json["files"] = json!(files);
+    let _ = write!(text, "written  {}: {}", folder.display(), files.join(", "));
+    Ok(Outcome { json, text })
+}
+
+fn calldata(proofs: &[PathBuf]) -> Result<Outcome, Failure> {
+    let proofs = load(proofs)?;
+    let (function, data) = match &proofs[..] {
+        [proof] => ("verify", evm::verify_calldata(proof)),
+        _ => ("verifyBatch", evm::batch_calldata(&proofs)),
+    };
+    let data = hex(&data);
+    Ok(Outcome { json: json!({ "ok": true, "function": function, "calldata": data }), text: data })
+}
+
+fn model_data(key: &Path) -> Result<Outcome, Failure> {
+    let key = VerifyingKey::load(key)?;
+    let (data, store) = (hex(&evm::model_data(&key)), hex(&evm::store_calldata(&key)));
+    let json = json!({
+        "ok": true, "modelId": hex(&key.model_id()), "programId": hex(&key.program_id()),
+        "weightsId": hex(&key.weights_id()), "srsId": hex(&key.srs_id()), "insecure": key.insecure(),
+        "key": data, "storeCalldata": store,
+    });
+    Ok(Outcome { json, text: data })
+}
+
+fn check(key: &Path, srs: &Path, fork: Fork, proofs: &[PathBuf]) -> Result<Outcome, Failure> {
+    let mut stages = Stages::default();
+    let (key, srs, proofs) = (VerifyingKey::load(key)?, Srs::read_verifier_part(srs)?, load(proofs)?);
+    let fork = match fork {
+        Fork::Prague => chain::Fork::Prague,
+        Fork::Osaka => chain::Fork::Osaka,
+    };
+    let report = stages.run("check", || evm::check(&key, &srs, &proofs, fork)).map_err(|e| match e {
+        CheckError::Refused { .. } => Failure::Invalid(e.to_string()),
+        other => other.into(),
+    })?;
+    let mut json: Value = serde_json::to_value(&report)?;
+    json["ok"] = json!(true);
+    json["modelId"] = json!(hex(&key.model_id()));
+    let mut text = format!(
+        "model      {}\ndeploy     {:9} gas, {} bytes\n",
+        hex(&key.model_id()),
+        report.deployment,
+        report.code_bytes
+    );
+    let _ = writeln!(text, "store key  {:9} gas", report.store_key);
+    for (gas, path) in report.verify.iter().zip(&proofs) {
+        let _ = writeln!(text, "verify     {gas:9} gas, {} bytes of proof", path.bytes.len());
+    }
+    if let Some(gas) = report.batch {
+        let _ = writeln!(text, "batch      {gas:9} gas for {} proofs", proofs.len());
+    }
+    Ok(Outcome { json, text: text + &stages.to_text() })
+}
