@@ -213,3 +213,40 @@ fn integers_may_be_given_directly() {
     assert!(real["error"]["message"].as_str().unwrap().contains("integer"));
     job.json(&["run", "m.ifq", "--input", &out_of_range, "-o", "z.npy"], 0);
 }
+
+/// What goes to a chain, and what it costs there.
+#[cfg(feature = "evm")]
+#[test]
+fn contracts_keys_and_calldata() {
+    let job = Job::proved();
+    let exported = job.json(&["contract", "export", "-o", "package", "--srs", "dev.srs"], 0);
+    assert_eq!(exported["insecure"], true);
+    for file in exported["files"].as_array().unwrap() {
+        assert!(job.path("package").join(file.as_str().unwrap()).is_file(), "{file}");
+    }
+    let source = std::fs::read_to_string(job.path("package/InferenceVerifier.sol")).unwrap();
+    assert!(source.contains("contract InferenceVerifier is ModelKeys"));
+    let model: Value = serde_json::from_slice(&std::fs::read(job.path("keys/model.json")).unwrap()).unwrap();
+    let data = job.json(&["contract", "model-data", "--key", "keys/verifying.key"], 0);
+    assert_eq!(data["modelId"].as_str().unwrap(), format!("0x{}", model["modelId"].as_str().unwrap()));
+    assert!(data["key"].as_str().unwrap().starts_with(&format!("0x{}", hex::encode("inferproof/program/1"))));
+    let one = job.json(&["contract", "calldata", "proof.json"], 0);
+    assert_eq!((&one["function"], &one["calldata"].as_str().unwrap()[..2]), (&"verify".into(), "0x"));
+    let two = job.json(&["contract", "calldata", "proof.json", "proof.json"], 0);
+    assert_eq!(two["function"], "verifyBatch");
+    let check = ["contract", "check", "--key", "keys/verifying.key", "--srs", "dev.srs"];
+    let report = job.json(&[&check[..], &["proof.json", "proof.json"]].concat(), 0);
+    let gas = |value: &Value| value.as_u64().unwrap();
+    assert!(gas(&report["verify"][0]) < 800_000 && gas(&report["batch"]) < 2 * gas(&report["verify"][0]));
+    let prague = job.json(&[&check[..], &["--fork", "prague", "proof.json"]].concat(), 0);
+    assert!(gas(&prague["verify"][0]) < gas(&report["verify"][0]), "inversions cost less before Osaka");
+    // A proof that does not hold exits with 1, a file that is none with 2.
+    let proof = std::fs::read_to_string(job.path("proof.json")).unwrap();
+    let mut bad: Value = serde_json::from_str(&proof).unwrap();
+    bad["context"] = "11".repeat(32).into();
+    std::fs::write(job.path("bad.json"), bad.to_string()).unwrap();
+    let failed = job.json(&[&check[..], &["bad.json"]].concat(), 1);
+    assert!(failed["error"]["message"].as_str().unwrap().contains("InvalidProof"), "{failed}");
+    job.json(&[&check[..], &["dev.srs"]].concat(), 2);
+    job.json(&["contract", "model-data", "--key", "dev.srs"], 2);
+}

@@ -13,3 +13,5 @@ mod mutations;
 mod sources;
 #[path = "contracts/story.rs"]
 mod story;
+#[path = "contracts/transcript.rs"]
+mod transcript;

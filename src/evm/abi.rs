@@ -1,5 +1,4 @@
-//! The contracts' interfaces, as the ABI sees them. A test compares them with the committed artefacts.
-#![allow(missing_docs, reason = "documented in the contracts; the macro takes no docs for every item")]
+//! The contracts' interfaces, as the ABI sees them; documented there. A test compares them with the committed artefacts.
 
 use alloy_sol_types::sol;
 

@@ -115,3 +115,39 @@ impl UseContext {
         Keccak256::digest(fields.abi_encode()).into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(last: u8) -> Address {
+        let mut address = [0; 20];
+        address[19] = last;
+        address
+    }
+
+    /// Known answers of `InferenceContext.digest`, computed by another implementation of the ABI.
+    #[test]
+    fn contexts_are_the_contract_s() {
+        let mut request = [0; 32];
+        request[31] = 7;
+        let usage = UseContext {
+            chain_id: 1,
+            consumer: address(0xc0),
+            request,
+            beneficiary: address(0xbe),
+            expiry: 1_893_456_000,
+        };
+        let expected = "66ad8f268ea63d0bab496daf2fd8e0365676d168878754230b828f3c9a4269bf";
+        assert_eq!(hex::encode(usage.digest()), expected);
+        for other in [
+            UseContext { chain_id: 2, ..usage },
+            UseContext { consumer: address(1), ..usage },
+            UseContext { request: [7; 32], ..usage },
+            UseContext { beneficiary: address(1), ..usage },
+            UseContext { expiry: 0, ..usage },
+        ] {
+            assert_ne!(other.digest(), usage.digest());
+        }
+    }
+}

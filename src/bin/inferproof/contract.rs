@@ -4,6 +4,7 @@ use crate::Outcome;
 use crate::failure::Failure;
 use crate::progress::Stages;
 use clap::{Subcommand, ValueEnum};
+use inferproof::artefact::replace_file;
 use inferproof::evm::{self, CheckError, artefacts, chain};
 use inferproof::keys::VerifyingKey;
 use inferproof::proof::Proof;
@@ -84,8 +85,10 @@ fn export(folder: &Path, srs: Option<&Path>) -> Result<Outcome, Failure> {
     let mut files = vec![];
     let mut write = |name: &str, text: &str| -> Result<(), Failure> {
         let path = folder.join(name);
-        std::fs::create_dir_all(path.parent().unwrap_or(folder))?;
-        std::fs::write(&path, text)?;
+        let parent = path.parent().unwrap_or(folder);
+        std::fs::create_dir_all(parent)
+            .map_err(|e| Failure::Unusable(format!("cannot create {}: {e}", parent.display())))?;
+        replace_file(&path, &[text.as_bytes()], false)?;
         files.push(name.to_string());
         Ok(())
     };
