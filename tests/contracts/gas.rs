@@ -59,7 +59,7 @@ fn row(story: &mut Story, key: &VerifyingKey, proofs: &[Proof]) -> Value {
     let stored = story.store(key);
     let single = story.verify(&proofs[0]);
     assert!(single.success);
-    let [one, all] = [&proofs[..1], &proofs[..]].map(|batch| {
+    let [one, all] = [&proofs[..1], proofs].map(|batch| {
         let receipt = story.call(batch_calldata(batch));
         assert!(receipt.success);
         without_luck(receipt.gas, batch)

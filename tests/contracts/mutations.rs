@@ -48,6 +48,8 @@ fn both_refuse(story: &mut Story, proved: &Proved, what: &str, proof: &Proof) {
     reason(&receipt);
 }
 
+type Change<'a> = &'a dyn Fn(&mut [u8], &mut StdRng);
+
 #[test]
 fn every_word_of_a_proof_counts() {
     for visibility in BOTH {
@@ -59,7 +61,7 @@ fn every_word_of_a_proof_counts() {
         let words = (proof.bytes.len() - 4) / 32;
         for word in 0..words {
             let at = 4 + 32 * word;
-            let changes: [(&str, &dyn Fn(&mut [u8], &mut StdRng)); 6] = [
+            let changes: [(&str, Change<'_>); 6] = [
                 ("the last bit", &|w, _| w[31] ^= 1),
                 ("any bit", &|w, rng| w[rng.gen_range(0..32)] ^= 1 << rng.gen_range(0..8)),
                 ("zero", &|w, _| w.fill(0)),

@@ -9,7 +9,7 @@ use revm::context::{Context, TxEnv};
 use revm::database::InMemoryDB;
 use revm::interpreter::Interpreter;
 use revm::interpreter::interpreter::EthInterpreter;
-use revm::interpreter::interpreter_types::{Jumps, MemoryTr, StackTr};
+use revm::interpreter::interpreter_types::{Jumps, MemoryTr};
 use revm::primitives::{Address, TxKind};
 use revm::{InspectCommitEvm, Inspector, MainBuilder, MainContext};
 use sha3::{Digest, Keccak256};
