@@ -67,7 +67,8 @@ interface IInferenceVerifier {
     /// @notice Names the structured reference string: Keccak-256 of a domain, both generators and `[tau]_2`.
     function srsId() external view returns (bytes32);
 
-    /// @notice Keccak-256 of all constructor data that comes from the SRS; `inferproof contract check` recomputes it.
+    /// @notice Keccak-256 of the constructor data, which comes from an SRS. `srsId` covers `[tau]_2` only: compare this
+    /// with what `inferproof contract export --srs` prints for the same file.
     function srsDigest() external view returns (bytes32);
 
     /// @notice Whether the SRS was made for development: then proofs can be forged.

@@ -200,6 +200,8 @@ contract InferenceVerifier is ModelKeys {
 
     /// @dev Loads the key of a model, unless the claim before was about the same.
     function _useKey(bytes32 modelId) private view {
+        // Zero stands for no key.
+        if (modelId == 0) revert ModelNotStored(modelId);
         bool same;
         assembly ("memory-safe") {
             same := eq(mload(KEY_ID), modelId)
@@ -217,6 +219,7 @@ contract InferenceVerifier is ModelKeys {
             mstore(KEY_ID, modelId)
             mstore(KEY_SCALARS, scalars)
             mstore(KEY_END, add(scalars, length))
+            mstore(0x40, add(scalars, length))
         }
     }
 
@@ -326,6 +329,7 @@ contract InferenceVerifier is ModelKeys {
             mcopy(words, PROOF, 320)
             let state := keccak256(start, sub(add(words, 320), start))
             mstore(FREE, add(words, 320))
+            mstore(0x40, add(words, 320))
             let r := mload(ORDER)
 
             /// The next state after `length` bytes of the proof; the word before them holds the state meanwhile.
@@ -460,7 +464,8 @@ contract InferenceVerifier is ModelKeys {
             mstore(POWER, power)
             mstore(0x40, cursor)
         }
-        // A zero among them has probability 2^-240; then the inverses are zero and the pairing fails.
+        // A challenge in the domain, which no honest proof meets.
+        if (product == 0) revert InvalidProof();
         uint256 inverse = _power(product, FR - 2);
         assembly ("memory-safe") {
             let r := mload(ORDER)

@@ -213,7 +213,7 @@ abstract contract ModelKeys is IInferenceVerifier {
         uint256 end;
     }
 
-    /// @dev Rank, sizes, least and greatest element, and the scale, which is for people.
+    /// @dev Rank, sizes, least and greatest element, and the scale, a double that only people use.
     function _tensor(bytes calldata key, uint256 cursor) private pure returns (Tensor memory t) {
         if (key.length < cursor + 4) revert MalformedKey();
         uint256 rank = uint32(bytes4(key[cursor:cursor + 4]));
@@ -229,6 +229,9 @@ abstract contract ModelKeys is IInferenceVerifier {
         cursor += 8 * rank;
         int256 lo = int64(uint64(bytes8(key[cursor:cursor + 8])));
         int256 hi = int64(uint64(bytes8(key[cursor + 8:cursor + 16])));
+        // A positive double: neither zero, negative, infinite nor no number.
+        uint256 scale = uint64(bytes8(key[cursor + 16:cursor + 24]));
+        if (scale == 0 || scale >= 0x7ff0000000000000) revert KeyOutOfBounds();
         bool fits = (lo >= 0 && hi < 65536) || (lo >= -32768 && hi < 32768);
         if (lo > hi || !fits) revert KeyOutOfBounds();
         t.signed = lo < 0;

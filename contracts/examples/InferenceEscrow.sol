@@ -162,7 +162,11 @@ contract InferenceEscrow {
     /// @param recipient Who is paid.
     /// @param amount How much.
     function _pay(address recipient, uint256 amount) private {
-        (bool paid,) = recipient.call{value: amount}("");
+        bool paid;
+        // Nothing that the recipient returns is copied: whoever sends the transaction would pay for it.
+        assembly ("memory-safe") {
+            paid := call(gas(), recipient, amount, 0x00, 0x00, 0x00, 0x00)
+        }
         if (!paid) revert PaymentFailed(recipient);
     }
 }

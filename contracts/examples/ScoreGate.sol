@@ -57,7 +57,8 @@ contract ScoreGate {
     /// @dev The last time each account passed.
     mapping(address => Pass) private _passes;
 
-    /// @dev `outputElements_` and `elementBytes_` are the model's own. If they are not, every call reverts on the output's length.
+    /// @dev `outputElements_` and `elementBytes_` have to be the model's own. Every call reverts on the output's length if their
+    /// product differs from the model's; that each by itself is right is for whoever deploys this to check.
     /// @param verifier_ The verifier to trust.
     /// @param modelId_ The model that gives the score.
     /// @param outputElements_ How many elements its output has.

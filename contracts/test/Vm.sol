@@ -3,6 +3,13 @@ pragma solidity ^0.8.24;
 
 /// @notice What these tests use of Foundry's cheat codes.
 interface Vm {
+    /// @notice A log.
+    struct Log {
+        bytes32[] topics;
+        bytes data;
+        address emitter;
+    }
+
     /// @notice The next call comes from `sender`.
     function prank(address sender) external;
     /// @notice Sets the time of the block.
@@ -15,6 +22,18 @@ interface Vm {
     function expectRevert(bytes calldata data) external;
     /// @notice The next call emits, from `emitter`, exactly the event that is emitted here next.
     function expectEmit(address emitter) external;
+    /// @notice Logs are kept from now on.
+    function recordLogs() external;
+    /// @notice The logs kept so far, which are then forgotten.
+    function getRecordedLogs() external returns (Log[] memory);
+    /// @notice Calls of `callee` with data that start with `data` revert with `reason`.
+    function mockCallRevert(address callee, bytes calldata data, bytes calldata reason) external;
+    /// @notice Undoes `mockCallRevert`.
+    function clearMockedCalls() external;
+    /// @notice The text of a file of the package.
+    function readFile(string calldata path) external view returns (string memory);
+    /// @notice Bytes in hex at a path in a text of JSON.
+    function parseJsonBytes(string calldata json, string calldata path) external pure returns (bytes memory);
 }
 
 /// @title What every test contract needs

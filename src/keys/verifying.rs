@@ -8,7 +8,7 @@ use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use halo2_proofs::plonk::{self, ConstraintSystem};
 use halo2_proofs::poly::EvaluationDomain;
 use inferproof_circuits::integer::Interval;
-use inferproof_circuits::machine::{COPY_COLUMNS, DEGREE, FIXED_COLUMNS, MACHINE_VERSION, Machine, Shape};
+use inferproof_circuits::machine::{COPY_COLUMNS, DEGREE, FIXED_COLUMNS, LANES, MACHINE_VERSION, Machine, Shape};
 use inferproof_circuits::packing::Packing;
 use sha3::{Digest, Keccak256};
 use std::path::Path;
@@ -17,7 +17,6 @@ use thiserror::Error;
 /// Format version of key files.
 pub(crate) const FORMAT: u16 = 2;
 const MAX_AXES: usize = 8;
-const MAX_LANES: usize = 1024;
 
 /// A key file that cannot be used.
 #[derive(Debug, Error)]
@@ -240,7 +239,7 @@ impl VerifyingKey {
         let visibility =
             if input.bool("weight visibility")? { WeightVisibility::Secret } else { WeightVisibility::Public };
         let lanes = input.count("weight commitments", 64)?;
-        check("number of weight lanes", (1..=MAX_LANES).contains(&lanes), lanes, "1 to 1024")?;
+        check("number of weight lanes", LANES.contains(&lanes), lanes, "1 to 256")?;
         let weights = WeightCommitments { visibility, points: input.g1_many("weight commitments", lanes)? };
         let blinded =
             visibility == WeightVisibility::Public || weights.points.iter().all(|p| !bool::from(p.is_identity()));

@@ -75,6 +75,22 @@ fn errors_do_not_cancel() {
     assert!(is::<abi::InvalidProof>(&story.call(batch_calldata(&batch))));
 }
 
+/// Id zero means no key inside the contract.
+#[test]
+fn no_model_has_id_zero() {
+    let (mut story, public) = (Story::new(srs()), digits_mlp(WeightVisibility::Public));
+    story.store(&public.key);
+    let good = public.proof(1);
+    let mut zero = good.clone();
+    (zero.statement.model_id, zero.statement.input, zero.statement.output) = ([0; 32], vec![], vec![]);
+    for batch in [vec![zero.clone()], vec![zero.clone(), good.clone()], vec![good, zero.clone()]] {
+        let receipt = story.call(batch_calldata(&batch));
+        assert!(is::<abi::ModelNotStored>(&receipt), "{receipt:?}");
+    }
+    let receipt = story.verify(&zero);
+    assert!(is::<abi::ModelNotStored>(&receipt) && receipt.gas < 200_000, "{receipt:?}");
+}
+
 #[test]
 fn try_verify_says_yes_or_no() {
     for visibility in BOTH {

@@ -13,7 +13,7 @@ const BATCH: usize = 3;
 
 #[test]
 fn gas_table() {
-    let srs = Srs::development(15, StdRng::seed_from_u64(1)).unwrap();
+    let srs = Srs::development(17, StdRng::seed_from_u64(1)).unwrap();
     let mut models = vec![];
     for model in ["digits_mlp", "digits_cnn"] {
         for (visibility, kind) in [(WeightVisibility::Public, "public"), (WeightVisibility::Secret, "secret")] {
@@ -22,6 +22,10 @@ fn gas_table() {
             models.push((format!("{model}, {kind} weights"), proved.key, proofs));
         }
     }
+    // One proof, three times: it takes a while, and gas does not depend on it.
+    let proved = Proved::new("resnet8", &Options::default(), WeightVisibility::Secret, &srs);
+    let proof = proved.proof(1);
+    models.push(("resnet8, secret weights".into(), proved.key, vec![proof.clone(), proof.clone(), proof]));
     let mut table = serde_json::Map::new();
     for (fork, name) in [(Fork::Osaka, "osaka"), (Fork::Prague, "prague")] {
         let mut story = Story::on(&srs, fork);
@@ -35,7 +39,7 @@ fn gas_table() {
             rows.insert(model.clone(), row);
         }
         let firsts: Vec<Proof> = models.iter().map(|(_, _, proofs)| proofs[0].clone()).collect();
-        rows.insert("batch of these four".into(), json!(mixed_batch(&mut story, &firsts)));
+        rows.insert("batch of these five".into(), json!(mixed_batch(&mut story, &firsts)));
         table.insert(name.into(), Value::Object(rows));
     }
     let path = root().join("fixtures/golden/gas.json");
@@ -78,8 +82,8 @@ fn mixed_batch(story: &mut Story, proofs: &[Proof]) -> u64 {
     let receipt = story.call(batch_calldata(proofs));
     assert!(receipt.success);
     let apart: u64 = proofs.iter().map(|proof| story.verify(proof).gas).sum();
-    // The first costs as before, the three others at most 76 percent.
-    assert!(receipt.gas * 100 <= apart * (100 + 3 * 76) / 4, "{} for {apart}", receipt.gas);
+    // The first costs as before, the others at most 76 percent.
+    assert!(receipt.gas * 100 <= apart * (100 + 4 * 76) / 5, "{} for {apart}", receipt.gas);
     without_luck(receipt.gas, proofs)
 }
 
@@ -90,7 +94,8 @@ fn within_targets(model: &str, row: &Value) {
         "digits_cnn, secret weights" => 500_000,
         "digits_cnn, public weights" => 475_000,
         "digits_mlp, public weights" => 455_000,
-        _ => 480_000,
+        "digits_mlp, secret weights" => 480_000,
+        _ => 600_000,
     };
     assert!(gas("verify") <= most, "{model}: {row}");
     assert!(gas("furtherInBatch") * 100 <= gas("verify") * 76, "{model}: {row}");

@@ -70,7 +70,7 @@ fn every_byte_of_a_key_counts() {
             claim.statement.model_id = id.into();
             assert!(!story.accepts(&claim), "byte {byte}");
         }
-        // The digest of the program, bounds of ranges, and scales are any number.
+        // The digest of the program is any number below the order; bounds of ranges and scales have others.
         assert!((32..90).contains(&stored), "{stored} other keys are well-formed");
         assert!(story.accepts(&proof), "the first key is as it was");
         for length in (0..data.len()).step_by(7) {
@@ -117,6 +117,10 @@ fn what_is_wrong_has_a_name() {
     assert!(is::<abi::KeyOutOfBounds>(&changed(&|d| d[INPUT + 4..INPUT + 12].fill(0))), "an axis of none");
     assert!(is::<abi::KeyOutOfBounds>(&changed(&|d| d[INPUT + 12] = 127)), "lo above hi");
     assert!(is::<abi::KeyOutOfBounds>(&changed(&|d| d[INPUT + 21] = 1)), "values of 17 bits");
+    for scale in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        let receipt = changed(&|d| d[INPUT + 28..INPUT + 36].copy_from_slice(&scale.to_bits().to_be_bytes()));
+        assert!(is::<abi::KeyOutOfBounds>(&receipt), "a scale of {scale}");
+    }
     assert!(is::<abi::MalformedKey>(&changed(&|d| d[weights] ^= 1)));
     assert!(is::<abi::MalformedKey>(&changed(&|d| d[weights + 20] = 2)));
     assert!(is::<abi::MalformedKey>(&changed(&|d| d[weights + 24] ^= 1)));

@@ -11,7 +11,7 @@ mod position;
 
 use crate::error::CompileError;
 use crate::integer::{Activation, Function, Interval};
-use crate::machine::RESERVED_ROWS;
+use crate::machine::{LANES, RESERVED_ROWS};
 use crate::network::{Architecture, NodeId, Op, Term, transpose_order};
 use crate::packing::Packing;
 use crate::program::{Blocks, Builder, Cell, ChainItem, ChainValues, Layout, ProductGeometry, Program, TableKind};
@@ -24,8 +24,6 @@ pub const MAX_K: u32 = 24;
 
 /// Bits a limb may have.
 pub const LIMB_BITS: std::ops::RangeInclusive<u32> = 2..=16;
-/// Weight lanes a program may have.
-pub const LANES: std::ops::RangeInclusive<usize> = 1..=1024;
 
 /// Compiles `architecture` in `layout`.
 ///
@@ -36,7 +34,7 @@ pub const LANES: std::ops::RangeInclusive<usize> = 1..=1024;
 pub fn compile(architecture: &Architecture, layout: Layout) -> Result<Program, CompileError> {
     architecture.validate()?;
     if !LANES.contains(&layout.lanes) {
-        return Err(unsupported("-", format!("{} weight lanes; allowed are 1 to 1024", layout.lanes)));
+        return Err(unsupported("-", format!("{} weight lanes; allowed are 1 to 256", layout.lanes)));
     }
     if let Some(bits) = layout.limb.filter(|bits| !LIMB_BITS.contains(bits)) {
         return Err(unsupported("-", format!("limbs of {bits} bits; allowed are 2 to 16")));

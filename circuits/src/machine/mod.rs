@@ -29,6 +29,8 @@ pub const PHASE1_COLUMNS: usize = 7;
 pub const OMEGA_INDEX: usize = PHASE0_COLUMNS;
 /// Fixed columns.
 pub const FIXED_COLUMNS: usize = 8;
+/// Weight lanes a program may have. The key of a model has to fit into a data contract.
+pub const LANES: std::ops::RangeInclusive<usize> = 1..=256;
 /// Names of the advice columns in the order of their commitments.
 pub const ADVICE_NAMES: [&str; PHASE0_COLUMNS + PHASE1_COLUMNS] =
     ["r", "q", "y", "e", "m", "omega", "hW", "hX", "hY", "z", "P", "phi"];

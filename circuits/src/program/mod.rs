@@ -258,7 +258,7 @@ pub struct ProductGeometry {
 /// What a compiler may choose: it changes rows and tables, never a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layout {
-    /// Weight lanes, `W`: 1 to 1024.
+    /// Weight lanes, `W`: 1 to 256.
     pub lanes: usize,
     /// Greatest bits of a limb, 2 to 16. `None`: a requantised value takes one row, and its table holds every
     /// quotient. Else it takes a row for its activation, one for its quotient's block and one for each limb of the
