@@ -48,7 +48,8 @@ interface IInferenceVerifier {
         view;
 
     /// @notice Whether `verify` accepts the same claim.
-    /// @dev Reverts only if gas runs out, so that a caller who is stingy with gas cannot make a true claim look false.
+    /// @dev Reverts only if gas runs out or the calldata does not decode, so that a caller who is stingy with gas cannot
+    /// make a true claim look false.
     function tryVerify(
         bytes32 modelId,
         bytes calldata input,

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Writes test/fixtures/digits_mlp.json, which the tests of the verifier read: constructor data, keys and proofs, made by the program.
-// Proofs are randomised, so every run writes another file that is as good. Run it when the version of the machine or of the proof changes.
+// Proofs are randomised, so every run writes another file that is as good. Run it when the machine or the format of proofs or keys
+// changes: the tests say so.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { ROOT } from "./compile.mjs";

@@ -22,6 +22,10 @@ export class Program {
   #path = find();
   #folder = mkdtempSync(join(tmpdir(), "inferproof-"));
 
+  constructor() {
+    process.once("exit", () => this.close());
+  }
+
   close() {
     rmSync(this.#folder, { recursive: true, force: true });
   }

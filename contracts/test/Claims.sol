@@ -31,7 +31,7 @@ abstract contract Claims is Test {
         bytes memory key = bytesOf(".secret.key");
         bool current = bytes4(sliced(bytesOf(".secret.proof"), 0, 4)) == PROOF_TAG
             && uint16(bytes2(sliced(key, 20, 22))) == MACHINE_VERSION;
-        if (!current) revert FixtureIsOfAnotherMachine("in contracts/: node scripts/fixture.mjs");
+        if (!current) revert FixtureIsOfAnotherMachine("npm run fixture writes another");
         verifier = new InferenceVerifier(bytesOf(".srs"));
     }
 

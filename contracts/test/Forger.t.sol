@@ -27,6 +27,8 @@ contract ForgerTest is Claims {
         // the last thing that must be.
         uint256 merge;
         bool early;
+        // The last point is such that the right side of the pairing's equation is at infinity.
+        bool infinity;
     }
 
     /// @dev Everything that is computed on the way. All points by their multiples of the generator.
@@ -97,10 +99,19 @@ contract ForgerTest is Claims {
             (f.omega, f.weights) = i == 0 ? (LANE + 1, 0) : (LANE, 1);
             _refuse(f);
         }
-        // A commitment that is no sum of lanes and span is not in reach of an honest response either; T is chosen first.
+        // With the secret of the span, another column is in reach: whoever knows the multiples has it.
         Forgery memory other = _secret_();
         other.omega = LANE + 2;
-        accepted(_claim(other)); // within the span: the forger knows every multiple
+        accepted(_claim(other));
+    }
+
+    /// @notice A sum at infinity is paired like any other.
+    function test_verify_pairsInfinity() external view {
+        for (uint256 i = 0; i < 2; ++i) {
+            Forgery memory f = i == 0 ? _public_() : _secret_();
+            f.infinity = true;
+            _refuse(f);
+        }
     }
 
     /// @notice The equations do not make up for each other: not added as they are, and not by a factor that is known in time.
@@ -255,7 +266,8 @@ contract ForgerTest is Claims {
             uint256 merge = f.early ? uint256(keccak256(abi.encodePacked(w.state, hex"01"))) % FR : f.merge;
             target = _minus(target, mulmod(merge, difference, FR));
         }
-        // tau h2 = opening + u h2 + error, with tau = 1.
+        if (f.infinity) target = mulmod(w.opening, power(w.u, FR - 2), FR);
+        // tau h2 = opening + u h2 - target, with tau = 1.
         uint256 last = mulmod(_minus(w.opening, target), power(_minus(1, w.u), FR - 2), FR);
         bytes memory point = times(last);
         if (!f.secret) {

@@ -233,7 +233,7 @@ contract InferenceVerifierTest is Claims {
         before = gasleft();
         verifier.verifyBatch(batch);
         uint256 further = (before - gasleft() - single) / 3;
-        yes(further * 100 < single * 76);
+        yes(further * 100 < single * 60);
     }
 
     /// @notice A batch of nothing says nothing.

@@ -8,6 +8,7 @@ struct Tensor {
     uint64[] shape;
     int64 lo;
     int64 hi;
+    uint64 scale;
 }
 
 /// @notice A key, field by field.
@@ -60,7 +61,7 @@ library Keys {
     function tensor(uint64 elements, int64 lo, int64 hi) internal pure returns (Tensor memory) {
         uint64[] memory shape = new uint64[](1);
         shape[0] = elements;
-        return Tensor(shape, lo, hi);
+        return Tensor(shape, lo, hi, 0x3ff0000000000000);
     }
 
     /// @notice The program's part.
@@ -87,12 +88,12 @@ library Keys {
         return keccak256(abi.encodePacked("inferproof/model/1", keccak256(program(key)), keccak256(weights(key))));
     }
 
-    /// @dev A tensor: rank, shape, bounds, and a scale that is for people.
+    /// @dev A tensor: rank, shape, bounds and scale.
     function encoded(Tensor memory t) internal pure returns (bytes memory data) {
         data = abi.encodePacked(uint32(t.shape.length));
         for (uint256 i = 0; i < t.shape.length; ++i) {
             data = abi.encodePacked(data, t.shape[i]);
         }
-        return abi.encodePacked(data, t.lo, t.hi, uint64(0x3ff0000000000000));
+        return abi.encodePacked(data, t.lo, t.hi, t.scale);
     }
 }

@@ -208,6 +208,7 @@ contract ModelKeysTest is Claims {
             key.output.shape[i] = 1;
         }
         _store(key);
+        key.words = 1; // as many as a tensor of nothing has
         key.output.shape[7] = 0;
         _refuseKey(key.encode(), _outOfBounds());
         (key.output.shape[6], key.output.shape[7]) = (0, 5);
@@ -219,6 +220,23 @@ contract ModelKeysTest is Claims {
         _refuseKey(key.encode(), _outOfBounds());
         (key.output.shape[6], key.output.shape[7]) = (1 << 20, 1 << 7);
         _refuseKey(key.encode(), _outOfBounds());
+    }
+
+    /// @notice The scale of a tensor is a positive number.
+    function test_storeKey_boundsScales() external {
+        uint64[5] memory bad =
+            [uint64(0), 0x7ff0000000000000, 0x7ff8000000000000, 0x8000000000000000, 0xbff0000000000000];
+        for (uint256 i = 0; i < bad.length; ++i) {
+            Key memory key = _small();
+            key.input.scale = bad[i];
+            _refuseKey(key.encode(), _outOfBounds());
+            key = _small();
+            key.output.scale = bad[i];
+            _refuseKey(key.encode(), _outOfBounds());
+        }
+        Key memory good = _small();
+        (good.input.scale, good.output.scale) = (1, 0x7fefffffffffffff);
+        _store(good);
     }
 
     /// @notice 2^26 elements are the most, if the rows are enough for their words.

@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 // Shows that each check in the contracts is tested: takes it out in a temporary copy, and expects the tests to fail.
 //
-// Mutants are made in two ways. Every `if (..) revert ..;` of a file with `guards: true` is removed, one at a time; a revert of
-// another form is an error here, so none can be overlooked. And each entry of `edits` replaces text that occurs exactly once.
+// Mutants are made in three ways. Every `if (..) revert ..;` of a file with `guards: true` is removed, one at a time; a revert of
+// another form is an error here, so none can be overlooked. Every line that matches one of `lines` is removed. And each entry of
+// `edits` replaces text that occurs exactly once. `unreachable` names guards that no call can reach, and says why; they stay.
 //
 // Arguments, if any: only mutants whose name contains one of them. The names are printed.
 import { spawnSync } from "node:child_process";
@@ -14,11 +15,212 @@ import { fileURLToPath } from "node:url";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 // Each edit: what is broken, then pairs of text and replacement.
-// Lines of ModelKeys.sol and InferenceVerifier.sol belong here too, once a suite in this folder tests those contracts.
 const SUITES = [
   {
+    file: "ModelKeys.sol",
+    tests: ["test/ModelKeys.t.sol", "test/InferenceVerifier.t.sol"],
+    guards: true,
+    lines: [/^ *header\[\d+\] = /, /^ *_pointers\[modelId\] = /, /^ *emit /],
+    edits: [
+      ["any SRS flag passes", ["uint8(srs[0]) > 1 || ", ""]],
+      ["small k of an SRS pass", ["k < MIN_K || k > MAX_K", "k > MAX_K"]],
+      ["large k of an SRS pass", [" || k > MAX_K", ""]],
+      ["k = 4 fails", ["k < MIN_K || k > MAX_K", "k <= MIN_K || k > MAX_K"]],
+      ["k = 24 fails", ["k > MAX_K", "k >= MAX_K"]],
+      ["SRS data of any length pass", [" || srs.length != AT_SPAN + 128 * (k - MIN_K + 1)", ""]],
+      ["the last point of the span is not checked", ["cursor < srs.length;", "cursor < srs.length - 64;"]],
+      ["the first point of the span is not checked", ["uint256 cursor = AT_SPAN;", "uint256 cursor = AT_SPAN + 64;"]],
+      ["the generators are not in the SRS's id", ["uint256(1), uint256(2), G2_X1, G2_X0, G2_Y1, G2_Y0, ", ""]],
+      ["never insecure", ["insecure = uint8(srs[0]) == 1;", "insecure = false;"]],
+      ["always insecure", ["insecure = uint8(srs[0]) == 1;", "insecure = true;"]],
+      ["the SRS's digest is its id", ["srsDigest = keccak256(srs);", "srsDigest = keccak256(abi.encodePacked(tau));"]],
+      ["any k passes", ["SRS_K = k;", "SRS_K = MAX_K;"]],
+      ["an empty revert is an answer", ["or(iszero(returndatasize()), eq(mload(0x00), outOfGas))", "eq(mload(0x00), outOfGas)"]],
+      ["a lack of gas is an answer", ["or(iszero(returndatasize()), eq(mload(0x00), outOfGas))", "iszero(returndatasize())"]],
+      ["a true claim without data starves", ["!ok && starved", "starved"]],
+      ["tryVerify calls itself", ["let data := add(copy, 0x20)", "let data := add(copy, 0x20) selector := mload(data)"]],
+      ["tryVerify is always true", ["return ok;", "return true;"]],
+      ["keys are written again", ["if (_pointers[modelId] != address(0)) return modelId;", ""]],
+      ["the program is not in the id", ["keccak256(key[:weightsAt])", "bytes32(0)"]],
+      ["the weights are not in the id", ["keccak256(key[weightsAt:])", "bytes32(0)"]],
+      ["stumps of programs pass", ["key.length < AT_WORDS + 36 || ", ""]],
+      ["another program domain passes", [" || bytes20(key[:20]) != PROGRAM_DOMAIN", ""]],
+      ["another version passes", ["uint16(bytes2(key[20:22])) != MACHINE_VERSION || ", ""]],
+      ["another tag passes", [" || bytes4(key[22:26]) != PROOF_TAG", ""]],
+      ["small k of a key pass", ["k < MIN_K || k > SRS_K", "k > SRS_K"]],
+      ["large k of a key pass", [" || k > SRS_K", ""]],
+      ["the greatest k fails", ["k > SRS_K", "k >= SRS_K"]],
+      ["keys of a real SRS pass", ["uint8(key[59]) != (insecure ? 1 : 0)", "uint8(key[59]) > (insecure ? 1 : 0)"]],
+      ["keys of a development SRS pass", ["uint8(key[59]) != (insecure ? 1 : 0)", "uint8(key[59]) < (insecure ? 1 : 0)"]],
+      ["another count of fixed columns passes", ["uint32(bytes4(key[60:64])) != FIXED_COMMITMENTS\n                || ", ""]],
+      ["another count of copy columns passes",
+        ["\n                || uint32(bytes4(key[AT_PERMUTATION - 4:AT_PERMUTATION])) != PERMUTATION_COMMITMENTS", ""]],
+      ["fixed commitments are not checked", ["_checkPoints(key, AT_FIXED, FIXED_COMMITMENTS, 0, true);", ""]],
+      ["the last fixed commitment is not checked", ["FIXED_COMMITMENTS, 0, true)", "FIXED_COMMITMENTS - 1, 0, true)"]],
+      ["fixed columns of zeros fail", ["FIXED_COMMITMENTS, 0, true)", "FIXED_COMMITMENTS, 0, false)"]],
+      ["copy commitments are not checked",
+        ["_checkPoints(key, AT_PERMUTATION, PERMUTATION_COMMITMENTS, FIXED_COMMITMENTS, true);", ""]],
+      ["the last copy commitment is not checked",
+        ["PERMUTATION_COMMITMENTS, FIXED_COMMITMENTS, true)", "PERMUTATION_COMMITMENTS - 1, FIXED_COMMITMENTS, true)"]],
+      ["copy columns of zeros fail", ["FIXED_COMMITMENTS, true)", "FIXED_COMMITMENTS, false)"]],
+      ["the order passes as a digest", ["AT_WORDS + 36])) >= FR", "AT_WORDS + 36])) > FR"]],
+      ["any count of words passes", ["uint32(bytes4(key[AT_WORDS:AT_WORDS + 4])) != words || ", ""]],
+      ["more words than rows pass", [" || words >= 1 << k", ""]],
+      ["as many words as rows pass", ["words >= 1 << k", "words > 1 << k"]],
+      ["stumps of weights pass", ["key.length < cursor + 25 || ", ""]],
+      ["another weights domain passes", [" || bytes20(key[cursor:cursor + 20]) != WEIGHTS_DOMAIN", ""]],
+      ["any secret flag passes", ["secret > 1 || ", ""]],
+      ["any count of lanes passes", [" || key.length != cursor + 25 + 64 * lanes", ""]],
+      ["trailing bytes pass", ["key.length != cursor + 25 + 64 * lanes", "key.length < cursor + 25 + 64 * lanes"]],
+      ["no lanes pass", ["lanes == 0 || ", ""]],
+      ["many lanes pass", [" || lanes > MAX_LANES", ""]],
+      ["256 lanes fail", ["lanes > MAX_LANES", "lanes >= MAX_LANES"]],
+      ["lanes are not checked", ["_checkPoints(key, cursor + 25, lanes, FIXED", "_checkPoints(key, cursor + 25, 0, FIXED"]],
+      ["secret lanes of zeros pass", ["PERMUTATION_COMMITMENTS, secret == 0)", "PERMUTATION_COMMITMENTS, true)"]],
+      ["public lanes of zeros fail", ["PERMUTATION_COMMITMENTS, secret == 0)", "PERMUTATION_COMMITMENTS, false)"]],
+      ["lanes are counted from 0", ["lanes, FIXED_COMMITMENTS + PERMUTATION_COMMITMENTS,", "lanes, 0,"]],
+      ["no axes pass", ["rank == 0 || ", ""]],
+      ["many axes pass", [" || rank > MAX_AXES", ""]],
+      ["8 axes fail", ["rank > MAX_AXES", "rank >= MAX_AXES"]],
+      ["no elements pass", ["t.elements == 0 || ", ""]],
+      ["many elements pass", [" || t.elements > MAX_ELEMENTS", ""]],
+      ["2^26 elements fail", ["t.elements > MAX_ELEMENTS", "t.elements >= MAX_ELEMENTS"]],
+      ["a scale of zero passes", ["scale == 0 || ", ""]],
+      ["scales that are no positive number pass", [" || scale >= 0x7ff0000000000000", ""]],
+      ["infinite scales pass", ["scale >= 0x7ff0", "scale > 0x7ff0"]],
+      ["ranges without elements pass", ["lo > hi || ", ""]],
+      ["ranges of one element fail", ["lo > hi || ", "lo >= hi || "]],
+      ["any range passes", [" || !fits", ""]],
+      ["65536 passes", ["hi < 65536", "hi <= 65536"]],
+      ["65535 fails", ["hi < 65536", "hi < 65535"]],
+      ["-32769 passes", ["lo >= -32768", "lo >= -32769"]],
+      ["-32768 fails", ["lo >= -32768", "lo > -32768"]],
+      ["32768 passes with a sign", ["hi < 32768", "hi <= 32768"]],
+      ["32767 fails", ["hi < 32768", "hi < 32767"]],
+      ["never a sign", ["t.signed = lo < 0;", ""]],
+      ["always a sign", ["t.signed = lo < 0;", "t.signed = lo <= 0;"]],
+      ["256 in a byte", ["hi < 256)", "hi <= 256)"]],
+      ["255 in two bytes", ["hi < 256)", "hi < 255)"]],
+      ["-129 in a byte", ["lo >= -128 ", "lo >= -129 "]],
+      ["-128 in two bytes", ["lo >= -128 ", "lo > -128 "]],
+      ["128 in a byte with a sign", ["hi < 128)", "hi <= 128)"]],
+      ["127 in two bytes", ["hi < 128)", "hi < 127)"]],
+      ["words hold one element more", ["31 / t.elementBytes;", "32 / t.elementBytes;"]],
+      ["a last word is not counted", ["(t.elements + perWord - 1) / perWord", "t.elements / perWord"]],
+      ["a word too many", ["(t.elements + perWord - 1) / perWord", "(t.elements + perWord) / perWord"]],
+      ["another root", ["uint256 i = k; i < ROOT_K", "uint256 i = k + 1; i < ROOT_K"]],
+      ["another number of random rows", ["UNUSABLE_ROWS = 6", "UNUSABLE_ROWS = 5"]],
+      ["the input's encoding is the output's", ["tensor = _tensor(key, tensor.end);", ""]],
+      ["masks without a sign", ["if (!t.signed) return (length, chunk, 0);", ""]],
+      ["masks of one element", ["mask = (mask << (8 * t.elementBytes)) | sign;", "mask = sign;"]],
+      ["large elements with the sign of small ones", ["? 0x80 : 0x8000", "? 0x80 : 0x80"]],
+      ["words of 31 bytes", ["? 31 : 30", "? 31 : 31"]],
+      ["the span of k = 4", ["mul(sub(k, MIN_K), 128)", "0"]],
+      ["the span one byte early", ["add(AT_SPAN, 1)", "AT_SPAN"]],
+      ["data contracts that do something", ["hex\"80600a3d393df300\"", "hex\"80600a3d393df3fe\""]],
+      ["infinity always passes", ["isInfinity ? !infinity : ", "isInfinity ? false : "]],
+      ["infinity never passes", ["isInfinity ? !infinity : ", "isInfinity ? true : "]],
+      ["x = 0 is infinity", ["x == 0 && y == 0", "x == 0"]],
+      ["y = 0 is infinity", ["x == 0 && y == 0", "y == 0"]],
+      ["points are not counted", ["InvalidKeyPoint(index + i)", "InvalidKeyPoint(index)"]],
+      ["x is not reduced", ["return x < FQ && ", "return "]],
+      ["y is not reduced", [" && y < FQ", ""]],
+      ["not on the curve", [" && mulmod(y, y, FQ) == addmod(mulmod(x, mulmod(x, x, FQ), FQ), 3, FQ)", ""]],
+      ["[tau]_2 at infinity passes", ["if (point[0] | point[1] | point[2] | point[3] == 0) return false;", ""]],
+      ["any [tau]_2 passes", ["ok := staticcall(200000, 8, pair, 0xc0, 0x00, 0x20)", "pop(pair) ok := 1"]],
+    ],
+  },
+  {
+    file: "InferenceVerifier.sol",
+    tests: ["test/InferenceVerifier.t.sol", "test/Forger.t.sol"],
+    guards: true,
+    unreachable: [
+      ["gt(mload(0x40), BASE)", "the compiler puts nothing into memory before; another one might"],
+      ["product == 0", "a challenge in a set of less than 2^25 numbers has to be found"],
+    ],
+    lines: [
+      // A constraint, a scalar of the opening, a value; the weights' column and T; the last two points.
+      /^ *fold := /,
+      /^ *mstore\(add\((SCALAR|keys), 0x/,
+      /^ *value := addmod/,
+      /^ *mstore\(0x[0-9a-f]{4}, /,
+      // A challenge, and what comes of it.
+      /^ *mstore\([A-Z0-9_]+, (mod|mulmod|addmod)\(/,
+      /^ *state := /,
+    ],
+    edits: [
+      ["each claim loads its key", ["if (same) return;", ""]],
+      ["the first key serves all claims", ["same := eq(mload(KEY_ID), modelId)", "same := mload(KEY_ID)"]],
+      ["the key before is forgotten", ["_addKey();\n        address pointer", "address pointer"]],
+      ["scalars of a key are what was there", ["calldatacopy(scalars, calldatasize(), length)", ""]],
+      ["stumps are sliced", ["proof.length < 4 || bytes4", "bytes4"]],
+      ["any tag passes", [" || bytes4(proof[:4]) != PROOF_TAG", ""]],
+      ["secret proofs have the length of public ones",
+        ["mul(mload(KEY_SECRET), sub(SECRET_PROOF, PUBLIC_PROOF))", "0"]],
+      ["points are not checked", ["_checkPoints(PROOF, FRONT_POINTS, 0);", ""]],
+      ["the last point in front is not checked", ["_checkPoints(PROOF, FRONT_POINTS, 0);", "_checkPoints(PROOF, FRONT_POINTS - 1, 0);"]],
+      ["evaluations are not checked", ["_checkScalars(EVALUATION, EVALUATIONS, 0);", ""]],
+      ["the last evaluation is not checked", ["_checkScalars(EVALUATION, EVALUATIONS, 0);", "_checkScalars(EVALUATION, EVALUATIONS - 1, 0);"]],
+      ["points at the back are not checked", ["_checkPoints(BACK, POINTS - FRONT_POINTS + secret, FRONT_POINTS);", ""]],
+      ["T is not checked", ["_checkPoints(BACK, POINTS - FRONT_POINTS + secret, ", "_checkPoints(BACK, POINTS - FRONT_POINTS, "]],
+      ["responses are not checked", ["_checkScalars(RESPONSE, 2 * secret, EVALUATIONS);", ""]],
+      ["the last response is not checked", ["_checkScalars(RESPONSE, 2 * secret,", "_checkScalars(RESPONSE, secret,"]],
+      ["not on the curve", ["iszero(and(onCurve, and(lt(x, q), lt(y, q))))", "iszero(and(lt(x, q), lt(y, q)))"]],
+      ["x is not reduced", ["iszero(and(onCurve, and(lt(x, q), lt(y, q))))", "iszero(and(onCurve, lt(y, q)))"]],
+      ["y is not reduced", ["iszero(and(onCurve, and(lt(x, q), lt(y, q))))", "iszero(and(onCurve, lt(x, q)))"]],
+      ["infinity passes", ["iszero(and(onCurve, and(lt(x, q), lt(y, q))))", "and(iszero(and(onCurve, and(lt(x, q), lt(y, q)))), or(x, y))"]],
+      ["the order passes as a scalar", ["iszero(lt(mload(cursor), r))", "gt(mload(cursor), r)"]],
+      ["points are not counted", ["InvalidPoint(index + ", "InvalidPoint("]],
+      ["scalars are not counted", ["InvalidScalar(index + ", "InvalidScalar("]],
+      ["the domain is not hashed", ["mstore(add(start, 0x20), DOMAIN)", ""]],
+      ["the model is not hashed", ["mstore(cursor, modelId)", ""]],
+      ["the context is not hashed", ["mstore(add(cursor, 0x20), context)", ""]],
+      ["the input's length is not hashed", ["mstore(add(cursor, 0x40), shl(224, input.length))", ""]],
+      ["the input is not hashed", ["calldatacopy(add(cursor, 0x44), input.offset, input.length)", ""]],
+      ["the output's length is not hashed", ["mstore(cursor, shl(224, output.length))", ""]],
+      ["the output is not hashed", ["calldatacopy(add(cursor, 4), output.offset, output.length)", ""]],
+      ["the digest is not hashed", ["mstore(cursor, mload(KEY_DIGEST))", "mstore(cursor, 0)"]],
+      ["the first points are not hashed", ["mcopy(words, PROOF, 320)", ""]],
+      ["the input's words are not used", ["words = _pack(inputs, input.length, KEY_INPUT_CHUNK, words);", ""]],
+      ["the output's words are not used", ["words = _pack(outputs, output.length, KEY_OUTPUT_CHUNK, words);", ""]],
+      ["the last public point is not hashed", ["case 0 { state := absorb(state, add(BACK, 0x40), 0x40) }", "case 0 {}"]],
+      ["equations are added up by 1", ["mstore(MERGE, mod(again(state), r))", "mstore(MERGE, 1)"]],
+      ["the weights' equation is not checked", ["mstore(MERGE, mod(again(state), r))", "mstore(MERGE, 0)"]],
+      ["claims are added up by 1", ["mstore(FACTOR, mod(batch, r))", "mstore(FACTOR, 1)"]],
+      ["further claims are not checked", ["mstore(FACTOR, mod(batch, r))", "mstore(FACTOR, 0)"]],
+      ["a claim's factor depends on that claim only", ["mstore(FACTOR, mod(batch, r))", "mstore(FACTOR, mod(state, r))"]],
+      ["a claim's factor does not depend on those before", ["mstore(0x00, batch)", "mstore(0x00, 0)"]],
+      ["a claim's factor does not depend on it", ["mstore(0x20, state)", "mstore(0x20, 0)"]],
+      ["claims are forgotten", ["mstore(BATCH, batch)", ""]],
+      ["numbers without sign bits", ["addmod(xor(word, mask), minus, r)", "addmod(word, minus, r)"]],
+      ["numbers without their bias", ["addmod(xor(word, mask), minus, r)", "xor(word, mask)"]],
+      ["the last word is not filled with zeros", ["if lt(left, chunk) {", "if 0 {"]],
+      ["another n", ["for { let i := mload(KEY_K) } i", "for { let i := sub(mload(KEY_K), 1) } i"]],
+      ["one random row less", ["for { let i := 1 } lt(i, 6)", "for { let i := 2 } lt(i, 6)"]],
+      ["no sum of the random rows", ["mstore(L_BLIND, mulmod(sum, scale, r))", "mstore(L_BLIND, 0)"]],
+      ["public weights for secret ones", ["let keys := mload(KEY_SCALARS)\n            if mload(KEY_SECRET) {", "let keys := mload(KEY_SCALARS)\n            if 0 {"]],
+      ["no first response", ["mstore(keys, addmod(mload(keys), mulmod(merge, mload(RESPONSE), r), r))", ""]],
+      ["no second response", ["mstore(second, addmod(mload(second), mulmod(merge, mload(add(RESPONSE, 0x20)), r), r))", ""]],
+      ["no challenge of the span", ["merge := mulmod(sub(r, merge), mload(SPAN_CHALLENGE), r)", "merge := sub(r, merge)"]],
+      ["no lanes", ["mstore(cursor, addmod(mload(cursor), power, r))", ""]],
+      ["only the first lane", ["let end := mload(KEY_END) } lt(cursor, end)", "let end := add(cursor, 0x20) } lt(cursor, end)"]],
+      ["all lanes alike", ["power := mulmod(power, channel, r)", ""]],
+      ["T is not added", ["POINTS - FRONT_POINTS + secret);\n        // The", "POINTS - FRONT_POINTS);\n        // The"]],
+      ["no left side", ["_sum(LEFT, BACK + 0x40, FACTOR, 1);", ""]],
+      ["nothing of the proof is added", ["_sum(SUM, PROOF, SCALAR, FRONT_POINTS);", ""]],
+      ["nothing of the key is added", ["if (end != 0) _sum(", "if (end == 1) _sum("]],
+      ["the generator is not added", ["_sum(SUM, GENERATOR_POINT, GENERATOR, 1);", ""]],
+      ["zero counts as one", ["if iszero(scalar) { continue }", ""]],
+      ["one counts as two", ["if gt(scalar, 1) {", "if eq(scalar, 1) { scalar := 2 } if gt(scalar, 1) {"]],
+      ["a product may fail", ["ok := and(ok, staticcall(gas(), 7, point, 0x60, point, 0x40))", "pop(staticcall(gas(), 7, point, 0x60, point, 0x40))"]],
+      ["a sum may fail", ["ok := and(ok, staticcall(gas(), 6, sum, 0x80, sum, 0x40))", "pop(staticcall(gas(), 6, sum, 0x80, sum, 0x40))"]],
+      ["no negation", ["mod(sub(FQ, mload(add(SUM, 0x20))), FQ)", "mload(add(SUM, 0x20))"]],
+      ["infinity is not reduced", ["mod(sub(FQ, mload(add(SUM, 0x20))), FQ)", "sub(FQ, mload(add(SUM, 0x20)))"]],
+    ],
+  },
+  {
     file: "ModelRegistry.sol",
-    test: "test/ModelRegistry.t.sol",
+    tests: ["test/ModelRegistry.t.sol"],
     guards: true,
     edits: [
       ["empty names pass", ["length == 0 || ", ""]],
@@ -41,7 +243,7 @@ const SUITES = [
   },
   {
     file: "InferenceContext.sol",
-    test: "test/InferenceContext.t.sol",
+    tests: ["test/InferenceContext.t.sol"],
     guards: true,
     edits: [
       ["no type hash", ["abi.encode(TYPEHASH, ", "abi.encode("]],
@@ -52,7 +254,7 @@ const SUITES = [
   },
   {
     file: "examples/InferenceEscrow.sol",
-    test: "test/InferenceEscrow.t.sol",
+    tests: ["test/InferenceEscrow.t.sol"],
     guards: true,
     edits: [
       ["the proof is not checked", ["verifier.verify(open.modelId, input, output, context, proof);", "context; proof;"]],
@@ -81,7 +283,7 @@ const SUITES = [
   },
   {
     file: "examples/ScoreGate.sol",
-    test: "test/ScoreGate.t.sol",
+    tests: ["test/ScoreGate.t.sol"],
     guards: true,
     edits: [
       ["the proof is not checked", ["verifier.verify(modelId, input, output, contextOf(msg.sender, expiry), proof);", "proof;"]],
@@ -114,15 +316,18 @@ function code(text) {
   return text.replace(/\/\/[^\n]*|\/\*.*?\*\/|"[^"\n]*"/gs, (found) => found.replace(/[^\n]/g, " "));
 }
 
-/** Start and end of every `if (..) revert ..;`. Throws if a revert or require is anywhere else. */
+/** Start and end of every `if (..) revert ..;`, in Yul `if .. { revert(0, 0) }`. Throws if a revert or require is anywhere else. */
 function guards(text, file) {
   const bare = code(text);
   const found = [];
   for (const match of bare.matchAll(/\bif \(/g)) {
     let end = match.index + match[0].length;
     for (let depth = 1; depth > 0; end++) depth += { "(": 1, ")": -1 }[bare[end]] ?? 0;
-    const action = /^\s*revert\b[^;]*;/.exec(bare.slice(end));
+    const action = /^\s*(revert\b[^;]*;|\{\s*revert\b[^;]*;\s*\})/.exec(bare.slice(end));
     if (action) found.push({ start: match.index, end: end + action[0].length });
+  }
+  for (const match of bare.matchAll(/\bif [a-z]+\([^{}]*\{ revert\(0, 0\) \}/g)) {
+    found.push({ start: match.index, end: match.index + match[0].length });
   }
   for (const match of bare.matchAll(/\b(revert|require|assert)\b/g)) {
     if (!found.some(({ start, end }) => start < match.index && match.index < end)) {
@@ -133,14 +338,32 @@ function guards(text, file) {
   return found;
 }
 
+/** Start and end of every line that matches. Throws if a pattern matches none. */
+function lines(text, file, pattern) {
+  const found = [];
+  let start = 0;
+  for (const line of text.split("\n")) {
+    if (pattern.test(line)) found.push({ start, end: start + line.length });
+    start += line.length + 1;
+  }
+  if (found.length === 0) throw new Error(`${file}: no line matches ${pattern}: bring the table up to date`);
+  return found;
+}
+
 /** All mutants of a suite: a name and the whole text of the file. */
-function mutants({ file, guards: automatic, edits }) {
+function mutants({ file, guards: automatic, unreachable = [], lines: patterns = [], edits }) {
   const text = readFileSync(join(ROOT, file), "utf8");
   const made = [];
-  for (const { start, end } of automatic ? guards(text, file) : []) {
+  let all = automatic ? guards(text, file) : [];
+  for (const [condition] of unreachable) {
+    const reachable = all.filter(({ start, end }) => !text.slice(start, end).includes(condition));
+    if (reachable.length !== all.length - 1) throw new Error(`${file}: not one guard has ${condition}: bring the table up to date`);
+    all = reachable;
+  }
+  for (const { start, end } of [...all, ...patterns.flatMap((pattern) => lines(text, file, pattern))]) {
     const line = text.slice(0, start).split("\n").length;
-    const removed = text.slice(start, end).replace(/\s+/g, " ");
-    made.push({ name: `${file}:${line} without ${removed}`, text: text.slice(0, start) + text.slice(end) });
+    const removed = text.slice(start, end).trim().replace(/\s+/g, " ");
+    made.push({ name: `${file}:${line} without ${removed.slice(0, 120)}`, text: text.slice(0, start) + text.slice(end) });
   }
   for (const [what, ...pairs] of edits) {
     let mutated = text;
@@ -166,19 +389,20 @@ function closure(path, seen = new Set()) {
 
 /** A copy of what one suite needs and nothing else: it compiles in a moment. */
 function copy(suite, folder) {
-  for (const path of [...closure(suite.test), "foundry.toml", "remappings.txt", "package.json", "scripts/solc"]) {
+  const sources = new Set(suite.tests.flatMap((test) => [...closure(test)]));
+  for (const path of [...sources, "test/fixtures", "foundry.toml", "remappings.txt", "package.json", "scripts/solc"]) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
-    cpSync(join(ROOT, path), join(folder, path));
+    cpSync(join(ROOT, path), join(folder, path), { recursive: true });
   }
   symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
 }
 
-/** Runs a suite in a copy. Returns the names of tests that passed and that failed. */
-function run(suite, folder) {
+/** Runs all tests in a copy, or up to the first that fails. Returns the names of tests that passed and that failed. */
+function run(folder) {
   const forge = join(ROOT, "scripts/forge");
   const env = { ...process.env, FOUNDRY_PROFILE: "quick" };
   const options = { cwd: folder, env, encoding: "utf8", maxBuffer: 1 << 26 };
-  const done = spawnSync(process.execPath, [forge, "test", "--json", "--match-path", suite.test], options);
+  const done = spawnSync(process.execPath, [forge, "test", "--json", "--fail-fast"], options);
   let results;
   try {
     results = JSON.parse(done.stdout);
@@ -195,15 +419,16 @@ function run(suite, folder) {
 /** Runs every wanted mutant of a suite. Returns the names of those that no test noticed, and how many ran. */
 function hunt(suite, wanted) {
   const chosen = mutants(suite).filter(({ name }) => wanted.length === 0 || wanted.some((word) => name.includes(word)));
+  if (chosen.length === 0) return { survivors: [], ran: 0 };
   const folder = mkdtempSync(join(tmpdir(), "mutants-"));
   const survivors = [];
   try {
     copy(suite, folder);
-    const before = run(suite, folder);
-    if (before.failed.length > 0 || before.passed.length === 0) throw new Error(`${suite.test} fails as it is: ${before.failed}`);
+    const before = run(folder);
+    if (before.failed.length > 0 || before.passed.length === 0) throw new Error(`${suite.tests} fails as it is: ${before.failed}`);
     for (const { name, text } of chosen) {
       writeFileSync(join(folder, suite.file), text);
-      const { failed } = run(suite, folder);
+      const { failed } = run(folder);
       console.log(`${failed.length > 0 ? "ok      " : "SURVIVED"} ${name}${failed.length > 0 ? ` (${failed[0]})` : ""}`);
       if (failed.length === 0) survivors.push(name);
     }
