@@ -6,12 +6,11 @@ use crate::keys::VerifyingKey;
 use crate::proof::Proof;
 use crate::srs::{SrsError, SrsVerifier};
 use alloy_sol_types::{SolCall, SolConstructor, SolValue};
+use inferproof_circuits::layers::MAX_K;
 use sha3::{Digest, Keccak256};
 
 /// Least `k` of a program, hence of the points a verifier contract holds.
 const MIN_K: u32 = 4;
-/// Greatest `k` of a program.
-const MAX_K: u32 = 24;
 
 /// A 20-byte address.
 pub type Address = [u8; 20];
