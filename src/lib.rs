@@ -4,10 +4,12 @@
 
 pub mod artefact;
 pub mod commitment;
+pub mod draw;
 #[cfg(feature = "evm")]
 pub mod evm;
 pub mod graph;
 pub mod keys;
+pub mod machine;
 pub mod model;
 pub mod onnx;
 pub mod proof;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use inferproof::graph::{Graph, rewrite::simplify};
-use inferproof::onnx::{OnnxError, Reference, import, import_file, import_with_details};
+use inferproof::onnx::{ImportOptions, OnnxError, Reference, import, import_file, import_with};
 use ndarray::{ArrayD, Axis};
 
 /// Largest difference to the reference, relative to the largest value of the output.
@@ -121,7 +121,7 @@ fn the_unsupported_model_lists_every_node() {
 #[test]
 fn a_symbolic_batch_axis_is_taken_as_one_and_recorded() {
     let bytes = fs::read(fixtures().join("bad/dynamic.onnx")).unwrap();
-    let imported = import_with_details(&bytes).unwrap();
+    let imported = import_with(&bytes, &ImportOptions::default()).unwrap();
     assert!(imported.batch_assumed);
     assert_eq!(imported.graph.input_shape(), &[4]);
     assert_eq!(imported.graph.output_shape(), &[3]);

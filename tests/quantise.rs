@@ -14,7 +14,7 @@ mod samples;
 mod structure;
 
 use inferproof::{
-    graph::{Graph, Node, Op},
+    graph::{Graph, Node, Op, Window},
     model::Model,
     onnx::import_file,
     quantise::{Options, Report, Samples, quantise},
@@ -119,7 +119,8 @@ impl Sketch {
         let weights = self.numbers.reals(&[out, channels, kernel, kernel]).into_dimensionality().unwrap();
         let bias = self.numbers.reals(&[out]).into_dimensionality().unwrap();
         let pad = kernel / 2;
-        self.push(name, Op::Conv { weights, bias, strides: [stride; 2], pads: [pad; 4] }, &[input])
+        let (strides, pads) = ([stride; 2], [pad; 4]);
+        self.push(name, Op::Conv { weights, bias, strides, pads, dilations: [1; 2], groups: 1 }, &[input])
     }
 
     fn dense(&mut self, name: &str, input: usize, out: usize) -> usize {

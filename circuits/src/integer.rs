@@ -3,6 +3,7 @@
 //! Spec: `docs/spec/network.md`. Everything here is a total function on the integers, so the
 //! reference executor and the tables of the circuit cannot disagree.
 
+use crate::formula::{Formula, Real};
 use halo2_proofs::halo2curves::bn256::Fr;
 use serde::{Deserialize, Serialize};
 
@@ -76,7 +77,21 @@ pub enum Function {
     Identity,
     /// `max(q, 0)`.
     Relu,
+    /// `formula(q / from) * to` to the nearest integer, halves away from zero, with `q` moved into the domain.
+    Formula {
+        /// The function of a real number.
+        formula: Formula,
+        /// Quotients in one real unit of the argument.
+        from: Real,
+        /// Integers in one real unit of the value.
+        to: Real,
+        /// Quotients that the table tells apart.
+        domain: Interval,
+    },
 }
+
+/// Most quotients in the domain of a formula.
+pub const MAX_DOMAIN: u64 = 1 << 16;
 
 /// A function table: `clamp(function(q), range)`.
 ///
@@ -96,6 +111,10 @@ impl Activation {
         let value = match self.function {
             Function::Identity => q,
             Function::Relu => q.max(0),
+            Function::Formula { formula, from, to, domain } => {
+                // The cast saturates; validation refuses formulas that are not finite on their domain.
+                scaled(formula, q.clamp(domain.lo, domain.hi), from, to).round() as i64
+            }
         };
         value.clamp(self.range.lo, self.range.hi)
     }
@@ -106,6 +125,7 @@ impl Activation {
         match self.function {
             Function::Identity => self.range,
             Function::Relu => Interval::new(self.range.lo.max(0), self.range.hi.max(0)),
+            Function::Formula { domain, .. } => domain,
         }
     }
 
@@ -115,16 +135,46 @@ impl Activation {
         match self.function {
             Function::Identity => true,
             Function::Relu => self.range.lo >= 0,
+            Function::Formula { .. } => false,
         }
     }
 
     /// Whether a larger argument never gives a smaller value: then it commutes with a maximum.
+    ///
+    /// Cost: an evaluation for every quotient in the domain of a formula.
     #[must_use]
-    pub const fn is_non_decreasing(&self) -> bool {
+    pub fn is_non_decreasing(&self) -> bool {
         match self.function {
             Function::Identity | Function::Relu => true,
+            Function::Formula { domain, .. } => {
+                let mut values = (domain.lo..=domain.hi).map(|q| self.apply(q));
+                let mut last = i64::MIN;
+                values.all(|value| std::mem::replace(&mut last, value) <= value)
+            }
         }
     }
+
+    /// Whether the function is one that a table can hold: finite on a domain of at most [`MAX_DOMAIN`] quotients.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let Function::Formula { formula, from, to, domain } = self.function else { return true };
+        let positive = |scale: Real| scale.0.is_finite() && scale.0 > 0.0;
+        let limit = 1i64 << 40;
+        positive(from)
+            && positive(to)
+            && formula.parameters().iter().all(|p| p.is_finite())
+            && -limit <= domain.lo
+            && domain.lo <= domain.hi
+            && domain.hi <= limit
+            && domain.len() <= MAX_DOMAIN
+            && (domain.lo..=domain.hi).all(|q| scaled(formula, q, from, to).is_finite())
+    }
+}
+
+/// The value of a formula at a quotient, in integers of the result. `1 / 0` is that of the least positive quotient.
+fn scaled(formula: Formula, q: i64, from: Real, to: Real) -> f64 {
+    let q = if q == 0 && formula == Formula::Reciprocal { 1 } else { q };
+    formula.evaluate(q as f64 / from.0) * to.0
 }
 
 #[cfg(test)]
@@ -160,5 +210,25 @@ mod tests {
                 assert_eq!(activation.fixes_its_range(), fixed);
             }
         }
+    }
+
+    #[test]
+    fn formulas_are_rounded_and_saturate_on_both_sides() {
+        let function = |formula, lo, hi| Function::Formula {
+            formula,
+            from: Real(4.0),
+            to: Real(10.0),
+            domain: Interval::new(lo, hi),
+        };
+        let neg = Activation { function: function(Formula::Neg, -8, 7), range: Interval::new(-12, 40) };
+        // -q / 4 * 10, at -8 and below 20, at 7 and above -17.5, cut off at -12.
+        assert_eq!([-99, -8, -1, 0, 1, 3, 5, 99].map(|q| neg.apply(q)), [20, 20, 3, 0, -3, -8, -12, -12]);
+        assert!(neg.is_sound() && !neg.is_non_decreasing());
+        let sigmoid = Activation { function: function(Formula::Sigmoid, -40, 40), range: Interval::new(0, 255) };
+        assert!(sigmoid.is_non_decreasing());
+        let log = Activation { function: function(Formula::Log, 0, 7), range: Interval::new(-128, 127) };
+        assert!(!log.is_sound(), "the logarithm of 0");
+        let wide = Activation { function: function(Formula::Tanh, 0, 1 << 16), range: Interval::new(-128, 127) };
+        assert!(!wide.is_sound(), "a domain beyond the limit");
     }
 }

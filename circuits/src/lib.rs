@@ -1,7 +1,7 @@
 //! The inferproof machine: exact integer networks, the constraint system they are proved in, and the
 //! compiler that lays one out in the other.
 //!
-//! - [`integer`] and [`network`]: the semantics and the reference executor.
+//! - [`formula`], [`integer`] and [`network`]: the semantics and the reference executor.
 //! - [`machine`]: columns and gates; they depend on no model.
 //! - [`program`]: what a model adds: fixed columns, copies, tables, weight slots.
 //! - [`layers`]: how each family of layers is laid out; [`plan`] chooses between layouts.
@@ -13,6 +13,7 @@
 #![deny(missing_docs)]
 
 pub mod error;
+pub mod formula;
 pub mod integer;
 pub mod layers;
 pub mod machine;

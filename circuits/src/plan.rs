@@ -19,6 +19,40 @@ pub enum Optimise {
     Prover,
     /// Least gas.
     Gas,
+    /// Least memory of setup and prover.
+    Memory,
+}
+
+/// What proving costs on a machine: linear in the rows, with a part that does not shrink.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProverCosts {
+    /// CPU-seconds of any proof.
+    pub seconds: f64,
+    /// CPU-seconds more for each of the `2^k` rows.
+    pub seconds_per_row: f64,
+}
+
+impl Default for ProverCosts {
+    /// Those of a shared two-core x86-64 machine, see `docs/benchmarks.md`.
+    fn default() -> Self {
+        Self { seconds: 0.15, seconds_per_row: 1.37e-4 }
+    }
+}
+
+impl ProverCosts {
+    /// CPU-seconds of a proof of `2^k` rows.
+    #[must_use]
+    pub fn proof_seconds(&self, k: u32) -> f64 {
+        self.seconds + self.seconds_per_row * (1u64 << k) as f64
+    }
+}
+
+/// Peak memory of a prover in bytes: a process, and for each of the `2^k` rows the columns, their polynomials and
+/// their cosets. Depends on the program alone, not on the machine.
+#[must_use]
+pub const fn prover_bytes(k: u32) -> u64 {
+    (16 << 20) + 4_300 * (1 << k)
 }
 
 /// Lane counts that are tried.
@@ -64,8 +98,10 @@ pub struct Cost {
     pub cells_per_activation: f64,
     /// Bytes of a proof with secret weights.
     pub proof_bytes: usize,
-    /// Predicted CPU-seconds of the stock prover.
+    /// Predicted CPU-seconds of a proof.
     pub prover_seconds: f64,
+    /// Predicted peak memory of a proof.
+    pub prover_bytes: u64,
     /// Predicted gas of a verification with secret weights, all input bytes non-zero.
     pub gas: u64,
 }
@@ -88,9 +124,16 @@ impl Cost {
             full_cells_per_weight: 2.0 * weight_rows as f64 / weights as f64,
             cells_per_activation: 7.0 * activation_rows as f64 / activations as f64,
             proof_bytes: proof_bytes(true),
-            prover_seconds: prover_seconds(program.k),
+            prover_seconds: ProverCosts::default().proof_seconds(program.k),
+            prover_bytes: prover_bytes(program.k),
             gas: gas(program),
         }
+    }
+
+    /// The same with the seconds of another machine.
+    #[must_use]
+    pub fn on(self, machine: &ProverCosts) -> Self {
+        Self { prover_seconds: machine.proof_seconds(self.k), ..self }
     }
 }
 
@@ -109,14 +152,8 @@ fn weight_count(architecture: &Architecture) -> usize {
 }
 
 fn activation_count(architecture: &Architecture) -> usize {
-    let counted = |op: &Op| matches!(op, Op::Affine { .. } | Op::MaxPool { .. });
+    let counted = |op: &Op| matches!(op, Op::Affine { .. } | Op::MaxPool { .. } | Op::BeforeMax { .. });
     architecture.nodes.iter().filter(|n| counted(&n.op)).map(crate::network::Node::len).sum()
-}
-
-/// CPU-seconds of the stock prover at `2^k` rows: linear in the rows, with a part that does not shrink. The
-/// constants are of a shared two-core x86-64 machine, see `docs/benchmarks.md`.
-fn prover_seconds(k: u32) -> f64 {
-    0.25 + 1.38e-4 * (1u64 << k) as f64
 }
 
 /// Osaka gas: calldata, pairing, one scalar multiplication a commitment, transcript, evaluations, words.
@@ -148,7 +185,7 @@ pub fn plan(architecture: &Architecture, optimise: Optimise) -> Result<(Program,
     }
     // More lanes than needed cost registration and verification, so they break ties.
     let rank = |cost: &Cost| match optimise {
-        Optimise::Prover => (u64::from(cost.k), cost.layout.lanes as u64),
+        Optimise::Prover | Optimise::Memory => (u64::from(cost.k), cost.layout.lanes as u64),
         Optimise::Gas => (cost.gas, u64::from(cost.k)),
     };
     let tractable = gas_row_limit(&candidates);

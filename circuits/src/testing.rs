@@ -4,7 +4,8 @@ use crate::integer::{Activation, Function, Interval};
 use crate::layers::compile;
 use crate::machine::{MachineCircuit, PhaseOneInput};
 use crate::network::{
-    Architecture, LayerWeights, Node, NodeId, Op, Term, Trace, Weights, affine_quotients, execute, published_interval,
+    Architecture, LayerWeights, Node, NodeId, Op, Term, Trace, Weights, Window, affine_quotients, execute,
+    published_interval,
 };
 use crate::program::{Layout, Program};
 use crate::witness::{LaneRows, PhaseZero, instance, phase_zero};
@@ -21,6 +22,11 @@ use std::collections::BTreeMap;
 
 pub(crate) const RELU8: Activation = Activation { function: Function::Relu, range: Interval::new(0, 31) };
 pub(crate) const SIGNED8: Activation = Activation { function: Function::Identity, range: Interval::new(-40, 39) };
+
+/// A convolution of one group, not dilated.
+pub(crate) fn conv(input: NodeId, kernel: [usize; 2], strides: [usize; 2], pads: [usize; 4]) -> Term {
+    Term::Conv { input, window: Window { kernel, strides, pads, dilations: [1, 1] }, groups: 1 }
+}
 
 /// Builds a network layer by layer with seeded weights.
 pub(crate) struct NetworkBuilder {
@@ -80,6 +86,28 @@ impl NetworkBuilder {
         self.push(shape, node.range, Op::Transpose { input, permutation: permutation.to_vec() })
     }
 
+    pub(crate) fn take(&mut self, input: NodeId, axis: usize, indices: &[Option<usize>], fill: i64) -> NodeId {
+        let node = &self.architecture.nodes[input];
+        let (mut shape, range) = (node.shape.clone(), node.range);
+        shape[axis] = indices.len();
+        self.push(shape, range, Op::Take { input, axis, indices: indices.to_vec(), fill })
+    }
+
+    pub(crate) fn concat(&mut self, inputs: &[NodeId], axis: usize) -> NodeId {
+        let mut shape = self.architecture.nodes[inputs[0]].shape.clone();
+        shape[axis] = inputs.iter().map(|input| self.architecture.nodes[*input].shape[axis]).sum();
+        let range = self.architecture.nodes[inputs[0]].range;
+        self.push(shape, range, Op::Concat { inputs: inputs.to_vec(), axis })
+    }
+
+    /// Which elements of each row of `[rows, n]` stand before its first greatest one.
+    pub(crate) fn before_max(&mut self, input: NodeId) -> NodeId {
+        let [rows, length] = self.architecture.nodes[input].shape[..] else { panic!("[rows, n]") };
+        let plane = self.reshape(input, &[1, rows, length]);
+        let maximum = self.max_pool(plane, [1, length]);
+        self.push(vec![rows, length], Interval::new(0, 1), Op::BeforeMax { input, maximum })
+    }
+
     pub(crate) fn build(self, lanes: usize) -> Case {
         self.build_in(Layout::direct(lanes))
     }
@@ -123,6 +151,21 @@ impl Case {
     pub(crate) fn circuit(&self) -> MachineCircuit<'_> {
         let witness = PhaseOneInput { phase0: &self.phase0, lanes: &self.lanes, instance: &self.instance };
         MachineCircuit::new(&self.program, Some(witness))
+    }
+
+    /// Multiplicities of a changed phase 0; what is in no table is not counted.
+    pub(crate) fn recount(&mut self) {
+        let PhaseZero { r, q, y, m, .. } = &mut self.phase0;
+        m.fill(0);
+        let default = crate::program::Row::default();
+        for row in 0..r.len() {
+            let this = self.program.rows.get(row).unwrap_or(&default);
+            let hits = [
+                self.program.table.find(this.kappa, r[row] as i64, 0),
+                self.program.table.find(this.tag, q[row] as i64, y[row]),
+            ];
+            hits.into_iter().flatten().for_each(|hit| m[hit] += 1);
+        }
     }
 
     /// Every gate and copy, row by row, by halo2's own checker.

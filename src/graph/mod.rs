@@ -13,6 +13,9 @@ mod shape;
 pub use error::GraphError;
 pub use shape::{MAX_ELEMENTS, ShapeFault, element_count};
 
+pub use inferproof_circuits::network::Window;
+
+use inferproof_circuits::formula::Formula;
 use ndarray::{Array1, Array2, Array4, ArrayD};
 
 /// Position of a node in [`Graph::nodes`].
@@ -34,7 +37,7 @@ pub enum Op {
     },
     /// Two-dimensional cross-correlation with zero padding: `[c, h, w] -> [o, h', w']`.
     Conv {
-        /// Kernels, of shape `[o, c, kh, kw]`.
+        /// Kernels, of shape `[o, c / groups, kh, kw]`.
         weights: Array4<f32>,
         /// One value per output channel, of shape `[o]`.
         bias: Array1<f32>,
@@ -42,6 +45,10 @@ pub enum Op {
         strides: [usize; 2],
         /// Zero pixels added around the image: top, left, bottom, right.
         pads: [usize; 4],
+        /// Distance in pixels of neighbouring kernel elements: vertical, horizontal.
+        dilations: [usize; 2],
+        /// Output channels `i o / groups ..` read the input channels `i c / groups ..` only, `i < groups`.
+        groups: usize,
     },
     /// `y = scale[c] * x + shift[c]`, where `c` is the index on axis 0; keeps the shape.
     ScaleShift {
@@ -55,30 +62,56 @@ pub enum Op {
         /// The summands, of the shape of the node (already broadcast).
         values: ArrayD<f32>,
     },
+    /// `y = x * values`, element by element; keeps the shape.
+    MulConstant {
+        /// The factors, of the shape of the node (already broadcast).
+        values: ArrayD<f32>,
+    },
     /// Sum of two inputs of equal shape.
     Add,
+    /// First input less the second, of equal shape.
+    Sub,
+    /// Product of two inputs of equal shape, element by element.
+    Mul,
     /// `max(x, 0)` element by element; keeps the shape.
     Relu,
-    /// Largest value of each window: `[c, h, w] -> [c, h', w']`. Windows that do not fit are left out.
-    MaxPool {
-        /// Window in pixels: height, width.
-        kernel: [usize; 2],
-        /// Steps in pixels: vertical, horizontal.
-        strides: [usize; 2],
+    /// A function of each element; keeps the shape.
+    Unary(Formula),
+    /// Largest value of each window: `[c, h, w] -> [c, h', w']`. Padding is never the largest; every window has an
+    /// element that is not padding.
+    MaxPool(Window),
+    /// Sum of each window over a divisor: `[c, h, w] -> [c, h', w']`. Padding counts as 0.
+    SumPool {
+        /// The windows.
+        window: Window,
+        /// What each sum is divided by: the number of elements of a window for a mean.
+        divisor: f32,
     },
-    /// Mean of each window: `[c, h, w] -> [c, h', w']`. Windows that do not fit are left out.
-    AveragePool {
-        /// Window in pixels: height, width.
-        kernel: [usize; 2],
-        /// Steps in pixels: vertical, horizontal.
-        strides: [usize; 2],
-    },
+    /// 1 for each element of a row (last axis) that stands before the first largest one of the row, else 0; keeps
+    /// the shape.
+    BeforeMax,
+    /// Each row (last axis) with its first largest element replaced by the least finite float; keeps the shape.
+    DropMax,
     /// The same elements in row-major order under the shape of the node.
     Reshape,
     /// Axis `i` of the result is axis `perm[i]` of the input.
     Transpose {
         /// A permutation of the axes, none of which is the batch axis.
         perm: Vec<usize>,
+    },
+    /// The result's index `i` on an axis is the input's index `indices[i]`, or `fill` where there is none.
+    Take {
+        /// The axis.
+        axis: usize,
+        /// For each index of the result the one of the input.
+        indices: Vec<Option<usize>>,
+        /// Value where there is no index.
+        fill: f32,
+    },
+    /// One or more inputs, one after the other on an axis.
+    Concat {
+        /// The axis.
+        axis: usize,
     },
 }
 
@@ -91,12 +124,20 @@ impl Op {
             Op::Conv { .. } => "Conv",
             Op::ScaleShift { .. } => "ScaleShift",
             Op::AddConstant { .. } => "AddConstant",
+            Op::MulConstant { .. } => "MulConstant",
             Op::Add => "Add",
+            Op::Sub => "Sub",
+            Op::Mul => "Mul",
             Op::Relu => "Relu",
-            Op::MaxPool { .. } => "MaxPool",
-            Op::AveragePool { .. } => "AveragePool",
+            Op::Unary(formula) => formula.name(),
+            Op::MaxPool(_) => "MaxPool",
+            Op::SumPool { .. } => "SumPool",
+            Op::BeforeMax => "BeforeMax",
+            Op::DropMax => "DropMax",
             Op::Reshape => "Reshape",
             Op::Transpose { .. } => "Transpose",
+            Op::Take { .. } => "Take",
+            Op::Concat { .. } => "Concat",
         }
     }
 
@@ -106,17 +147,19 @@ impl Op {
             Op::Dense { weights, bias } => weights.len() + bias.len(),
             Op::Conv { weights, bias, .. } => weights.len() + bias.len(),
             Op::ScaleShift { scale, shift } => scale.len() + shift.len(),
-            Op::AddConstant { values } => values.len(),
+            Op::AddConstant { values } | Op::MulConstant { values } => values.len(),
+            Op::Take { indices, .. } => indices.len(),
             _ => 0,
         }
     }
 
-    /// Number of inputs a node with this operation has.
-    pub fn arity(&self) -> usize {
+    /// Number of inputs a node with this operation has; `None` for one or more.
+    pub fn arity(&self) -> Option<usize> {
         match self {
-            Op::Input => 0,
-            Op::Add => 2,
-            _ => 1,
+            Op::Input => Some(0),
+            Op::Add | Op::Sub | Op::Mul => Some(2),
+            Op::Concat { .. } => None,
+            _ => Some(1),
         }
     }
 }
@@ -163,8 +206,8 @@ impl Graph {
     /// Checks that the graph is well-formed: operands come before their node, there is exactly one input, every
     /// shape is the one that its operation yields, and the values together stay within [`MAX_ELEMENTS`].
     ///
-    /// Does NOT check that parameters are finite: the importer refuses such weights, and evaluation refuses such
-    /// values.
+    /// Does NOT check that weights and constants are finite: the importer refuses such weights, and evaluation refuses
+    /// such values. Divisors, fill values and parameters of functions are checked.
     ///
     /// # Errors
     /// The [`GraphError`] of the first node at fault.

@@ -3,19 +3,28 @@
 //! Exact arithmetic would give equal results before and after; in `f32` they differ by rounding, since a folded
 //! weight is rounded once more.
 
-use ndarray::{Array1, ArrayD, Axis, Ix1};
+mod fold;
 
+use self::fold::{Affine, fold};
 use super::{Graph, Node, NodeId, Op};
 
 /// Folds and drops nodes, in one pass from the input to the output:
 ///
-/// - a [`Op::ScaleShift`] whose operand is a [`Op::Dense`], [`Op::Conv`] or [`Op::ScaleShift`] that nothing else
-///   uses goes into its parameters;
-/// - a [`Op::AddConstant`] whose operand is a [`Op::Dense`] that nothing else uses goes into its bias, and one whose
-///   operand is such an [`Op::AddConstant`] is added to it;
-/// - a [`Op::Reshape`] of a [`Op::Reshape`] reads the operand of the first;
-/// - a [`Op::Reshape`] to the shape its operand has, and a [`Op::Transpose`] that moves no axis, are dropped;
+/// - an [`Op::MulConstant`] whose factors depend on the index of axis 0 only becomes an [`Op::ScaleShift`], and so
+///   does such an [`Op::AddConstant`] of an image (three axes);
+/// - an [`Op::ScaleShift`], [`Op::AddConstant`] or [`Op::MulConstant`] whose operand nothing else uses goes into that
+///   operand's parameters, if the operand is an [`Op::Dense`], an [`Op::Conv`] (where axis 0 decides), or one of the
+///   three and a single operation computes both;
+/// - an [`Op::Sub`] whose second operand is an [`Op::Dense`] or [`Op::Conv`] that nothing else uses becomes an
+///   [`Op::Add`] of the negated layer;
+/// - an [`Op::Reshape`] of an [`Op::Reshape`], and an [`Op::Transpose`] of an [`Op::Transpose`], read the operand of
+///   the first;
+/// - what changes nothing is dropped: an [`Op::Reshape`] to the shape its operand has, an [`Op::Transpose`] that
+///   moves no axis, an [`Op::Take`] of every index in order, an [`Op::Concat`] of one operand, a factor of 1 and a
+///   summand of 0;
 /// - nodes that the output does not depend on are dropped.
+///
+/// A scale or shift *before* a layer stays: padding would have to be shifted as well.
 ///
 /// A fold that would make a parameter infinite is left out. The network's input keeps its shape and the output its
 /// value; a folded node lives on under the name of the one that absorbed it. A graph that fails [`Graph::check`] is
@@ -60,7 +69,9 @@ impl Rewriter {
         for operand in &mut node.inputs {
             *operand = self.placed[*operand];
         }
-        self.skip_earlier_reshape(&mut node);
+        normalise(&mut node);
+        self.merge_views(&mut node);
+        self.negate_subtrahend(&mut node);
         let place = match node.inputs.first() {
             Some(&operand) if self.is_no_op(operand, &node) || self.absorb(operand, &node) => {
                 // The operand now stands for this node too: it loses one use and gains those of the node.
@@ -76,14 +87,38 @@ impl Rewriter {
         self.placed.push(place);
     }
 
-    fn skip_earlier_reshape(&mut self, node: &mut Node) {
-        if let (Op::Reshape, Some(operand)) = (&node.op, node.inputs.first_mut())
-            && self.nodes[*operand].op == Op::Reshape
-            && let Some(&source) = self.nodes[*operand].inputs.first()
-        {
-            self.uses[*operand] -= 1;
+    /// Lets a view of a view read the operand of the first.
+    fn merge_views(&mut self, node: &mut Node) {
+        let Some(&operand) = node.inputs.first() else { return };
+        let earlier = &self.nodes[operand];
+        let merged = match (&earlier.op, &node.op) {
+            (Op::Reshape, Op::Reshape) => Op::Reshape,
+            (Op::Transpose { perm: first }, Op::Transpose { perm: second }) => {
+                Op::Transpose { perm: second.iter().map(|&axis| first[axis]).collect() }
+            }
+            _ => return,
+        };
+        let source = earlier.inputs[0];
+        node.op = merged;
+        node.inputs = vec![source];
+        self.uses[operand] -= 1;
+        // A view that nothing reads any more passes its use of the source on.
+        if self.uses[operand] > 0 {
             self.uses[source] += 1;
-            *operand = source;
+        }
+    }
+
+    /// Turns a difference into a sum where the sign can go into the weights of a layer: a sum can share an integer
+    /// layer with it.
+    fn negate_subtrahend(&mut self, node: &mut Node) {
+        let (Op::Sub, &[_, right]) = (&node.op, &node.inputs[..]) else { return };
+        let layer = &mut self.nodes[right];
+        if self.uses[right] == 1
+            && let Op::Dense { .. } | Op::Conv { .. } = layer.op
+            && let Some(negated) = fold(&layer.op, &Affine::negation(layer.shape.len()), &layer.shape)
+        {
+            layer.op = negated;
+            node.op = Op::Add;
         }
     }
 
@@ -91,7 +126,11 @@ impl Rewriter {
         match &node.op {
             Op::Reshape => self.nodes[operand].shape == node.shape,
             Op::Transpose { perm } => perm.iter().copied().eq(0..perm.len()),
-            _ => false,
+            Op::Take { axis, indices, .. } => {
+                indices.iter().copied().eq((0..self.nodes[operand].shape[*axis]).map(Some))
+            }
+            Op::Concat { .. } => node.inputs.len() == 1,
+            op => Affine::of(op, node.shape.len()).is_some_and(|affine| affine.is_identity()),
         }
     }
 
@@ -100,11 +139,8 @@ impl Rewriter {
         if self.uses[operand] != 1 {
             return false;
         }
-        let folded = match &node.op {
-            Op::ScaleShift { scale, shift } => fold_scale_shift(&self.nodes[operand].op, scale, shift),
-            Op::AddConstant { values } => fold_constant(&self.nodes[operand].op, values),
-            _ => None,
-        };
+        let folded = Affine::of(&node.op, node.shape.len())
+            .and_then(|affine| fold(&self.nodes[operand].op, &affine, &node.shape));
         match folded {
             Some(op) => {
                 self.nodes[operand].op = op;
@@ -115,57 +151,13 @@ impl Rewriter {
     }
 }
 
-fn fold_scale_shift(op: &Op, scale: &[f32], shift: &[f32]) -> Option<Op> {
-    match op {
-        Op::Dense { weights, bias } => {
-            let mut weights = weights.clone();
-            for (mut row, &factor) in weights.axis_iter_mut(Axis(0)).zip(scale) {
-                row.mapv_inplace(|weight| weight * factor);
-            }
-            let bias = Array1::from(affine(bias.iter(), scale, shift)?);
-            all_finite(&weights).then_some(Op::Dense { weights, bias })
-        }
-        Op::Conv { weights, bias, strides, pads } => {
-            let mut weights = weights.clone();
-            for (mut kernel, &factor) in weights.axis_iter_mut(Axis(0)).zip(scale) {
-                kernel.mapv_inplace(|weight| weight * factor);
-            }
-            let bias = Array1::from(affine(bias.iter(), scale, shift)?);
-            all_finite(&weights).then_some(Op::Conv { weights, bias, strides: *strides, pads: *pads })
-        }
-        Op::ScaleShift { scale: first, shift: summands } => {
-            let factors = affine(first.iter(), scale, &vec![0.0; scale.len()])?;
-            Some(Op::ScaleShift { scale: factors, shift: affine(summands.iter(), scale, shift)? })
-        }
-        _ => None,
+/// Gives a node that only multiplies or adds constants the form in which it can be folded.
+fn normalise(node: &mut Node) {
+    if let Op::MulConstant { .. } | Op::AddConstant { .. } = node.op
+        && let Some(op) = Affine::of(&node.op, node.shape.len()).and_then(|affine| affine.into_op(&node.shape))
+    {
+        node.op = op;
     }
-}
-
-/// `scale * values + shift`, in double precision because the two terms of a folded bias often nearly cancel.
-fn affine<'a>(values: impl Iterator<Item = &'a f32>, scale: &[f32], shift: &[f32]) -> Option<Vec<f32>> {
-    let folded: Vec<f32> = values
-        .zip(scale.iter().zip(shift))
-        .map(|(&value, (&factor, &summand))| (f64::from(value) * f64::from(factor) + f64::from(summand)) as f32)
-        .collect();
-    folded.iter().all(|value| value.is_finite()).then_some(folded)
-}
-
-fn fold_constant(op: &Op, values: &ArrayD<f32>) -> Option<Op> {
-    match op {
-        Op::Dense { weights, bias } => {
-            let sum = bias + &values.view().into_dimensionality::<Ix1>().ok()?;
-            all_finite(&sum).then(|| Op::Dense { weights: weights.clone(), bias: sum })
-        }
-        Op::AddConstant { values: first } => {
-            let sum = first + values;
-            all_finite(&sum).then_some(Op::AddConstant { values: sum })
-        }
-        _ => None,
-    }
-}
-
-fn all_finite<D: ndarray::Dimension>(values: &ndarray::Array<f32, D>) -> bool {
-    values.iter().all(|value| value.is_finite())
 }
 
 /// Keeps the input and what the output depends on.

@@ -1,6 +1,6 @@
 //! Every rewrite: it happens where it should, does not where it should not, and keeps the result.
 
-use ndarray::{Array, Array4, ArrayD, Dimension, IxDyn, ShapeBuilder};
+use ndarray::{Array, Array1, Array4, ArrayD, Dimension, IxDyn, ShapeBuilder};
 
 use super::*;
 
@@ -36,6 +36,11 @@ impl Builder {
 
     /// Simplifies, checks that the result of the network is the same, and returns the operations that are left.
     fn simplified(self) -> Vec<&'static str> {
+        self.rewritten().nodes.iter().map(|node| node.op.name()).collect()
+    }
+
+    /// Simplifies, and checks that the result of the network is the same.
+    fn rewritten(self) -> Graph {
         let before = self.0;
         let after = simplify(before.clone());
         after.check().unwrap();
@@ -46,7 +51,7 @@ impl Builder {
         for (e, g) in expected.iter().zip(&got) {
             assert!((e - g).abs() <= 1e-5 * (1.0 + e.abs()), "expected {expected}, got {got}");
         }
-        after.nodes.iter().map(|node| node.op.name()).collect()
+        after
     }
 }
 
@@ -54,12 +59,28 @@ fn dense(outputs: usize, inputs: usize) -> Op {
     Op::Dense { weights: wave((outputs, inputs), 1.0), bias: wave(outputs, 2.0) }
 }
 
+/// From two channels to three; vertical and horizontal differ in everything but the kernel.
 fn conv() -> Op {
-    Op::Conv { weights: wave((3, 2, 2, 2), 3.0), bias: wave(3, 4.0), strides: [1, 2], pads: [1, 0, 0, 1] }
+    let (weights, bias) = (wave((3, 2, 2, 2), 3.0), wave(3, 4.0));
+    Op::Conv { weights, bias, strides: [1, 2], pads: [1, 0, 0, 1], dilations: [2, 1], groups: 1 }
 }
 
 fn scale_shift(channels: usize) -> Op {
     Op::ScaleShift { scale: wave(channels, 5.0).to_vec(), shift: wave(channels, 6.0).to_vec() }
+}
+
+/// Values that differ between the indices of axis 0 only.
+fn by_channel(shape: &[usize]) -> ArrayD<f32> {
+    let values: Array1<f32> = wave(shape[0], 8.0);
+    ArrayD::from_shape_fn(IxDyn(shape), |at| values[at[0]])
+}
+
+fn add(values: ArrayD<f32>) -> Op {
+    Op::AddConstant { values }
+}
+
+fn mul(values: ArrayD<f32>) -> Op {
+    Op::MulConstant { values }
 }
 
 #[test]
@@ -76,6 +97,140 @@ fn a_scale_and_shift_go_into_a_convolution() {
     let layer = graph.add(conv(), &[0], &[]);
     graph.add(scale_shift(3), &[layer], &[]);
     assert_eq!(graph.simplified(), ["Input", "Conv"]);
+}
+
+#[test]
+fn a_scale_and_shift_go_into_a_convolution_with_groups() {
+    let mut graph = Builder::new(&[4, 4, 5]);
+    let (weights, bias) = (wave((6, 2, 2, 2), 3.0), wave(6, 4.0));
+    let (strides, pads, dilations) = ([1, 2], [1, 0, 0, 1], [2, 1]);
+    let layer = graph.add(Op::Conv { weights, bias, strides, pads, dilations, groups: 2 }, &[0], &[]);
+    graph.add(scale_shift(6), &[layer], &[]);
+    assert_eq!(graph.simplified(), ["Input", "Conv"]);
+}
+
+#[test]
+fn factors_and_summands_by_channel_go_into_layers() {
+    let mut graph = Builder::new(&[2, 4, 5]);
+    let layer = graph.add(conv(), &[0], &[]);
+    let shape = graph.0.nodes[layer].shape.clone();
+    let scaled = graph.add(mul(by_channel(&shape)), &[layer], &[]);
+    graph.add(add(by_channel(&shape)), &[scaled], &[]);
+    assert_eq!(graph.simplified(), ["Input", "Conv"]);
+
+    let mut graph = Builder::new(&[4]);
+    let layer = graph.add(dense(3, 4), &[0], &[]);
+    let shifted = graph.add(add(by_channel(&[3])), &[layer], &[]);
+    graph.add(mul(by_channel(&[3])), &[shifted], &[]);
+    assert_eq!(graph.simplified(), ["Input", "Dense"]);
+}
+
+#[test]
+fn factors_and_summands_by_pixel_do_not() {
+    let mut graph = Builder::new(&[2, 4, 5]);
+    let layer = graph.add(conv(), &[0], &[]);
+    let shape = graph.0.nodes[layer].shape.clone();
+    let scaled = graph.add(mul(wave(IxDyn(&shape), 1.5)), &[layer], &[]);
+    graph.add(add(wave(IxDyn(&shape), 2.5)), &[scaled], &[]);
+    assert_eq!(graph.simplified(), ["Input", "Conv", "MulConstant", "AddConstant"]);
+}
+
+#[test]
+fn nothing_goes_into_the_layer_behind_it() {
+    let mut graph = Builder::new(&[2, 4, 5]);
+    let scaled = graph.add(scale_shift(2), &[0], &[]);
+    graph.add(conv(), &[scaled], &[]);
+    assert_eq!(graph.simplified(), ["Input", "ScaleShift", "Conv"]);
+}
+
+/// The one operation that is left of a chain of them on an input of this shape.
+fn left_of(shape: &[usize], chain: Vec<Op>) -> Vec<&'static str> {
+    let mut graph = Builder::new(shape);
+    for op in chain {
+        graph.add(op, &[graph.0.output], &[]);
+    }
+    graph.simplified()[1..].to_vec()
+}
+
+#[test]
+fn constants_take_their_normal_form() {
+    for shape in [&[3][..], &[3, 2], &[3, 2, 2], &[3, 2, 2, 2]] {
+        let by_element = || wave(IxDyn(shape), 1.5);
+        let is_vector = shape.len() == 1;
+        let scaled = left_of(shape, vec![mul(by_channel(shape))]);
+        assert_eq!(scaled, ["ScaleShift"], "{shape:?}");
+        assert_eq!(left_of(shape, vec![mul(by_element())]), [if is_vector { "ScaleShift" } else { "MulConstant" }]);
+        let shifted = left_of(shape, vec![add(by_channel(shape))]);
+        assert_eq!(shifted, [if shape.len() == 3 { "ScaleShift" } else { "AddConstant" }], "{shape:?}");
+        assert_eq!(left_of(shape, vec![add(by_element())]), ["AddConstant"]);
+    }
+}
+
+#[test]
+fn chains_of_constants_become_one_node_where_there_is_one_for_them() {
+    let shape = &[3, 2, 2];
+    let by_element = || wave(IxDyn(shape), 1.5);
+    let channels = || by_channel(shape);
+    for (chain, expected) in [
+        (vec![add(channels()), mul(channels())], &["ScaleShift"][..]),
+        (vec![mul(channels()), add(channels())], &["ScaleShift"]),
+        (vec![scale_shift(3), add(channels())], &["ScaleShift"]),
+        (vec![add(channels()), add(by_element())], &["AddConstant"]),
+        (vec![add(by_element()), add(channels())], &["AddConstant"]),
+        (vec![mul(channels()), mul(by_element())], &["MulConstant"]),
+        (vec![mul(by_element()), mul(channels())], &["MulConstant"]),
+        (vec![mul(by_element()), mul(by_element())], &["MulConstant"]),
+        (vec![mul(by_element()), add(channels())], &["MulConstant", "ScaleShift"]),
+        (vec![add(by_element()), mul(channels())], &["AddConstant", "ScaleShift"]),
+        (vec![scale_shift(3), add(by_element())], &["ScaleShift", "AddConstant"]),
+        (vec![Op::Relu, mul(channels()), Op::Relu], &["Relu", "ScaleShift", "Relu"]),
+    ] {
+        let names: Vec<&str> = chain.iter().map(Op::name).collect();
+        assert_eq!(left_of(shape, chain), expected, "{names:?}");
+    }
+}
+
+#[test]
+fn factors_of_one_and_summands_of_zero_vanish() {
+    let shape = &[3, 2];
+    let chain = vec![
+        Op::Relu,
+        mul(ArrayD::ones(IxDyn(shape))),
+        add(ArrayD::zeros(IxDyn(shape))),
+        Op::ScaleShift { scale: vec![1.0; 3], shift: vec![0.0; 3] },
+    ];
+    assert_eq!(left_of(shape, chain), ["Relu"]);
+}
+
+#[test]
+fn a_subtracted_layer_is_negated() {
+    for other in [Op::Relu, dense(4, 4)] {
+        let mut graph = Builder::new(&[4]);
+        let left = graph.add(other.clone(), &[0], &[]);
+        let right = graph.add(dense(4, 4), &[0], &[]);
+        graph.add(Op::Sub, &[left, right], &[]);
+        assert_eq!(graph.simplified(), ["Input", other.name(), "Dense", "Add"]);
+    }
+    let mut graph = Builder::new(&[2, 4, 5]);
+    let left = graph.add(conv(), &[0], &[]);
+    let right = graph.add(conv(), &[0], &[]);
+    graph.add(Op::Sub, &[left, right], &[]);
+    assert_eq!(graph.simplified(), ["Input", "Conv", "Conv", "Add"]);
+}
+
+#[test]
+fn a_difference_stays_where_no_layer_of_its_own_is_subtracted() {
+    let mut graph = Builder::new(&[4]);
+    let layer = graph.add(dense(4, 4), &[0], &[]);
+    let relu = graph.add(Op::Relu, &[layer], &[]);
+    let shared = graph.add(Op::Sub, &[relu, layer], &[]);
+    graph.add(Op::Sub, &[shared, relu], &[]);
+    assert_eq!(graph.simplified(), ["Input", "Dense", "Relu", "Sub", "Sub"]);
+
+    let mut graph = Builder::new(&[4]);
+    let layer = graph.add(dense(4, 4), &[0], &[]);
+    graph.add(Op::Sub, &[layer, layer], &[]);
+    assert_eq!(graph.simplified(), ["Input", "Dense", "Sub"]);
 }
 
 #[test]
@@ -177,6 +332,78 @@ fn a_transpose_that_moves_nothing_vanishes() {
 }
 
 #[test]
+fn transposes_merge_and_vanish_when_they_cancel() {
+    let transpose = |perm: [usize; 3]| Op::Transpose { perm: perm.to_vec() };
+    let mut graph = Builder::new(&[2, 3, 4]);
+    let first = graph.add(transpose([1, 2, 0]), &[0], &[]);
+    graph.add(transpose([0, 2, 1]), &[first], &[]);
+    let after = graph.rewritten();
+    assert_eq!(after.nodes[after.output].op, transpose([1, 0, 2]));
+    assert_eq!(after.nodes.len(), 2);
+
+    let mut graph = Builder::new(&[2, 3, 4]);
+    let relu = graph.add(Op::Relu, &[0], &[]);
+    let away = graph.add(transpose([1, 2, 0]), &[relu], &[]);
+    let back = graph.add(transpose([2, 0, 1]), &[away], &[]);
+    graph.add(Op::Relu, &[back], &[]);
+    assert_eq!(graph.simplified(), ["Input", "Relu", "Relu"]);
+}
+
+#[test]
+fn a_transpose_used_twice_stays_for_its_other_use() {
+    let transpose = Op::Transpose { perm: vec![1, 0] };
+    let mut graph = Builder::new(&[3, 3]);
+    let first = graph.add(transpose.clone(), &[0], &[]);
+    let second = graph.add(transpose, &[first], &[]);
+    graph.add(Op::Sub, &[second, first], &[]);
+    assert_eq!(graph.simplified(), ["Input", "Transpose", "Sub"]);
+}
+
+#[test]
+fn views_that_cancel_do_not_stand_between_a_layer_and_its_scale() {
+    let mut graph = Builder::new(&[4]);
+    let layer = graph.add(dense(6, 4), &[0], &[]);
+    let away = graph.add(Op::Reshape, &[layer], &[2, 3]);
+    let back = graph.add(Op::Reshape, &[away], &[6]);
+    graph.add(scale_shift(6), &[back], &[]);
+    assert_eq!(graph.simplified(), ["Input", "Dense"]);
+}
+
+#[test]
+fn a_view_that_is_read_besides_keeps_a_layer_from_its_scale() {
+    let mut graph = Builder::new(&[4]);
+    let layer = graph.add(dense(6, 4), &[0], &[]);
+    let away = graph.add(Op::Reshape, &[layer], &[6, 1]);
+    let back = graph.add(Op::Reshape, &[away], &[6]);
+    let scaled = graph.add(scale_shift(6), &[back], &[]);
+    let scaled = graph.add(Op::Reshape, &[scaled], &[6, 1]);
+    graph.add(Op::Add, &[away, scaled], &[]);
+    assert_eq!(graph.simplified(), ["Input", "Dense", "Reshape", "ScaleShift", "Reshape", "Add"]);
+}
+
+#[test]
+fn a_take_of_everything_in_order_vanishes() {
+    let take = |indices: &[Option<usize>]| Op::Take { axis: 1, indices: indices.to_vec(), fill: 0.0 };
+    assert_eq!(left_of(&[2, 3], vec![Op::Relu, take(&[Some(0), Some(1), Some(2)])]), ["Relu"]);
+    for other in [
+        &[Some(0), Some(1)][..],
+        &[Some(1), Some(0), Some(2)],
+        &[Some(0), Some(1), None],
+        &[Some(0), Some(1), Some(2), Some(2)],
+    ] {
+        assert_eq!(left_of(&[2, 3], vec![Op::Relu, take(other)]), ["Relu", "Take"], "{other:?}");
+    }
+}
+
+#[test]
+fn a_concat_of_one_operand_vanishes() {
+    assert_eq!(left_of(&[2, 3], vec![Op::Relu, Op::Concat { axis: 0 }]), ["Relu"]);
+    let mut graph = Builder::new(&[2, 3]);
+    graph.add(Op::Concat { axis: 0 }, &[0, 0], &[]);
+    assert_eq!(graph.simplified(), ["Input", "Concat"]);
+}
+
+#[test]
 fn unused_nodes_are_dropped_but_the_input_stays() {
     let mut graph = Builder::new(&[2]);
     graph.add(dense(3, 2), &[0], &[]);
@@ -201,13 +428,21 @@ fn a_fold_that_overflows_is_left_out() {
     graph.add(Op::ScaleShift { scale: vec![1e30], shift: vec![0.0] }, &[layer], &[]);
     let after = simplify(graph.0);
     assert_eq!(after.nodes.len(), 3);
+
+    let mut graph = Builder::new(&[2, 2]);
+    let first = graph.add(mul(ndarray::array![[1e30, 1.0], [1.0, 1.0]].into_dyn()), &[0], &[]);
+    graph.add(mul(ndarray::array![[1e30, 1.0], [1.0, 1.0]].into_dyn()), &[first], &[]);
+    let after = simplify(graph.0);
+    assert_eq!(after.nodes.len(), 3);
 }
 
 #[test]
 fn a_graph_that_is_not_well_formed_is_returned_as_it_is() {
     let mut graph = Builder::new(&[2, 4, 5]);
     let weights = Array4::zeros((3, 2, 2, 2));
-    graph.add(Op::Conv { weights, bias: Array1::zeros(3), strides: [1, 1], pads: [0; 4] }, &[0], &[]);
+    let bias = Array1::zeros(3);
+    let op = Op::Conv { weights, bias, strides: [1, 1], pads: [0; 4], dilations: [1, 1], groups: 1 };
+    graph.add(op, &[0], &[]);
     graph.0.nodes[1].inputs[0] = 9;
     let broken = graph.0;
     assert_eq!(simplify(broken.clone()), broken);

@@ -1,6 +1,10 @@
 //! Shape rules: the one place that says which shape an operation yields.
 
-use super::Op;
+mod layout;
+mod windows;
+
+use super::{Op, Window};
+use inferproof_circuits::formula::Formula;
 
 /// Most elements that the values of a network, or its weights, may have together.
 ///
@@ -36,9 +40,9 @@ impl Op {
     pub fn result_shape(&self, inputs: &[&[usize]], declared: &[usize]) -> Result<Vec<usize>, ShapeFault> {
         let shape = match (self, inputs) {
             (Op::Input, []) => declared.to_vec(),
-            (Op::Add, [left, right]) => add_shape(left, right)?,
-            (Op::Input | Op::Add, _) => return self.arity_fault(inputs.len()),
-            (_, [input]) => self.unary_shape(input, declared)?,
+            (Op::Add | Op::Sub | Op::Mul, [left, right]) => equal_shapes(left, right)?,
+            (Op::Concat { axis }, [first, rest @ ..]) => layout::concat(*axis, first, rest)?,
+            (_, [input]) => self.shape_from_one(input, declared)?,
             _ => return self.arity_fault(inputs.len()),
         };
         if shape.is_empty() || shape.contains(&0) {
@@ -48,36 +52,41 @@ impl Op {
     }
 
     fn arity_fault(&self, got: usize) -> Result<Vec<usize>, ShapeFault> {
-        fault(format!("{} operands", self.arity()), format!("{got}"))
+        let expected = self.arity().map_or("one or more operands".into(), |arity| format!("{arity} operands"));
+        fault(expected, format!("{got}"))
     }
 
-    fn unary_shape(&self, input: &[usize], declared: &[usize]) -> Result<Vec<usize>, ShapeFault> {
+    /// Shape of the result of an operation with one operand.
+    fn shape_from_one(&self, input: &[usize], declared: &[usize]) -> Result<Vec<usize>, ShapeFault> {
         match self {
-            Op::Dense { weights, bias } => dense_shape(weights.dim(), bias.len(), input),
-            Op::Conv { weights, bias, strides, pads } => conv_shape(weights.dim(), bias.len(), *strides, *pads, input),
-            Op::ScaleShift { scale, shift } => scale_shift_shape(scale.len(), shift.len(), input),
-            Op::AddConstant { values } if values.shape() == input => Ok(input.to_vec()),
-            Op::AddConstant { values } => {
-                fault(format!("constants of shape {input:?}"), format!("{:?}", values.shape()))
+            Op::Dense { weights, bias } => dense(weights.dim(), bias.len(), input),
+            Op::Conv { weights, bias, strides, pads, dilations, groups } => {
+                let (outputs, channels, height, width) = weights.dim();
+                let window = Window { kernel: [height, width], strides: *strides, pads: *pads, dilations: *dilations };
+                windows::conv([outputs, channels], bias.len(), *groups, &window, input)
             }
-            Op::MaxPool { kernel, strides } | Op::AveragePool { kernel, strides } => {
-                pool_shape(*kernel, *strides, input)
-            }
-            Op::Reshape => reshape_shape(input, declared),
-            Op::Transpose { perm } => transpose_shape(perm, input),
-            Op::Relu | Op::Input | Op::Add => Ok(input.to_vec()),
+            Op::ScaleShift { scale, shift } => scale_shift(scale.len(), shift.len(), input),
+            Op::AddConstant { values } | Op::MulConstant { values } => constants(values.shape(), input),
+            Op::Relu | Op::BeforeMax | Op::DropMax => Ok(input.to_vec()),
+            Op::Unary(formula) => unary(formula, input),
+            Op::MaxPool(window) => windows::max_pool(window, input),
+            Op::SumPool { window, divisor } => windows::sum_pool(window, *divisor, input),
+            Op::Reshape => layout::reshape(input, declared),
+            Op::Transpose { perm } => layout::transpose(perm, input),
+            Op::Take { axis, indices, fill } => layout::take(*axis, indices, *fill, input),
+            Op::Input | Op::Add | Op::Sub | Op::Mul | Op::Concat { .. } => self.arity_fault(1),
         }
     }
 }
 
-fn add_shape(left: &[usize], right: &[usize]) -> Result<Vec<usize>, ShapeFault> {
+fn equal_shapes(left: &[usize], right: &[usize]) -> Result<Vec<usize>, ShapeFault> {
     if left == right {
         return Ok(left.to_vec());
     }
     fault(format!("two operands of shape {left:?}"), format!("a second operand of shape {right:?}"))
 }
 
-fn dense_shape((out, inputs): (usize, usize), bias: usize, input: &[usize]) -> Result<Vec<usize>, ShapeFault> {
+fn dense((out, inputs): (usize, usize), bias: usize, input: &[usize]) -> Result<Vec<usize>, ShapeFault> {
     if input != [inputs] {
         return fault(
             format!("an input of shape [{inputs}] for weights of shape [{out}, {inputs}]"),
@@ -90,52 +99,7 @@ fn dense_shape((out, inputs): (usize, usize), bias: usize, input: &[usize]) -> R
     Ok(vec![out])
 }
 
-fn conv_shape(
-    (out, channels, height, width): (usize, usize, usize, usize),
-    bias: usize,
-    strides: [usize; 2],
-    [top, left, bottom, right]: [usize; 4],
-    input: &[usize],
-) -> Result<Vec<usize>, ShapeFault> {
-    let &[c, h, w] = input else {
-        return fault("an image of shape [channels, height, width]", format!("{input:?}"));
-    };
-    if c != channels {
-        return fault(format!("an image with {channels} channels, as the kernels have"), format!("{c} channels"));
-    }
-    if bias != out {
-        return fault(format!("a bias of length {out}"), format!("length {bias}"));
-    }
-    let rows = window_count(h, [top, bottom], height, strides[0])?;
-    let columns = window_count(w, [left, right], width, strides[1])?;
-    Ok(vec![out, rows, columns])
-}
-
-fn pool_shape(kernel: [usize; 2], strides: [usize; 2], input: &[usize]) -> Result<Vec<usize>, ShapeFault> {
-    let &[c, h, w] = input else {
-        return fault("an image of shape [channels, height, width]", format!("{input:?}"));
-    };
-    let rows = window_count(h, [0, 0], kernel[0], strides[0])?;
-    let columns = window_count(w, [0, 0], kernel[1], strides[1])?;
-    Ok(vec![c, rows, columns])
-}
-
-/// How many windows fit on one axis when those that hang over are left out.
-fn window_count(length: usize, pads: [usize; 2], kernel: usize, stride: usize) -> Result<usize, ShapeFault> {
-    if kernel == 0 || stride == 0 {
-        return fault("a window and a stride of at least 1", format!("window {kernel}, stride {stride}"));
-    }
-    let padded = length.checked_add(pads[0]).and_then(|sum| sum.checked_add(pads[1]));
-    match padded {
-        Some(padded) if padded >= kernel => Ok((padded - kernel) / stride + 1),
-        _ => fault(
-            format!("an axis that holds a window of {kernel}"),
-            format!("length {length} with padding {} and {}", pads[0], pads[1]),
-        ),
-    }
-}
-
-fn scale_shift_shape(scale: usize, shift: usize, input: &[usize]) -> Result<Vec<usize>, ShapeFault> {
+fn scale_shift(scale: usize, shift: usize, input: &[usize]) -> Result<Vec<usize>, ShapeFault> {
     match input.first() {
         Some(&channels) if channels == scale && channels == shift => Ok(input.to_vec()),
         Some(channels) => {
@@ -145,72 +109,42 @@ fn scale_shift_shape(scale: usize, shift: usize, input: &[usize]) -> Result<Vec<
     }
 }
 
-fn reshape_shape(input: &[usize], declared: &[usize]) -> Result<Vec<usize>, ShapeFault> {
-    let count = element_count(input);
-    if count.is_some() && count == element_count(declared) {
-        return Ok(declared.to_vec());
+fn constants(values: &[usize], input: &[usize]) -> Result<Vec<usize>, ShapeFault> {
+    if values == input {
+        return Ok(input.to_vec());
     }
-    fault(format!("a shape with as many elements as {input:?}"), format!("{declared:?}"))
+    fault(format!("constants of shape {input:?}"), format!("{values:?}"))
 }
 
-fn transpose_shape(perm: &[usize], input: &[usize]) -> Result<Vec<usize>, ShapeFault> {
-    let mut sorted = perm.to_vec();
-    sorted.sort_unstable();
-    if !sorted.iter().copied().eq(0..input.len()) {
-        return fault(format!("a permutation of {} axes", input.len()), format!("{perm:?}"));
+fn unary(formula: &Formula, input: &[usize]) -> Result<Vec<usize>, ShapeFault> {
+    match formula.parameters().into_iter().find(|parameter| !parameter.is_finite()) {
+        None => Ok(input.to_vec()),
+        Some(parameter) => fault("finite parameters of the function", format!("{parameter}")),
     }
-    Ok(perm.iter().filter_map(|&axis| input.get(axis).copied()).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::{Array1, Array4};
-
-    fn conv(kernel: [usize; 4], strides: [usize; 2], pads: [usize; 4]) -> Op {
-        Op::Conv { weights: Array4::zeros(kernel), bias: Array1::zeros(kernel[0]), strides, pads }
-    }
-
-    #[test]
-    fn a_convolution_counts_the_windows_that_fit() {
-        let op = conv([3, 2, 3, 2], [2, 1], [1, 0, 2, 1]);
-        assert_eq!(op.result_shape(&[&[2, 8, 6]], &[]).unwrap(), vec![3, 5, 6]);
-    }
-
-    #[test]
-    fn a_kernel_larger_than_the_image_is_refused() {
-        let op = conv([1, 1, 5, 1], [1, 1], [0; 4]);
-        let fault = op.result_shape(&[&[1, 4, 4]], &[]).unwrap_err();
-        assert!(fault.expected.contains("window of 5"), "{fault:?}");
-    }
-
-    #[test]
-    fn padding_that_overflows_is_refused() {
-        let op = conv([1, 1, 1, 1], [1, 1], [usize::MAX, 0, usize::MAX, 0]);
-        assert!(op.result_shape(&[&[1, 4, 4]], &[]).is_err());
-    }
-
-    #[test]
-    fn a_pool_leaves_out_windows_that_hang_over() {
-        let op = Op::MaxPool { kernel: [2, 3], strides: [2, 2] };
-        assert_eq!(op.result_shape(&[&[4, 5, 6]], &[]).unwrap(), vec![4, 2, 2]);
-        assert!(Op::MaxPool { kernel: [2, 2], strides: [0, 1] }.result_shape(&[&[4, 5, 6]], &[]).is_err());
-    }
-
-    #[test]
-    fn a_transpose_needs_a_permutation() {
-        assert_eq!(Op::Transpose { perm: vec![1, 2, 0] }.result_shape(&[&[2, 3, 4]], &[]).unwrap(), vec![3, 4, 2]);
-        for perm in [vec![0, 0, 1], vec![0, 1], vec![1, 2, 3]] {
-            assert!(Op::Transpose { perm }.result_shape(&[&[2, 3, 4]], &[]).is_err());
-        }
-    }
+    use inferproof_circuits::formula::Real;
+    use ndarray::{ArrayD, IxDyn};
 
     #[test]
     fn operands_are_counted() {
-        assert!(Op::Add.result_shape(&[&[1]], &[]).is_err());
-        assert!(Op::Relu.result_shape(&[&[1], &[1]], &[]).is_err());
+        let two: &[&[usize]] = &[&[1], &[1]];
+        for op in [Op::Add, Op::Sub, Op::Mul] {
+            assert_eq!(op.result_shape(two, &[]).unwrap(), [1]);
+            assert!(op.result_shape(&[&[1]], &[]).is_err());
+            assert!(op.result_shape(&[&[1], &[1], &[1]], &[]).is_err());
+            assert!(op.result_shape(&[&[1], &[2]], &[]).is_err());
+        }
+        for op in [Op::Relu, Op::BeforeMax, Op::Unary(Formula::Abs), Op::MaxPool(Window::tiles([1, 1]))] {
+            assert!(op.result_shape(two, &[]).is_err());
+            assert!(op.result_shape(&[], &[]).is_err());
+        }
         assert!(Op::Input.result_shape(&[&[1]], &[1]).is_err());
-        assert!(Op::Add.result_shape(&[&[1], &[2]], &[]).is_err());
+        let fault = Op::Concat { axis: 0 }.result_shape(&[], &[]).unwrap_err();
+        assert_eq!(fault.expected, "one or more operands");
     }
 
     #[test]
@@ -218,5 +152,29 @@ mod tests {
         assert!(Op::Input.result_shape(&[], &[]).is_err());
         assert!(Op::Input.result_shape(&[], &[2, 0]).is_err());
         assert!(Op::Reshape.result_shape(&[&[1]], &[]).is_err());
+        assert!(Op::BeforeMax.result_shape(&[&[]], &[]).is_err());
+        assert!(Op::BeforeMax.result_shape(&[&[3, 0]], &[]).is_err());
+    }
+
+    #[test]
+    fn constants_have_the_shape_of_the_operand() {
+        let values = ArrayD::zeros(IxDyn(&[2, 3]));
+        for op in [Op::AddConstant { values: values.clone() }, Op::MulConstant { values }] {
+            assert_eq!(op.result_shape(&[&[2, 3]], &[]).unwrap(), [2, 3]);
+            for other in [&[3, 2][..], &[6], &[1, 2, 3]] {
+                assert!(op.result_shape(&[other], &[]).is_err());
+            }
+        }
+        let op = Op::ScaleShift { scale: vec![1.0; 2], shift: vec![0.0; 2] };
+        assert_eq!(op.result_shape(&[&[2, 3]], &[]).unwrap(), [2, 3]);
+        assert!(op.result_shape(&[&[3, 2]], &[]).is_err());
+    }
+
+    #[test]
+    fn parameters_of_a_function_are_finite() {
+        let clip = |lo, hi| Op::Unary(Formula::Clip { lo: Real(lo), hi: Real(hi) });
+        assert_eq!(clip(-1.0, 1.0).result_shape(&[&[2, 3]], &[]).unwrap(), [2, 3]);
+        assert!(clip(f64::NEG_INFINITY, 1.0).result_shape(&[&[2, 3]], &[]).is_err());
+        assert!(clip(-1.0, f64::NAN).result_shape(&[&[2, 3]], &[]).is_err());
     }
 }

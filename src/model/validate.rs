@@ -49,7 +49,10 @@ impl Model {
     fn check_scales(&self) -> Result<(), ModelError> {
         for (node, &scale) in self.architecture.nodes.iter().zip(&self.tensor_scales) {
             check(scale.is_normal() && scale > 0.0, &node.name, || ("a positive scale".into(), scale.to_string()))?;
-            if let Op::MaxPool { input, .. } | Op::Reshape { input } | Op::Transpose { input, .. } = node.op {
+            if matches!(node.op, Op::Input | Op::Affine { .. } | Op::BeforeMax { .. }) {
+                continue;
+            }
+            for input in node.op.inputs() {
                 let operand = self.tensor_scales[input];
                 check(scale == operand, &node.name, || (format!("its operand's scale {operand}"), scale.to_string()))?;
             }

@@ -1,20 +1,21 @@
-//! Constant tensors: read from the file with every length checked, and reshaped where the model asks for it.
+//! Constant tensors, read from the file with every length checked. What nodes make of them is in `fold.rs`.
 
 use ndarray::{ArrayD, IxDyn};
 use tract_onnx::pb::{TensorProto, tensor_proto::DataLocation, tensor_proto::DataType};
 
+use super::draft::MAX_RANK;
 use super::error::{OnnxError, printable};
 use crate::graph::{MAX_ELEMENTS, element_count};
 
-/// The elements of a constant, row-major.
+/// The elements of a constant, in row-major layout.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Data {
     /// From `float` or `double`; finite.
     Float(ArrayD<f32>),
-    /// From `int64`: shapes and axes.
-    Int(Vec<i64>),
+    /// From `int64` or `int32`: shapes, axes and indices.
+    Int(ArrayD<i64>),
     /// From `bool`: switches.
-    Bool(Vec<bool>),
+    Bool(ArrayD<bool>),
     /// Not read. Harmless until a node needs it.
     Other,
 }
@@ -53,11 +54,18 @@ impl Constant {
                 let values = elements(tensor, &tensor.double_data, f64::from_le_bytes, &shape, &name)?;
                 Data::Float(finite(&name, &shape, values, |value| value)?)
             }
-            Ok(DataType::Int64) => Data::Int(elements(tensor, &tensor.int64_data, i64::from_le_bytes, &shape, &name)?),
+            Ok(DataType::Int64) => {
+                let values = elements(tensor, &tensor.int64_data, i64::from_le_bytes, &shape, &name)?;
+                Data::Int(array(&name, &shape, values)?)
+            }
+            Ok(DataType::Int32) => {
+                let values = elements(tensor, &tensor.int32_data, i32::from_le_bytes, &shape, &name)?;
+                Data::Int(array(&name, &shape, values.into_iter().map(i64::from).collect())?)
+            }
             Ok(DataType::Bool) => {
                 let typed: Vec<u8> = tensor.int32_data.iter().map(|&value| u8::from(value != 0)).collect();
                 let values = elements(tensor, &typed, |[byte]: [u8; 1]| byte, &shape, &name)?;
-                Data::Bool(values.into_iter().map(|byte| byte != 0).collect())
+                Data::Bool(array(&name, &shape, values.into_iter().map(|byte| byte != 0).collect())?)
             }
             _ => Data::Other,
         };
@@ -65,16 +73,26 @@ impl Constant {
         Ok(Self { name, shape, kind, data })
     }
 
-    /// A constant from single values, as some attributes give them.
-    pub fn from_floats(name: &str, shape: Vec<usize>, values: Vec<f32>) -> Result<Self, OnnxError> {
+    /// A constant of the given elements. Floats have to be finite.
+    pub fn new(name: &str, data: Data) -> Result<Self, OnnxError> {
+        let (shape, kind) = match &data {
+            Data::Float(values) => (values.shape().to_vec(), DataType::Float),
+            Data::Int(values) => (values.shape().to_vec(), DataType::Int64),
+            Data::Bool(values) => (values.shape().to_vec(), DataType::Bool),
+            Data::Other => (Vec::new(), DataType::Undefined),
+        };
         let name = printable(name);
-        let data = Data::Float(finite(&name, &shape, values, f64::from)?);
-        Ok(Self { name, shape, kind: "FLOAT".into(), data })
+        if let Data::Float(values) = &data {
+            check_finite(&name, values.iter().copied().map(f64::from))?;
+        }
+        Ok(Self { name, shape, kind: kind.as_str_name().to_owned(), data })
     }
 
-    /// A constant of integers, as some attributes give them.
-    pub fn from_ints(name: &str, shape: Vec<usize>, values: Vec<i64>) -> Self {
-        Self { name: printable(name), shape, kind: "INT64".into(), data: Data::Int(values) }
+    /// A list of integers, such as a shape.
+    pub fn list(name: &str, values: Vec<i64>) -> Self {
+        let (name, shape) = (printable(name), vec![values.len()]);
+        let data = Data::Int(ndarray::Array1::from(values).into_dyn());
+        Self { name, shape, kind: DataType::Int64.as_str_name().to_owned(), data }
     }
 
     /// The elements as floats.
@@ -86,39 +104,24 @@ impl Constant {
     }
 
     /// The elements as integers.
-    pub fn ints(&self) -> Result<&[i64], OnnxError> {
+    pub fn ints(&self) -> Result<Vec<i64>, OnnxError> {
         match &self.data {
-            Data::Int(values) => Ok(values),
-            _ => Err(self.type_error("INT64")),
+            Data::Int(values) => Ok(values.iter().copied().collect()),
+            _ => Err(self.type_error("INT64 or INT32")),
         }
     }
 
-    fn type_error(&self, expected: &'static str) -> OnnxError {
+    /// The error for elements of another type than `expected`.
+    pub fn type_error(&self, expected: &'static str) -> OnnxError {
         OnnxError::ElementType { tensor: self.name.clone(), got: self.kind.clone(), expected }
-    }
-
-    /// The same elements under a shape with as many of them.
-    pub fn reshaped(&self, shape: Vec<usize>) -> Result<Self, OnnxError> {
-        let data = match &self.data {
-            Data::Float(values) => {
-                Data::Float(values.clone().into_shape_with_order(IxDyn(&shape)).map_err(|error| {
-                    OnnxError::malformed(format!("tensor `{}` cannot take the shape {shape:?}: {error}", self.name))
-                })?)
-            }
-            other => other.clone(),
-        };
-        Ok(Self { shape, data, ..self.clone() })
-    }
-
-    /// With axis `i` of the result being axis `perm[i]`; the caller checked that it is a permutation.
-    pub fn transposed(&self, perm: &[usize]) -> Result<Self, OnnxError> {
-        let turned = self.floats()?.view().permuted_axes(IxDyn(perm)).as_standard_layout().into_owned();
-        let (shape, data) = (turned.shape().to_vec(), Data::Float(turned));
-        Ok(Self { name: self.name.clone(), kind: self.kind.clone(), shape, data })
     }
 }
 
 fn read_dims(dims: &[i64], name: &str) -> Result<Vec<usize>, OnnxError> {
+    if dims.len() > MAX_RANK {
+        let what = format!("tensor `{name}` has {} axes", dims.len());
+        return Err(OnnxError::TooLarge { what, limit: format!("{MAX_RANK} axes") });
+    }
     let shape: Vec<usize> = dims
         .iter()
         .map(|&dim| usize::try_from(dim))
@@ -162,15 +165,19 @@ fn elements<T: Copy, const SIZE: usize>(
 
 /// Floats as an array, if each of them is a finite number in single precision.
 fn finite<T: Copy>(name: &str, shape: &[usize], values: Vec<T>, widen: fn(T) -> f64) -> Result<ArrayD<f32>, OnnxError> {
-    let mut narrow = Vec::with_capacity(values.len());
-    for (index, value) in values.into_iter().enumerate() {
-        let value = widen(value);
-        if !(value as f32).is_finite() {
-            return Err(OnnxError::NonFinite { tensor: name.to_owned(), index, value });
-        }
-        narrow.push(value as f32);
+    check_finite(name, values.iter().map(|&value| widen(value)))?;
+    array(name, shape, values.into_iter().map(|value| widen(value) as f32).collect())
+}
+
+fn check_finite(name: &str, values: impl Iterator<Item = f64>) -> Result<(), OnnxError> {
+    match values.enumerate().find(|(_, value)| !(*value as f32).is_finite()) {
+        None => Ok(()),
+        Some((index, value)) => Err(OnnxError::NonFinite { tensor: name.to_owned(), index, value }),
     }
-    ArrayD::from_shape_vec(IxDyn(shape), narrow)
+}
+
+fn array<T>(name: &str, shape: &[usize], values: Vec<T>) -> Result<ArrayD<T>, OnnxError> {
+    ArrayD::from_shape_vec(IxDyn(shape), values)
         .map_err(|error| OnnxError::malformed(format!("tensor `{name}` does not have the shape {shape:?}: {error}")))
 }
 
@@ -208,7 +215,7 @@ mod tests {
 
     #[test]
     fn large_and_overflowing_shapes_are_refused_before_anything_is_allocated() {
-        for dims in [vec![1 << 29], vec![1 << 40, 1 << 40]] {
+        for dims in [vec![1 << 29], vec![1 << 40, 1 << 40], vec![1; 9]] {
             let bad = tensor(DataType::Float, &dims);
             assert!(matches!(Constant::read(&bad, "w"), Err(OnnxError::TooLarge { .. })));
         }
@@ -228,7 +235,7 @@ mod tests {
         let unknown = Constant::read(&TensorProto { data_type: 99, ..Default::default() }, "w").unwrap();
         assert_eq!(
             unknown.ints().unwrap_err().to_string(),
-            "tensor `w` has elements of type number 99; expected INT64: convert the model"
+            "tensor `w` has elements of type number 99; expected INT64 or INT32: convert the model"
         );
     }
 
@@ -237,7 +244,7 @@ mod tests {
         let typed = TensorProto { int32_data: vec![1], ..tensor(DataType::Bool, &[]) };
         let packed = TensorProto { raw_data: vec![1], ..tensor(DataType::Bool, &[]) };
         for tensor in [typed, packed] {
-            assert_eq!(Constant::read(&tensor, "t").unwrap().data, Data::Bool(vec![true]));
+            assert_eq!(Constant::read(&tensor, "t").unwrap().data, Data::Bool(ndarray::arr0(true).into_dyn()));
         }
     }
 }

@@ -1,50 +1,70 @@
-//! What a builder sees of one node: its attributes, by name and with refusal of the unknown, and its inputs.
+//! What a builder sees of one node: its inputs, and the graph that it adds to. Its attributes are in `attributes.rs`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tract_onnx::pb::attribute_proto::AttributeType;
-use tract_onnx::pb::{AttributeProto, NodeProto, TensorProto};
+use tract_onnx::pb::{AttributeProto, NodeProto};
 
 use super::constant::Constant;
+use super::draft::{Draft, Operand};
 use super::error::{OnnxError, Unsupported, printable};
-use crate::graph::{NodeId, Op};
+use crate::graph::ShapeFault;
 
 /// What stands behind a tensor name while the graph is built.
 #[derive(Debug, Clone)]
 pub(super) enum Value {
     /// An optional input that was left out.
     Absent,
-    /// Computed from the network's input. The shape leaves out the batch axis, which is 1.
-    Activation { id: NodeId, shape: Vec<usize> },
-    /// Known at import.
-    Constant(Arc<Constant>),
+    /// Something to compute with.
+    Tensor(Tensor),
     /// The output of a node that was refused; what uses it cannot be built, and is not reported for that.
     Refused,
     /// An output that is not computed, such as the mask of a `Dropout`.
     SideOutput { producer: String },
 }
 
-/// What a builder makes of a node.
-pub(super) enum Built {
-    /// A new node. The shape is needed only by [`Op::Reshape`].
-    Node { op: Box<Op>, inputs: Vec<NodeId>, shape: Vec<usize> },
-    /// Another name for a value there is already, or a constant.
-    Same(Value),
+/// A tensor of the model.
+#[derive(Debug, Clone)]
+pub(super) enum Tensor {
+    /// Computed from the network's input.
+    Activation(Operand),
+    /// Known at import.
+    Constant(Arc<Constant>),
 }
 
-impl Built {
-    /// A node whose shape follows from its operands.
-    pub fn node(op: Op, inputs: Vec<NodeId>) -> Result<Self, Stop> {
-        Ok(Built::Node { op: Box::new(op), inputs, shape: Vec::new() })
+impl Tensor {
+    /// The shape in ONNX.
+    pub fn shape(&self) -> &[usize] {
+        match self {
+            Tensor::Activation(x) => &x.shape,
+            Tensor::Constant(constant) => &constant.shape,
+        }
     }
+}
 
-    pub fn constant(constant: Constant) -> Result<Self, Stop> {
-        Ok(Built::Same(Value::Constant(Arc::new(constant))))
+impl From<Operand> for Tensor {
+    fn from(x: Operand) -> Self {
+        Tensor::Activation(x)
+    }
+}
+
+impl From<Constant> for Tensor {
+    fn from(constant: Constant) -> Self {
+        Tensor::Constant(Arc::new(constant))
+    }
+}
+
+/// What a builder makes of a node: its outputs from the first on. Those that are missing are not computed.
+pub(super) struct Built(pub Vec<Tensor>);
+
+impl<T: Into<Tensor>> From<T> for Built {
+    fn from(output: T) -> Self {
+        Built(vec![output.into()])
     }
 }
 
 /// Why a builder made nothing.
+#[derive(Debug)]
 pub(super) enum Stop {
     /// The node is not supported; the context holds the reasons. The import goes on, to report all such nodes.
     Refused,
@@ -66,17 +86,26 @@ pub(super) struct Context<'a> {
     pub name: String,
     /// Operator for messages.
     pub operator: String,
-    /// How many outputs of the node have a name.
-    pub outputs: usize,
-    attributes: BTreeMap<&'a str, &'a AttributeProto>,
+    /// Version of the standard operators.
+    pub opset: i64,
+    /// For each output of the node, whether it has a name.
+    pub outputs: Vec<bool>,
+    pub(super) draft: &'a mut Draft,
+    pub(super) attributes: BTreeMap<&'a str, &'a AttributeProto>,
     inputs: Vec<Value>,
-    refused: Vec<Unsupported>,
+    pub(super) refused: Vec<Unsupported>,
 }
 
 impl<'a> Context<'a> {
-    pub fn new(node: &'a NodeProto, name: String, operator: String, inputs: Vec<Value>) -> Self {
-        let outputs = node.output.iter().filter(|output| !output.is_empty()).count();
-        let mut context = Self { name, operator, outputs, attributes: BTreeMap::new(), inputs, refused: Vec::new() };
+    pub fn new(
+        node: &'a NodeProto,
+        (name, operator, opset): (String, String, i64),
+        inputs: Vec<Value>,
+        draft: &'a mut Draft,
+    ) -> Self {
+        let outputs = node.output.iter().map(|output| !output.is_empty()).collect();
+        let (attributes, refused) = (BTreeMap::new(), Vec::new());
+        let mut context = Self { name, operator, opset, outputs, draft, attributes, inputs, refused };
         for attribute in &node.attribute {
             if context.attributes.insert(&attribute.name, attribute).is_some() {
                 context.refuse(Some(&attribute.name), "given twice; export the model again");
@@ -101,139 +130,28 @@ impl<'a> Context<'a> {
         Stop::Refused
     }
 
-    fn refuse_value(&mut self, attribute: &str, got: &str, expected: &str, remedy: &str) {
-        self.refuse(Some(attribute), format!("got {got}, expected {expected}; {remedy}"));
-    }
-
-    /// Takes an attribute; what is left in the end is unknown to the builder.
-    fn take(&mut self, name: &str, kind: AttributeType) -> Option<&'a AttributeProto> {
-        let attribute = self.attributes.remove(name)?;
-        // Files older than type tags leave the tag undefined.
-        let found = AttributeType::try_from(attribute.r#type);
-        if found == Ok(kind) || (found == Ok(AttributeType::Undefined) && attribute.ref_attr_name.is_empty()) {
-            return Some(attribute);
-        }
-        let got = found.map_or("an unknown type", |found| found.as_str_name());
-        self.refuse_value(name, got, kind.as_str_name(), "export the model again");
-        None
-    }
-
-    /// An integer attribute, or the default if it is missing (or of another type, which is noted).
-    pub fn int(&mut self, name: &str, default: i64) -> i64 {
-        self.take(name, AttributeType::Int).map_or(default, |attribute| attribute.i)
-    }
-
-    /// A float attribute, or the default. Anything but a finite number is noted.
-    pub fn float(&mut self, name: &str, default: f32) -> f32 {
-        let value = self.take(name, AttributeType::Float).map_or(default, |attribute| attribute.f);
-        if value.is_finite() {
-            return value;
-        }
-        self.refuse_value(name, &value.to_string(), "a finite number", "repair the model");
-        default
-    }
-
-    /// A list of integers, if it is there.
-    pub fn ints(&mut self, name: &str) -> Option<&'a [i64]> {
-        self.take(name, AttributeType::Ints).map(|attribute| attribute.ints.as_slice())
-    }
-
-    /// A list of floats, if it is there.
-    pub fn floats(&mut self, name: &str) -> Option<&'a [f32]> {
-        self.take(name, AttributeType::Floats).map(|attribute| attribute.floats.as_slice())
-    }
-
-    /// A tensor, if it is there.
-    pub fn tensor(&mut self, name: &str) -> Option<&'a TensorProto> {
-        self.take(name, AttributeType::Tensor).and_then(|attribute| attribute.t.as_ref())
-    }
-
-    /// Whether an attribute is given, whatever its type.
-    pub fn has(&self, name: &str) -> bool {
-        self.attributes.contains_key(name)
-    }
-
-    /// Reads an attribute that does not change the result of inference.
-    pub fn ignore(&mut self, name: &str) {
-        self.attributes.remove(name);
-    }
-
-    /// Notes an integer attribute that is there and not `only`.
-    pub fn require_int(&mut self, name: &str, only: i64, remedy: &str) {
-        let got = self.int(name, only);
-        if got != only {
-            self.refuse_value(name, &got.to_string(), &only.to_string(), remedy);
-        }
-    }
-
-    /// Notes a list of integers that is there and not all `only`.
-    pub fn require_ints(&mut self, name: &str, only: i64, remedy: &str) {
-        if let Some(got) = self.ints(name)
-            && got.iter().any(|&value| value != only)
-        {
-            self.refuse_value(name, &short_list(got), &format!("only {only}s"), remedy);
-        }
-    }
-
-    /// Notes `auto_pad` if it is there and not `NOTSET`.
-    pub fn require_explicit_padding(&mut self) {
-        let got = self.take("auto_pad", AttributeType::String).map(|attribute| attribute.s.as_slice());
-        if let Some(got) = got.filter(|got| !matches!(*got, b"NOTSET" | b"")) {
-            let got = printable(&String::from_utf8_lossy(got));
-            self.refuse_value("auto_pad", &got, "NOTSET", "export the model with explicit `pads`");
-        }
-    }
-
-    /// `N` integers of at least `least`; `default` if they are missing, and `None` (noted) if they are not that.
-    pub fn sizes<const N: usize>(
-        &mut self,
-        name: &str,
-        least: usize,
-        default: Option<[usize; N]>,
-    ) -> Option<[usize; N]> {
-        if !self.has(name) {
-            if default.is_none() {
-                self.refuse(Some(name), format!("missing, expected {N} integers; export the model again"));
-            }
-            return default;
-        }
-        let got = self.ints(name)?;
-        let sizes: Vec<usize> =
-            got.iter().filter_map(|&size| usize::try_from(size).ok()).filter(|&size| size >= least).collect();
-        match <[usize; N]>::try_from(sizes) {
-            Ok(sizes) if got.len() == N => Some(sizes),
-            _ => {
-                let expected = format!("{N} integers of at least {least}");
-                self.refuse_value(name, &short_list(got), &expected, "only two-dimensional windows are supported");
-                None
-            }
-        }
-    }
-
-    /// Call this once all attributes are read: it refuses the rest by name, and a node that had anything noted.
-    pub fn finish_attributes(&mut self) -> Result<(), Stop> {
-        for name in std::mem::take(&mut self.attributes).into_keys() {
-            self.refuse(Some(name), "not known for this operator; remove it or export the model again");
-        }
-        if self.refused.is_empty() { Ok(()) } else { Err(Stop::Refused) }
-    }
-
     /// Refuses a node with fewer or more inputs than its operator has; trailing absent inputs do not count.
     pub fn expect_inputs(&self, least: usize, most: usize) -> Result<(), Stop> {
-        let present = self.inputs.iter().rposition(|input| !matches!(input, Value::Absent)).map_or(0, |last| last + 1);
+        let present = self.input_count();
         if (least..=most).contains(&present) {
             return Ok(());
         }
+        let most = if most == usize::MAX { "any number".to_owned() } else { most.to_string() };
         Err(Stop::Fatal(OnnxError::malformed(format!(
             "node `{}` ({}) has {present} inputs, expected {least} to {most}",
             self.name, self.operator
         ))))
     }
 
-    /// Input `index` as it is, absent if it was left out, unless it comes from a refused node or is not computed.
-    fn input(&mut self, index: usize) -> Result<Value, Stop> {
+    fn input_count(&self) -> usize {
+        self.inputs.iter().rposition(|input| !matches!(input, Value::Absent)).map_or(0, |last| last + 1)
+    }
+
+    /// Input `index`, unless it was left out, comes from a refused node or is not computed.
+    pub fn optional(&mut self, index: usize) -> Result<Option<Tensor>, Stop> {
         match self.inputs.get(index) {
-            None | Some(Value::Absent) => Ok(Value::Absent),
+            None | Some(Value::Absent) => Ok(None),
+            Some(Value::Tensor(tensor)) => Ok(Some(tensor.clone())),
             Some(Value::Refused) => Err(Stop::Upstream),
             Some(Value::SideOutput { producer }) => {
                 let reason = format!(
@@ -242,23 +160,25 @@ impl<'a> Context<'a> {
                 );
                 Err(self.refuse(None, reason))
             }
-            Some(value) => Ok(value.clone()),
         }
     }
 
     /// Input `index`, which must not be left out.
-    pub fn required(&mut self, index: usize) -> Result<Value, Stop> {
-        match self.input(index)? {
-            Value::Absent => Err(self.missing(index)),
-            value => Ok(value),
-        }
+    pub fn required(&mut self, index: usize) -> Result<Tensor, Stop> {
+        self.optional(index)?.ok_or_else(|| self.missing(index))
     }
 
-    /// Input `index`, which must be computed from the network's input: its node and its shape without batch axis.
-    pub fn activation(&mut self, index: usize) -> Result<(NodeId, Vec<usize>), Stop> {
-        match self.input(index)? {
-            Value::Activation { id, shape } => Ok((id, shape)),
-            Value::Constant(constant) => {
+    /// All inputs of an operator that takes one or more.
+    pub fn all_inputs(&mut self) -> Result<Vec<Tensor>, Stop> {
+        self.expect_inputs(1, usize::MAX)?;
+        (0..self.input_count()).map(|index| self.required(index)).collect()
+    }
+
+    /// Input `index`, which must be computed from the network's input.
+    pub fn activation(&mut self, index: usize) -> Result<Operand, Stop> {
+        match self.required(index)? {
+            Tensor::Activation(x) => Ok(x),
+            Tensor::Constant(constant) => {
                 let reason = format!(
                     "input {index} is the constant `{}`, expected a value computed from the network's input; \
                      fold constants before the export",
@@ -266,30 +186,36 @@ impl<'a> Context<'a> {
                 );
                 Err(self.refuse(None, reason))
             }
-            _ => Err(self.missing(index)),
         }
     }
 
     /// Input `index`, which must be a constant.
     pub fn constant(&mut self, index: usize) -> Result<Arc<Constant>, Stop> {
-        match self.optional_constant(index)? {
-            Some(constant) => Ok(constant),
-            None => Err(self.missing(index)),
-        }
+        self.optional_constant(index)?.ok_or_else(|| self.missing(index))
     }
 
     /// Input `index`, which must be a constant if it is there.
     pub fn optional_constant(&mut self, index: usize) -> Result<Option<Arc<Constant>>, Stop> {
-        match self.input(index)? {
-            Value::Constant(constant) => Ok(Some(constant)),
-            Value::Activation { .. } => {
+        match self.optional(index)? {
+            Some(Tensor::Constant(constant)) => Ok(Some(constant)),
+            None => Ok(None),
+            Some(Tensor::Activation(_)) => {
                 let reason = format!(
                     "input {index} depends on the network's input, expected a constant; \
                      export the model with its weights as initialisers"
                 );
                 Err(self.refuse(None, reason))
             }
-            _ => Ok(None),
+        }
+    }
+
+    /// Input `index`, which must be a constant of one float if it is there.
+    pub fn optional_scalar(&mut self, index: usize) -> Result<Option<f32>, Stop> {
+        let Some(constant) = self.optional_constant(index)? else { return Ok(None) };
+        let values = constant.floats()?;
+        match values.first() {
+            Some(&value) if values.len() == 1 => Ok(Some(value)),
+            _ => Err(self.shape_error("a scalar", format!("`{}` of shape {:?}", constant.name, constant.shape))),
         }
     }
 
@@ -299,13 +225,35 @@ impl<'a> Context<'a> {
 
     /// The error for shapes that break the rules of the operator.
     pub fn shape_error(&self, expected: impl Into<String>, got: impl Into<String>) -> Stop {
-        let fault = crate::graph::ShapeFault { expected: expected.into(), got: got.into() };
+        let fault = ShapeFault { expected: expected.into(), got: got.into() };
         Stop::Fatal(OnnxError::shape(&self.name, &self.operator, fault))
+    }
+
+    /// An axis of a tensor with `rank` of them, where -1 is the last one.
+    pub fn axis(&self, axis: i64, rank: usize) -> Result<usize, Stop> {
+        let from_front = if axis < 0 { axis.checked_add_unsigned(rank as u64) } else { Some(axis) };
+        let found = from_front.and_then(|axis| usize::try_from(axis).ok()).filter(|&axis| axis < rank);
+        found.ok_or_else(|| {
+            self.shape_error(format!("an axis from -{rank} to {rank} (exclusive)"), format!("axis {axis}"))
+        })
+    }
+
+    /// Different axes of a tensor with `rank` of them, in the given order.
+    pub fn axes(&self, axes: &[i64], rank: usize) -> Result<Vec<usize>, Stop> {
+        let mut found = Vec::with_capacity(axes.len().min(rank));
+        for &axis in axes {
+            let axis = self.axis(axis, rank)?;
+            if found.contains(&axis) {
+                return Err(self.shape_error("each axis once", format!("axis {axis} twice")));
+            }
+            found.push(axis);
+        }
+        Ok(found)
     }
 }
 
 /// A list from a file for a message, cut after a few entries.
-fn short_list(values: &[i64]) -> String {
+pub(super) fn short_list<T: std::fmt::Debug>(values: &[T]) -> String {
     match values.get(..8) {
         Some(start) if values.len() > 8 => format!("{start:?} and {} more", values.len() - 8),
         _ => format!("{values:?}"),

@@ -137,13 +137,37 @@ pub enum OnnxError {
     },
     /// The graph input does not have a usable shape.
     #[error(
-        "graph input `{input}` has the shape {got}; expected a batch axis of 1 followed by fixed sizes: export the model with a fixed input shape"
+        "graph input `{input}` has the shape {got}; expected 1 to {max_rank} axes of fixed sizes, of which a batch axis in front may be open: export the model with a fixed input shape"
     )]
     InputShape {
         /// Name of the input.
         input: String,
         /// Its shape as declared.
         got: String,
+        /// Most axes that a tensor may have.
+        max_rank: usize,
+    },
+    /// A size of the graph input is a name that nothing gives a value.
+    #[error(
+        "graph input `{input}` leaves its size on axis {axis} open, as `{dimension}`; set it with --dim {dimension}=SIZE"
+    )]
+    OpenDimension {
+        /// Name of the input.
+        input: String,
+        /// The axis.
+        axis: usize,
+        /// Name of the size.
+        dimension: String,
+    },
+    /// A size was given for a name that the graph input does not have, or it is not a size.
+    #[error("no dimension `{dimension}` can have the size {size}; expected a size of at least 1 for one of {known}: correct --dim", known = quoted(known))]
+    Dimension {
+        /// The name that was given.
+        dimension: String,
+        /// The size that was given.
+        size: usize,
+        /// Names of the sizes that the graph input leaves open.
+        known: Vec<String>,
     },
     /// A tensor has an element type that is not supported where it is used.
     #[error("tensor `{tensor}` has elements of type {got}; expected {expected}: convert the model")]

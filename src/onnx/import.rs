@@ -1,16 +1,25 @@
 //! The walk over the nodes of a model that yields the float graph.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use tract_onnx::pb::{ModelProto, NodeProto};
 
 use super::constant::Constant;
-use super::context::{Built, Context, Stop, Value};
+use super::context::{Built, Context, Stop, Tensor, Value};
+use super::draft::{Draft, Operand, canonical, charge};
 use super::error::{OnnxError, Unsupported, printable};
-use super::model::{Header, declared_shape, is_standard};
+use super::model::{Header, Size, declared_shape, is_standard, shown};
 use super::registry::Registry;
-use crate::graph::{Graph, MAX_ELEMENTS, Node, NodeId, Op, ShapeFault, element_count};
+use crate::graph::{Graph, Op, ShapeFault, element_count};
+
+/// What to take for the things that a file leaves open.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImportOptions {
+    /// Sizes of the graph input that the file gives a name in place of a number. One in front that is not set is taken
+    /// as a batch axis of 1.
+    pub dims: BTreeMap<String, usize>,
+}
 
 /// An imported network and what the file said about it.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,8 +30,12 @@ pub struct Import {
     pub opset: i64,
     /// Name of the graph input.
     pub input_name: String,
+    /// Shape of the graph input in ONNX, batch axis and all.
+    pub input_shape: Vec<usize>,
     /// Name of the graph output.
     pub output_name: String,
+    /// Shape of the graph output in ONNX, batch axis and all.
+    pub output_shape: Vec<usize>,
     /// Whether the file leaves the size of the batch axis open, so that 1 was taken.
     pub batch_assumed: bool,
     /// How many nodes were left out because the output does not depend on them.
@@ -31,7 +44,15 @@ pub struct Import {
 
 /// Builds the float graph of a decoded model.
 pub(super) fn build(model: &ModelProto, header: &Header<'_>, registry: &Registry) -> Result<Import, OnnxError> {
-    let mut importer = Importer::new(model, header, registry);
+    let mut importer = Importer {
+        model,
+        header,
+        registry,
+        values: HashMap::new(),
+        draft: Draft::default(),
+        refused: Vec::new(),
+        constant_elements: 0,
+    };
     importer.read_constants()?;
     importer.add_input()?;
     for (index, node) in header.graph.node.iter().enumerate() {
@@ -39,14 +60,16 @@ pub(super) fn build(model: &ModelProto, header: &Header<'_>, registry: &Registry
             importer.import_node(index, node)?;
         }
     }
-    let output = importer.finish()?;
-    let graph = Graph { nodes: importer.nodes, input: 0, output };
+    let output = importer.output()?;
+    let graph = importer.draft.finish(output.id);
     graph.check()?;
     Ok(Import {
         graph,
         opset: header.opset,
         input_name: printable(header.input),
+        input_shape: header.input_shape.clone(),
         output_name: printable(&header.output.name),
+        output_shape: output.shape,
         batch_assumed: header.batch_assumed,
         dropped_nodes: header.live.iter().filter(|&&live| !live).count(),
     })
@@ -57,41 +80,27 @@ struct Importer<'a> {
     header: &'a Header<'a>,
     registry: &'a Registry,
     values: HashMap<&'a str, Value>,
-    nodes: Vec<Node>,
+    draft: Draft,
     refused: Vec<Unsupported>,
-    /// Elements of all constants, and of all parameters and values of the graph. They are counted so that a small
-    /// file cannot ask for much memory.
+    /// Elements of all constants. They are counted so that a small file cannot ask for much memory.
     constant_elements: usize,
-    graph_elements: usize,
 }
 
 impl<'a> Importer<'a> {
-    fn new(model: &'a ModelProto, header: &'a Header<'a>, registry: &'a Registry) -> Self {
-        Self {
-            model,
-            header,
-            registry,
-            values: HashMap::new(),
-            nodes: Vec::new(),
-            refused: Vec::new(),
-            constant_elements: 0,
-            graph_elements: 0,
-        }
-    }
-
     fn read_constants(&mut self) -> Result<(), OnnxError> {
         for tensor in &self.header.graph.initializer {
             let constant = Constant::read(tensor, &tensor.name)?;
             charge(&mut self.constant_elements, element_count(&constant.shape), "the constants come")?;
-            self.define(&tensor.name, Value::Constant(Arc::new(constant)))?;
+            self.define(&tensor.name, Value::Tensor(constant.into()))?;
         }
         Ok(())
     }
 
     fn add_input(&mut self) -> Result<(), OnnxError> {
         let shape = self.header.input_shape.clone();
-        let input = self.add_node(printable(self.header.input), "graph input", Op::Input, vec![], &shape)?;
-        self.define(self.header.input, input)
+        let name = printable(self.header.input);
+        let id = self.draft.add(&name, "graph input", Op::Input, vec![], canonical(&shape))?;
+        self.define(self.header.input, Value::Tensor(Operand { id, shape }.into()))
     }
 
     /// Gives a tensor name its value; every name has one.
@@ -102,25 +111,6 @@ impl<'a> Importer<'a> {
         }
     }
 
-    fn add_node(
-        &mut self,
-        name: String,
-        operator: &str,
-        op: Op,
-        inputs: Vec<NodeId>,
-        declared: &[usize],
-    ) -> Result<Value, OnnxError> {
-        let shapes: Vec<&[usize]> =
-            inputs.iter().filter_map(|&id| self.nodes.get(id)).map(|node| node.shape.as_slice()).collect();
-        let shape = op.result_shape(&shapes, declared).map_err(|fault| OnnxError::shape(&name, operator, fault))?;
-        let elements = element_count(&shape).and_then(|count| count.checked_add(op.parameter_count()));
-        let what = format!("node `{name}` ({operator}) yields shape {shape:?} and brings the network");
-        charge(&mut self.graph_elements, elements, &what)?;
-        let id = self.nodes.len();
-        self.nodes.push(Node { name, op, inputs, shape: shape.clone() });
-        Ok(Value::Activation { id, shape })
-    }
-
     fn import_node(&mut self, index: usize, node: &'a NodeProto) -> Result<(), OnnxError> {
         let name = display_name(index, node);
         let operator = display_operator(node);
@@ -128,32 +118,44 @@ impl<'a> Importer<'a> {
         let built = match self.builder(node) {
             Err(reason) => {
                 self.refused.push(Unsupported { node: name.clone(), operator, attribute: None, reason });
-                Value::Refused
+                None
             }
             Ok(builder) => {
-                let mut context = Context::new(node, name.clone(), operator, inputs);
+                let head = (name.clone(), operator, self.header.opset);
+                let mut context = Context::new(node, head, inputs, &mut self.draft);
                 match builder(&mut context) {
-                    Ok(built) => self.accept(built, &context)?,
+                    Ok(built) => Some(built),
                     Err(Stop::Fatal(error)) => return Err(error),
                     Err(Stop::Upstream | Stop::Refused) => {
                         self.refused.extend(context.into_refused());
-                        Value::Refused
+                        None
                     }
                 }
             }
         };
-        let side = match built {
-            Value::Refused => Value::Refused,
-            _ => Value::SideOutput { producer: name },
+        let rest = match &built {
+            None => Value::Refused,
+            Some(_) => Value::SideOutput { producer: name },
         };
-        let mut values = std::iter::once(built).chain(std::iter::repeat(side));
+        let mut tensors = built.map(|Built(tensors)| tensors).unwrap_or_default().into_iter();
         for output in &node.output {
-            let value = values.next().unwrap_or(Value::Refused);
+            let tensor = tensors.next();
             if !output.is_empty() {
-                self.define(output, value)?;
+                self.charge_constant(tensor.as_ref())?;
+                self.define(output, tensor.map_or_else(|| rest.clone(), Value::Tensor))?;
             }
         }
         Ok(())
+    }
+
+    fn charge_constant(&mut self, tensor: Option<&Tensor>) -> Result<(), OnnxError> {
+        match tensor {
+            // A constant that nobody else holds was made by this node.
+            Some(Tensor::Constant(constant)) if Arc::strong_count(constant) == 1 => {
+                charge(&mut self.constant_elements, element_count(&constant.shape), "the constants come")
+            }
+            _ => Ok(()),
+        }
     }
 
     fn inputs(&self, node: &NodeProto, name: &str) -> Result<Vec<Value>, OnnxError> {
@@ -187,69 +189,51 @@ impl<'a> Importer<'a> {
         })
     }
 
-    fn accept(&mut self, built: Built, context: &Context<'_>) -> Result<Value, OnnxError> {
-        match built {
-            Built::Node { op, inputs, shape } => {
-                self.add_node(context.name.clone(), &context.operator, *op, inputs, &shape)
-            }
-            Built::Same(Value::Constant(constant)) => {
-                // A constant that nobody else holds was made by this node.
-                if Arc::strong_count(&constant) == 1 {
-                    charge(&mut self.constant_elements, element_count(&constant.shape), "the constants come")?;
-                }
-                Ok(Value::Constant(constant))
-            }
-            Built::Same(value) => Ok(value),
-        }
-    }
-
     /// Reports what was refused, or finds the output.
-    fn finish(&mut self) -> Result<NodeId, OnnxError> {
+    fn output(&mut self) -> Result<Operand, OnnxError> {
         if !self.refused.is_empty() {
             return Err(OnnxError::Unsupported(std::mem::take(&mut self.refused)));
         }
         let output = self.header.output;
         let name = printable(&output.name);
         match self.values.get(output.name.as_str()) {
-            Some(Value::Activation { id, shape }) => {
-                check_declared(&name, declared_shape(output).as_deref(), shape)?;
-                Ok(*id)
+            Some(Value::Tensor(Tensor::Activation(x))) => {
+                check_declared(&name, declared_shape(output).as_deref(), &x.shape)?;
+                Ok(x.clone())
             }
-            Some(_) => Err(OnnxError::Unsupported(vec![Unsupported {
-                node: name,
-                operator: "graph output".into(),
-                attribute: None,
-                reason: "it does not depend on the network's input, expected one that does; choose another output"
-                    .into(),
-            }])),
+            Some(other) => {
+                let reason = match other {
+                    Value::SideOutput { producer } => {
+                        format!(
+                            "it is a second output of node `{producer}`, which is not computed; choose another output"
+                        )
+                    }
+                    _ => "it does not depend on the network's input, expected one that does; choose another output"
+                        .into(),
+                };
+                let operator = "graph output".into();
+                Err(OnnxError::Unsupported(vec![Unsupported { node: name, operator, attribute: None, reason }]))
+            }
             None => Err(OnnxError::malformed(format!("nothing defines the graph output `{name}`"))),
         }
     }
 }
 
-/// A file whose declared output differs from what its nodes compute is damaged, or was misread.
-fn check_declared(name: &str, declared: Option<&[Option<usize>]>, shape: &[usize]) -> Result<(), OnnxError> {
-    let Some((_, sizes)) = declared.and_then(|declared| declared.split_first()) else { return Ok(()) };
+/// A file whose declared output differs from what its nodes compute is damaged, or was misread. Names are not compared:
+/// exporters give one name to different sizes.
+fn check_declared(name: &str, declared: Option<&[Size]>, shape: &[usize]) -> Result<(), OnnxError> {
+    let Some(sizes) = declared else { return Ok(()) };
     let agrees = sizes.len() == shape.len()
-        && sizes.iter().zip(shape).all(|(declared, &size)| declared.is_none_or(|declared| declared == size));
+        && sizes
+            .iter()
+            .zip(shape)
+            .all(|(declared, size)| !matches!(declared, Size::Fixed(declared) if declared != size));
     if agrees {
         return Ok(());
     }
-    let fault = ShapeFault {
-        expected: format!("the declared shape {:?} behind the batch axis", sizes.get(..8).unwrap_or(sizes)),
-        got: format!("{shape:?} from the nodes"),
-    };
+    let expected = format!("the declared shape {}", shown(declared));
+    let fault = ShapeFault { expected, got: format!("{shape:?} from the nodes") };
     Err(OnnxError::shape(name, "graph output", fault))
-}
-
-/// Adds to a total that may not pass the limit; `what` and the new total make the message.
-fn charge(total: &mut usize, elements: Option<usize>, what: &str) -> Result<(), OnnxError> {
-    let sum = elements.and_then(|elements| total.checked_add(elements));
-    *total = sum.filter(|&sum| sum <= MAX_ELEMENTS).ok_or_else(|| OnnxError::TooLarge {
-        what: format!("{what} to {} elements", sum.map_or("more than 2^64".to_owned(), |sum| sum.to_string())),
-        limit: format!("{MAX_ELEMENTS} elements"),
-    })?;
-    Ok(())
 }
 
 fn display_name(index: usize, node: &NodeProto) -> String {

@@ -5,20 +5,30 @@
 //! value that it does not support, is refused by name instead of being passed over. All refusals of a model are
 //! reported together, in [`OnnxError::Unsupported`].
 //!
-//! A model has one input and one output, and both have a batch axis of size 1, which the float graph leaves out.
+//! A model has one input and one output. Builders work with the shapes of ONNX; the float graph leaves out the first
+//! axis of a shape if it is a batch axis of size 1, and has the same elements in the same order. An operator of ONNX may
+//! become several nodes of the graph, and one whose inputs are constants becomes none.
+//!
 //! Files come from outside and nothing here panics on them: sizes are checked before memory is taken, and the code of
 //! tract runs behind a barrier that turns its panics into errors.
 //!
 //! [`Reference`] runs the same file in tract, as an oracle for the whole of this.
 
+mod affine;
+mod attributes;
+mod broadcast;
 mod builders;
 mod constant;
 mod context;
+mod draft;
 mod error;
+mod fold;
 mod import;
+mod matrix;
 mod model;
 mod reference;
 mod registry;
+mod steps;
 
 #[cfg(test)]
 mod tests;
@@ -29,29 +39,29 @@ use std::path::Path;
 use crate::graph::Graph;
 
 pub use error::{OnnxError, Unsupported};
-pub use import::Import;
+pub use import::{Import, ImportOptions};
 pub use model::{MAX_FILE_BYTES, MAX_OPSET, MIN_OPSET};
 pub use reference::Reference;
 pub use registry::Registry;
 
 /// Imports the bytes of an ONNX file.
 ///
-/// The graph has the nodes of the file that the output depends on, with shapes without the batch axis; nodes that
+/// The graph has the nodes of the file that the output depends on, with shapes without a batch axis of 1; nodes that
 /// compute nothing, such as `Identity`, are left out. Names are those of the file, with control characters escaped.
 ///
 /// # Errors
 /// [`OnnxError`]: malformed bytes, a limit that is exceeded, or everything in the model that is not supported.
 pub fn import(bytes: &[u8]) -> Result<Graph, OnnxError> {
-    import_with_details(bytes).map(|import| import.graph)
+    import_with(bytes, &ImportOptions::default()).map(|import| import.graph)
 }
 
-/// Imports the bytes of an ONNX file, and also tells what the file said about the network.
+/// Imports the bytes of an ONNX file with sizes that it leaves open, and also tells what it said about the network.
 ///
 /// # Errors
 /// As [`import`](fn@import).
-pub fn import_with_details(bytes: &[u8]) -> Result<Import, OnnxError> {
+pub fn import_with(bytes: &[u8], options: &ImportOptions) -> Result<Import, OnnxError> {
     let model = model::decode(bytes)?;
-    let header = model::Header::read(&model)?;
+    let header = model::Header::read(&model, options)?;
     import::build(&model, &header, &Registry::standard())
 }
 

@@ -9,7 +9,9 @@ use tract_onnx::pb::tensor_shape_proto::dimension::Value as Dim;
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, ValueInfoProto, type_proto};
 use tract_onnx::prelude::Framework;
 
+use super::draft::MAX_RANK;
 use super::error::{OnnxError, Unsupported, printable, printable_reason};
+use super::import::ImportOptions;
 
 /// Oldest supported version of the standard operators: the first in which `Dropout` and `BatchNormalization` carry no
 /// switch for training and broadcasting follows one rule.
@@ -55,7 +57,7 @@ pub(super) struct Header<'a> {
     pub graph: &'a GraphProto,
     pub opset: i64,
     pub input: &'a str,
-    /// Without the batch axis.
+    /// As in ONNX, batch axis and all.
     pub input_shape: Vec<usize>,
     /// Whether the batch axis had no fixed size, so that 1 was taken.
     pub batch_assumed: bool,
@@ -65,7 +67,7 @@ pub(super) struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    pub fn read(model: &'a ModelProto) -> Result<Self, OnnxError> {
+    pub fn read(model: &'a ModelProto, options: &ImportOptions) -> Result<Self, OnnxError> {
         let Some(graph) = model.graph.as_ref() else {
             return Err(OnnxError::malformed("it contains no graph; the file is truncated or not ONNX"));
         };
@@ -80,7 +82,7 @@ impl<'a> Header<'a> {
             }]));
         }
         let (input, output) = ends(graph)?;
-        let (input_shape, batch_assumed) = input_shape(input)?;
+        let (input_shape, batch_assumed) = input_shape(input, options)?;
         let live = live_nodes(graph, &output.name);
         Ok(Self { graph, opset, input: &input.name, input_shape, batch_assumed, output, live })
     }
@@ -123,17 +125,32 @@ fn ends(graph: &GraphProto) -> Result<(&ValueInfoProto, &ValueInfoProto), OnnxEr
     Ok((input, output))
 }
 
-/// The declared sizes of a tensor, `None` where one is not fixed; the whole is `None` if there is no shape.
-pub(super) fn declared_shape(value: &ValueInfoProto) -> Option<Vec<Option<usize>>> {
+/// A size of a declared shape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Size {
+    /// A number.
+    Fixed(usize),
+    /// A name.
+    Named(String),
+    /// Neither.
+    Unknown,
+}
+
+/// The declared sizes of a tensor; `None` if there is no shape.
+pub(super) fn declared_shape(value: &ValueInfoProto) -> Option<Vec<Size>> {
     let type_proto::Value::TensorType(tensor) = value.r#type.as_ref()?.value.as_ref()?;
     let sizes = tensor.shape.as_ref()?.dim.iter().map(|dim| match &dim.value {
-        Some(Dim::DimValue(size)) => usize::try_from(*size).ok().filter(|&size| size > 0),
-        _ => None,
+        Some(Dim::DimValue(size)) => {
+            usize::try_from(*size).ok().filter(|&size| size > 0).map_or(Size::Unknown, Size::Fixed)
+        }
+        Some(Dim::DimParam(name)) if !name.is_empty() => Size::Named(name.clone()),
+        _ => Size::Unknown,
     });
     Some(sizes.collect())
 }
 
-fn input_shape(input: &ValueInfoProto) -> Result<(Vec<usize>, bool), OnnxError> {
+/// The shape of the graph input, and whether its batch axis is open and was taken as 1.
+fn input_shape(input: &ValueInfoProto, options: &ImportOptions) -> Result<(Vec<usize>, bool), OnnxError> {
     let name = || printable(&input.name);
     if let Some(type_proto::Value::TensorType(tensor)) = input.r#type.as_ref().and_then(|kind| kind.value.as_ref())
         && tensor.elem_type != DataType::Float as i32
@@ -143,21 +160,56 @@ fn input_shape(input: &ValueInfoProto) -> Result<(Vec<usize>, bool), OnnxError> 
         return Err(OnnxError::ElementType { tensor: name(), got, expected: "FLOAT for the graph input" });
     }
     let declared = declared_shape(input);
-    let fault = || OnnxError::InputShape { input: name(), got: shown(declared.as_deref()) };
-    match declared.as_deref().and_then(|shape| shape.split_first()) {
-        Some((None | Some(1), inner)) if !inner.is_empty() => {
-            let shape: Option<Vec<usize>> = inner.iter().copied().collect();
-            let batch_assumed = declared.as_ref().and_then(|shape| shape.first()) == Some(&None);
-            Ok((shape.ok_or_else(fault)?, batch_assumed))
-        }
-        _ => Err(fault()),
+    let fault = || OnnxError::InputShape { input: name(), got: shown(declared.as_deref()), max_rank: MAX_RANK };
+    let sizes = declared.as_ref().filter(|sizes| (1..=MAX_RANK).contains(&sizes.len())).ok_or_else(fault)?;
+    check_names(sizes, options)?;
+    let mut batch_assumed = false;
+    let mut shape = Vec::with_capacity(sizes.len());
+    for (axis, size) in sizes.iter().enumerate() {
+        let given = if let Size::Named(name) = size { options.dims.get(name).copied() } else { None };
+        shape.push(match (size, given) {
+            (Size::Fixed(size), _) => *size,
+            (_, Some(size)) => size,
+            // A value of a single axis has no batch axis.
+            _ if axis == 0 && sizes.len() > 1 => {
+                batch_assumed = true;
+                1
+            }
+            (Size::Named(dimension), None) => {
+                return Err(OnnxError::OpenDimension { input: name(), axis, dimension: printable(dimension) });
+            }
+            (Size::Unknown, None) => return Err(fault()),
+        });
     }
+    Ok((shape, batch_assumed))
 }
 
-fn shown(shape: Option<&[Option<usize>]>) -> String {
+/// A name that was given a size but does not occur is a typing error.
+fn check_names(sizes: &[Size], options: &ImportOptions) -> Result<(), OnnxError> {
+    let is_known = |name: &str| sizes.iter().any(|size| matches!(size, Size::Named(known) if known == name));
+    let Some((dimension, &size)) = options.dims.iter().find(|(name, size)| **size == 0 || !is_known(name)) else {
+        return Ok(());
+    };
+    let name = |size: &Size| if let Size::Named(name) = size { Some(printable(name)) } else { None };
+    let known = sizes.iter().filter_map(name).collect();
+    Err(OnnxError::Dimension { dimension: printable(dimension), size, known })
+}
+
+/// A declared shape for a message.
+pub(super) fn shown(shape: Option<&[Size]>) -> String {
     let Some(shape) = shape else { return "unknown".into() };
-    let sizes: Vec<String> =
-        shape.iter().take(8).map(|size| size.map_or("?".into(), |size| size.to_string())).collect();
+    let mut sizes: Vec<String> = shape
+        .iter()
+        .take(MAX_RANK)
+        .map(|size| match size {
+            Size::Fixed(size) => size.to_string(),
+            Size::Named(name) => printable(name),
+            Size::Unknown => "?".into(),
+        })
+        .collect();
+    if shape.len() > MAX_RANK {
+        sizes.push(format!("and {} more", shape.len() - MAX_RANK));
+    }
     format!("[{}]", sizes.join(", "))
 }
 
@@ -183,8 +235,8 @@ fn live_nodes(graph: &GraphProto, output: &str) -> Vec<bool> {
     live
 }
 
-/// Removes what the output does not depend on, and hints about shapes. The reference runtime gets this: it then reads
-/// only what the importer has checked.
+/// Removes what the output does not depend on, and declared shapes, whose names are not sizes to the reference runtime.
+/// It gets this: it then reads only what the importer has checked.
 pub(super) fn pruned(mut model: ModelProto, live: &[bool]) -> ModelProto {
     if let Some(graph) = model.graph.as_mut() {
         let mut is_live = live.iter();
@@ -193,6 +245,7 @@ pub(super) fn pruned(mut model: ModelProto, live: &[bool]) -> ModelProto {
         graph.initializer.retain(|tensor| used.contains(&tensor.name));
         graph.input.retain(|input| used.contains(&input.name) || graph.output.iter().any(|o| o.name == input.name));
         graph.value_info.clear();
+        graph.output.iter_mut().for_each(|output| output.r#type = None);
     }
     model
 }

@@ -10,9 +10,10 @@ use tract_onnx::prelude::{
     TypedRunnableModel, tvec,
 };
 
+use super::draft::canonical;
 use super::error::{OnnxError, printable_reason};
 use super::model::{guarded, pruned};
-use super::{Registry, import, model};
+use super::{Import, ImportOptions, Registry, import, model};
 use crate::graph::GraphError;
 
 /// A model loaded into the tract runtime, as an oracle for the importer and for
@@ -22,6 +23,7 @@ use crate::graph::GraphError;
 /// well, so that the runtime never meets a file that was not checked.
 pub struct Reference {
     plan: Arc<TypedRunnableModel>,
+    /// The shapes in ONNX; those of the float graph leave out a batch axis of 1.
     input_shape: Vec<usize>,
     output_shape: Vec<usize>,
 }
@@ -36,52 +38,60 @@ impl fmt::Debug for Reference {
 }
 
 impl Reference {
-    /// Loads the bytes of an ONNX file, with a batch axis of 1.
+    /// Loads the bytes of an ONNX file, with an open batch axis taken as 1.
     ///
     /// # Errors
     /// Those of [`import`](fn@crate::onnx::import), and [`OnnxError::Reference`] if the runtime refuses the model.
     pub fn new(bytes: &[u8]) -> Result<Self, OnnxError> {
-        Self::from_model(model::decode(bytes)?)
+        Self::with_options(bytes, &ImportOptions::default())
     }
 
-    pub(super) fn from_model(proto: ModelProto) -> Result<Self, OnnxError> {
-        let header = model::Header::read(&proto)?;
-        let graph = import::build(&proto, &header, &Registry::standard())?.graph;
-        let (input_shape, output_shape) = (graph.input_shape().to_vec(), graph.output_shape().to_vec());
+    /// Loads the bytes of an ONNX file.
+    ///
+    /// # Errors
+    /// As [`Reference::new`].
+    pub fn with_options(bytes: &[u8], options: &ImportOptions) -> Result<Self, OnnxError> {
+        Self::from_model(model::decode(bytes)?, options)
+    }
+
+    pub(super) fn from_model(proto: ModelProto, options: &ImportOptions) -> Result<Self, OnnxError> {
+        let header = model::Header::read(&proto, options)?;
+        let Import { input_shape, output_shape, .. } = import::build(&proto, &header, &Registry::standard())?;
         let live = header.live;
-        let batched = with_batch_axis(&input_shape);
         let plan = run_tract("loading the model", || {
             let mut model = tract_onnx::onnx().model_for_proto_model(&pruned(proto, &live))?;
-            model.set_input_fact(0, InferenceFact::dt_shape(DatumType::F32, batched))?;
+            model.set_input_fact(0, InferenceFact::dt_shape(DatumType::F32, &input_shape))?;
             model.into_optimized()?.into_runnable()
         })?;
         Ok(Self { plan, input_shape, output_shape })
     }
 
-    /// Runs the model on one input and returns its output, both without the batch axis.
+    /// Runs the model on one input and returns its output, both in the shapes of the float graph. Integers come back
+    /// as floats.
     ///
     /// # Errors
-    /// [`OnnxError::Graph`] if the input has the wrong shape, [`OnnxError::Reference`] if the runtime fails.
+    /// [`OnnxError::Graph`] if the input has the wrong shape, [`OnnxError::Reference`] if the runtime fails or gives
+    /// an output of another shape than the importer.
     pub fn run(&self, input: &ArrayD<f32>) -> Result<ArrayD<f32>, OnnxError> {
-        if input.shape() != self.input_shape {
-            let (expected, got) = (self.input_shape.clone(), input.shape().to_vec());
+        if input.shape() != canonical(&self.input_shape) {
+            let (expected, got) = (canonical(&self.input_shape).to_vec(), input.shape().to_vec());
             return Err(GraphError::InputShape { expected, got }.into());
         }
         let values: Vec<f32> = input.iter().copied().collect();
-        let values = run_tract("running the model", || {
-            let tensor = Tensor::from_shape(&with_batch_axis(&self.input_shape), &values)?;
+        let (shape, values) = run_tract("running the model", || {
+            let tensor = Tensor::from_shape(&self.input_shape, &values)?;
             let outputs = self.plan.run(tvec!(tensor.into_tvalue()))?;
-            Ok(outputs
-                .first()
-                .map(|output| output.to_plain_array_view::<f32>().map(|view| view.iter().copied().collect())))
+            let Some(output) = outputs.first() else { return Ok((vec![], vec![])) };
+            let floats = output.cast_to::<f32>()?;
+            let view = floats.to_plain_array_view::<f32>()?;
+            Ok((view.shape().to_vec(), view.iter().copied().collect::<Vec<f32>>()))
         })?;
-        let values: Vec<f32> = values.transpose().map_err(failed("reading the output"))?.unwrap_or_default();
-        ArrayD::from_shape_vec(IxDyn(&self.output_shape), values).map_err(failed("reading the output"))
+        if shape != self.output_shape {
+            let reason = format!("got an output of shape {shape:?}, expected {:?}", self.output_shape);
+            return Err(failed("reading the output")(reason));
+        }
+        ArrayD::from_shape_vec(IxDyn(canonical(&shape)), values).map_err(failed("reading the output"))
     }
-}
-
-fn with_batch_axis(shape: &[usize]) -> Vec<usize> {
-    [&[1], shape].concat()
 }
 
 fn failed<E: fmt::Display>(stage: &'static str) -> impl Fn(E) -> OnnxError {

@@ -12,7 +12,7 @@ use inferproof_circuits::plan::Optimise;
 use inferproof_circuits::program::Layout;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use support::{Fixture, small_cnn};
+use support::{Fixture, small_cnn, small_search};
 
 const CONTEXT: [u8; 32] = [7; 32];
 
@@ -24,6 +24,11 @@ fn secret() -> Fixture {
 fn limbed() -> Fixture {
     let layout = Some(Layout { lanes: 2, limb: Some(3) });
     Fixture::new(small_cnn(1), &SetupOptions { layout, ..SetupOptions::default() })
+}
+
+/// Another network, with the kinds of layers that the first has not.
+fn searched() -> Fixture {
+    Fixture::new(small_search(1), &SetupOptions::default())
 }
 
 fn public() -> Fixture {

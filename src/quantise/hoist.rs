@@ -20,14 +20,17 @@ pub(super) fn is_linear(op: &Op) -> bool {
             | Op::Conv { .. }
             | Op::ScaleShift { .. }
             | Op::AddConstant { .. }
+            | Op::MulConstant { .. }
             | Op::Add
-            | Op::AveragePool { .. }
+            | Op::Sub
+            | Op::Mul
+            | Op::SumPool { .. }
     )
 }
 
 /// Whether `max(x, 0)` may be taken before the operation instead of after it: it selects or moves elements.
 fn commutes_with_relu(op: &Op) -> bool {
-    matches!(op, Op::MaxPool { .. } | Op::Reshape | Op::Transpose { .. })
+    matches!(op, Op::MaxPool(_) | Op::Reshape | Op::Transpose { .. })
 }
 
 /// Moves every [`Op::Relu`] over max-pools and views that nothing else reads, if a linear layer that nothing else

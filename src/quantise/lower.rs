@@ -3,10 +3,12 @@
 use super::{
     Options,
     calibrate::Extent,
+    classes::Classes,
     error::QuantiseError,
-    plan::{Affine, Plan, PlanNode, PlanOp, PlanTerm},
+    plan::{Affine, Fill, Plan, PlanFunction, PlanNode, PlanOp, PlanTerm},
 };
 use inferproof_circuits::{
+    formula::{Formula, Real},
     integer::{Activation, Function, Interval},
     network::{Architecture, LayerWeights, Node, Op, Term, Weights, affine_quotients, published_interval},
 };
@@ -18,6 +20,12 @@ const MAX_WEIGHT_BITS: u32 = 31;
 const MAX_BIAS_BITS: u32 = MAX_WEIGHT_BITS + 16;
 /// Most integers in a published quotient interval.
 const MAX_QUOTIENTS: u64 = 1 << 24;
+/// Bits by which the argument of a table is finer than its value.
+const ARGUMENT_BITS: u32 = 2;
+/// Those of a function that is steep near 0.
+const STEEP_BITS: u32 = 4;
+/// Most bits of a table's argument.
+const MAX_ARGUMENT_BITS: u32 = 16;
 
 /// The integer network of a plan.
 pub(super) struct Lowered {
@@ -30,7 +38,8 @@ pub(super) struct Lowered {
 pub(super) fn lower(plan: &Plan, extents: &[Extent], options: &Options) -> Result<Lowered, QuantiseError> {
     let architecture = Architecture { shift: options.shift, nodes: vec![], output: plan.output };
     let lowered = Lowered { architecture, weights: Weights { layers: BTreeMap::new() }, scales: vec![] };
-    let mut lowering = Lowering { plan, extents, options, lowered };
+    let classes = Classes::new(plan, extents, options);
+    let mut lowering = Lowering { extents, options, classes, lowered };
     for node in &plan.nodes {
         lowering.push(node)?;
     }
@@ -41,27 +50,47 @@ pub(super) fn lower(plan: &Plan, extents: &[Extent], options: &Options) -> Resul
 }
 
 struct Lowering<'a> {
-    plan: &'a Plan,
     extents: &'a [Extent],
     options: &'a Options,
+    classes: Classes,
     lowered: Lowered,
+}
+
+/// A function with the scale of its argument.
+struct Table {
+    function: Function,
+    /// Where the function's value saturates, if before the end of the tensor's range.
+    range: Interval,
+    /// Integers in one real unit of the quotient.
+    scale: f64,
 }
 
 impl Lowering<'_> {
     fn push(&mut self, node: &PlanNode) -> Result<(), QuantiseError> {
+        let id = self.lowered.scales.len();
         match &node.op {
             PlanOp::Input => {
-                let (magnitude, non_negative) = self.domain(node);
-                let range = self.range(non_negative);
-                self.push_node(node, scale(range, magnitude), range, Op::Input);
+                let (range, scale) = self.classes.decided(id);
+                self.push_node(node, scale, range, Op::Input);
             }
             PlanOp::Affine(affine) => self.push_affine(node, affine)?,
-            PlanOp::MaxPool { input, kernel } => {
-                self.push_view(node, *input, Op::MaxPool { input: *input, kernel: *kernel });
+            PlanOp::BeforeMax { input, maximum } => {
+                let op = Op::BeforeMax { input: *input, maximum: *maximum };
+                self.push_node(node, 1.0, Interval::new(0, 1), op);
             }
-            PlanOp::Reshape { input } => self.push_view(node, *input, Op::Reshape { input: *input }),
+            PlanOp::MaxPool { input, kernel } => {
+                self.push_view(node, Op::MaxPool { input: *input, kernel: *kernel });
+            }
+            PlanOp::Reshape { input } => self.push_view(node, Op::Reshape { input: *input }),
             PlanOp::Transpose { input, permutation } => {
-                self.push_view(node, *input, Op::Transpose { input: *input, permutation: permutation.clone() });
+                self.push_view(node, Op::Transpose { input: *input, permutation: permutation.clone() });
+            }
+            PlanOp::Take { input, axis, indices, fill } => {
+                let fill = self.fill(*input, *fill);
+                self.push_view(node, Op::Take { input: *input, axis: *axis, indices: indices.clone(), fill });
+            }
+            PlanOp::Concat { inputs, axis } => {
+                self.push_view(node, Op::Concat { inputs: inputs.clone(), axis: *axis });
             }
         }
         Ok(())
@@ -73,46 +102,36 @@ impl Lowering<'_> {
     }
 
     /// Nodes that only select or move elements keep scale and range.
-    fn push_view(&mut self, node: &PlanNode, input: usize, op: Op) {
+    fn push_view(&mut self, node: &PlanNode, op: Op) {
+        let input = op.inputs()[0];
         let (scale, range) = (self.lowered.scales[input], self.lowered.architecture.nodes[input].range);
         self.push_node(node, scale, range, op);
     }
 
-    /// Greatest magnitude of the input, and whether it is never negative.
-    fn domain(&self, node: &PlanNode) -> (f64, bool) {
-        let extent = &self.extents[node.source];
-        self.options
-            .input_range
-            .map_or((extent.magnitude(), extent.min >= 0.0), |(lo, hi)| (lo.abs().max(hi.abs()), lo >= 0.0))
-    }
-
-    fn range(&self, non_negative: bool) -> Interval {
-        let bits = self.options.activation_bits;
-        if non_negative {
-            return Interval::new(0, (1 << bits) - 1);
+    /// The integer that stands where a moved tensor has no element.
+    fn fill(&self, input: usize, fill: Fill) -> i64 {
+        let (scale, range) = (self.lowered.scales[input], self.lowered.architecture.nodes[input].range);
+        match fill {
+            Fill::Least => range.lo,
+            Fill::Value(value) => ((f64::from(value) * scale).round() as i64).clamp(range.lo, range.hi),
         }
-        let bound = (1 << (bits - 1)) - 1;
-        Interval::new(-bound, bound)
     }
 
     fn push_affine(&mut self, node: &PlanNode, affine: &Affine) -> Result<(), QuantiseError> {
-        let range = self.range(affine.relu || self.is_sum_of_non_negatives(affine));
-        let extent = &self.extents[node.source];
-        let is_output = node.source == self.plan.graph.output;
-        let magnitude = match self.options.clip {
-            // Clipped outputs would tie, and change which class comes first.
-            Some(percent) if !is_output => extent.percentile(percent),
-            _ => extent.magnitude(),
-        };
-        let mut scale = scale(range, magnitude);
-        if let [term] = &affine.terms[..] {
-            scale = self.exact_scale(node, term, scale)?;
-        }
-        let (terms, layer) = self.layer(node, affine, scale)?;
-        let function = if affine.relu { Function::Relu } else { Function::Identity };
         let id = self.lowered.scales.len();
+        let exact = match affine.function {
+            PlanFunction::Formula { .. } => None,
+            _ => self.unit(affine),
+        };
+        let (range, scale) = self.classes.decide(id, exact).map_err(|got| self.vanishes(node, got))?;
+        let Table { function, range: saturation, scale: quotient_scale } = self.table(node, affine, range, scale)?;
+        let (mut terms, layer) = self.layer(node, affine, quotient_scale)?;
+        if let PlanFunction::Drop = affine.function {
+            drop_below(&mut terms, (range.len() as i64) << self.options.shift);
+        }
         // The bound needs the node in place, and the node its published interval.
-        let op = Op::Affine { terms, activation: Activation { function, range }, quotient: Interval::new(0, 0) };
+        let activation = Activation { function, range: saturation };
+        let op = Op::Affine { terms, activation, quotient: Interval::new(0, 0) };
         self.push_node(node, scale, range, op);
         let bound = published_interval(affine_quotients(&self.lowered.architecture, id, &layer)?);
         if bound.len() > MAX_QUOTIENTS {
@@ -132,41 +151,112 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// Whether the result cannot be negative whatever the input is.
-    fn is_sum_of_non_negatives(&self, affine: &Affine) -> bool {
-        affine.bias.iter().all(|&bias| bias >= 0.0)
-            && affine.terms.iter().all(|term| match term {
-                PlanTerm::Scale { input } | PlanTerm::SumPool { input, .. } => {
-                    self.lowered.architecture.nodes[*input].range.lo >= 0
+    /// The function of a layer whose result has this range and scale.
+    fn table(&self, node: &PlanNode, affine: &Affine, range: Interval, scale: f64) -> Result<Table, QuantiseError> {
+        match affine.function {
+            PlanFunction::Identity | PlanFunction::Drop => Ok(Table { function: Function::Identity, range, scale }),
+            PlanFunction::Relu => Ok(Table { function: Function::Relu, range, scale }),
+            PlanFunction::Clip { lo, hi } => {
+                let end = |bound: f64| ((bound * scale).round() as i64).clamp(range.lo, range.hi);
+                let range = Interval::new(end(lo), end(hi));
+                // The same function either way; layers share a table where they name it alike.
+                let function = if range.lo == 0 { Function::Relu } else { Function::Identity };
+                Ok(Table { function, range, scale })
+            }
+            PlanFunction::Formula { formula, argument } => {
+                let (from, domain) = self.argument(node, affine, formula, &self.extents[argument])?;
+                let function = Function::Formula { formula, from: Real(from), to: Real(scale), domain };
+                let activation = Activation { function, range };
+                if !activation.is_sound() {
+                    return Err(QuantiseError::Unsupported {
+                        node: node.name.clone(),
+                        operator: formula.name(),
+                        expected: "an argument at which the function is finite".into(),
+                        got: format!("arguments from {} to {}", domain.lo as f64 / from, domain.hi as f64 / from),
+                        remedy: "keep the argument away from where the function is infinite, by a Clip for instance",
+                    });
                 }
-                PlanTerm::Dense { .. } | PlanTerm::Conv { .. } => false,
-            })
-    }
-
-    /// Lowers the scale of a layer whose only term has a public factor to one for which that factor is an integer:
-    /// then it is not rounded at all, where a rounded factor of a large pool would be off by percents.
-    fn exact_scale(&self, node: &PlanNode, term: &PlanTerm, scale: f64) -> Result<f64, QuantiseError> {
-        let window = match term {
-            PlanTerm::Scale { .. } => 1.0,
-            PlanTerm::SumPool { kernel, .. } => (kernel[0] * kernel[1]) as f64,
-            PlanTerm::Dense { .. } | PlanTerm::Conv { .. } => return Ok(scale),
-        };
-        let unit = self.lowered.scales[term.input()] * window / f64::from(1u32 << self.options.shift);
-        let factor = scale / unit;
-        if factor < 1.0 {
-            let (node, shift) = (node.name.clone(), self.options.shift);
-            return Err(QuantiseError::FactorVanishes { node, shift, got: factor });
+                Ok(Table { function, range, scale: from })
+            }
         }
-        Ok(factor.floor() * unit)
     }
 
-    /// Integer terms, weights and bias for a result of scale `scale`.
+    /// Scale and domain of a table's argument.
+    fn argument(
+        &self,
+        node: &PlanNode,
+        affine: &Affine,
+        formula: Formula,
+        extent: &Extent,
+    ) -> Result<(f64, Interval), QuantiseError> {
+        let natural = natural_domain(formula, extent);
+        // Sums of tensors of one scale need no rounding: a quotient is the sum itself.
+        if let Some((scale, sum)) = self.exact_sum(affine) {
+            let domain = Interval::new(sum.lo.max(natural.lo), sum.hi.min(natural.hi));
+            if (1..=1 << MAX_ARGUMENT_BITS).contains(&domain.len()) {
+                return Ok((scale, domain));
+            }
+        }
+        let steep = matches!(formula, Formula::Log | Formula::Reciprocal | Formula::Sqrt);
+        let bits = self.options.activation_bits + if steep { STEEP_BITS } else { ARGUMENT_BITS };
+        let (half, whole) = (1i64 << (bits.min(MAX_ARGUMENT_BITS) - 1), 1i64 << bits.min(MAX_ARGUMENT_BITS));
+        let domain = match natural {
+            Interval { lo: 0.., .. } => Interval::new(natural.lo, whole - 1),
+            Interval { hi: ..=-1, .. } => Interval::new(1 - whole, natural.hi),
+            _ => Interval::new(-half, half - 1),
+        };
+        let scale = scale(domain.lo.abs().max(domain.hi) as f64, extent.magnitude());
+        match self.unit(affine) {
+            None => Ok((scale, domain)),
+            Some(unit) if scale < unit => Err(self.vanishes(node, scale / unit)),
+            Some(unit) => Ok(((scale / unit).floor() * unit, domain)),
+        }
+    }
+
+    /// The common scale of a layer's operands and the range of their sum, if that is all the layer computes.
+    fn exact_sum(&self, affine: &Affine) -> Option<(f64, Interval)> {
+        let mut sum = Interval::new(0, 0);
+        let mut common = None;
+        for term in &affine.terms {
+            let PlanTerm::Scale { input, negative } = *term else { return None };
+            let scale = self.lowered.scales[input];
+            if *common.get_or_insert(scale) != scale {
+                return None;
+            }
+            let Interval { lo, hi } = self.lowered.architecture.nodes[input].range;
+            let (lo, hi) = if negative { (-hi, -lo) } else { (lo, hi) };
+            sum = Interval::new(sum.lo + lo, sum.hi + hi);
+        }
+        let no_bias = affine.bias.iter().all(|&bias| bias == 0.0);
+        common.filter(|_| no_bias).map(|scale| (scale, sum))
+    }
+
+    /// The scale of a result at which the factor of a layer's only term is 1, if that term has a public factor. At a
+    /// multiple of it the factor is an integer and is not rounded at all, where a rounded factor of a large pool would
+    /// be off by percents.
+    fn unit(&self, affine: &Affine) -> Option<f64> {
+        let one = f64::from(1u32 << self.options.shift);
+        let scales = &self.lowered.scales;
+        match affine.terms[..] {
+            [PlanTerm::Scale { input, .. }] => Some(scales[input] / one),
+            [PlanTerm::SumPool { input, divisor, .. }] => Some(scales[input] * divisor.abs() / one),
+            [PlanTerm::Product { left, right }] => Some(scales[left] * scales[right] / one),
+            _ => None,
+        }
+    }
+
+    fn vanishes(&self, node: &PlanNode, got: f64) -> QuantiseError {
+        QuantiseError::FactorVanishes { node: node.name.clone(), shift: self.options.shift, got }
+    }
+
+    /// Integer terms, weights and bias for quotients of scale `scale`.
     fn layer(&self, node: &PlanNode, affine: &Affine, scale: f64) -> Result<(Vec<Term>, LayerWeights), QuantiseError> {
         let one = f64::from(1u32 << self.options.shift);
         let mut terms = vec![];
         let mut matrices = vec![];
         for term in &affine.terms {
-            let (term, matrix) = integer_term(node, term, scale / self.lowered.scales[term.input()] * one)?;
+            let operands: f64 = term.inputs().iter().map(|&input| self.lowered.scales[input]).product();
+            let (term, matrix) = integer_term(node, term, scale / operands * one)?;
             terms.push(term);
             matrices.push(matrix);
         }
@@ -176,23 +266,47 @@ impl Lowering<'_> {
     }
 }
 
-/// A term and its weights; `ratio` is `2^shift` times the scale of the result over that of the operand.
+/// Where a function is defined, as far as samples decide it.
+fn natural_domain(formula: Formula, extent: &Extent) -> Interval {
+    let far = 1 << 40;
+    match formula {
+        Formula::Log => Interval::new(1, far),
+        Formula::Sqrt => Interval::new(0, far),
+        Formula::Reciprocal if extent.min > 0.0 => Interval::new(1, far),
+        Formula::Reciprocal if extent.max < 0.0 => Interval::new(-far, -1),
+        _ => Interval::new(-far, far),
+    }
+}
+
+/// Bits weigh as much as the whole range: what they select leaves it at the lower end.
+fn drop_below(terms: &mut [Term], weight: i64) {
+    for term in &mut terms[1..] {
+        if let Term::Scale { factor, .. } = term {
+            *factor = weight * factor.signum();
+        }
+    }
+}
+
+/// A term and its weights; `ratio` is `2^shift` times the scale of the result over that of the operands.
 fn integer_term(node: &PlanNode, term: &PlanTerm, ratio: f64) -> Result<(Term, Vec<i64>), QuantiseError> {
-    let weights = |weights: &[f32]| -> Result<Vec<i64>, QuantiseError> {
-        weights.iter().map(|&w| round(node, "weight", MAX_WEIGHT_BITS, f64::from(w) * ratio)).collect()
+    let weights = |weights: &[f64]| -> Result<Vec<i64>, QuantiseError> {
+        weights.iter().map(|&w| round(node, "weight", MAX_WEIGHT_BITS, w * ratio)).collect()
     };
     // A factor of 0 would drop the operand; 1 is off by no more than a unit, where rounding may be off by half of one.
-    let factor = |value| round(node, "factor", MAX_WEIGHT_BITS, value).map(|factor| factor.max(1));
+    let factor = |value: f64| {
+        let magnitude = round(node, "factor", MAX_WEIGHT_BITS, value.abs()).map(|factor| factor.max(1));
+        magnitude.map(|magnitude| if value < 0.0 { -magnitude } else { magnitude })
+    };
     Ok(match *term {
         PlanTerm::Dense { input, weights: ref w } => (Term::Dense { input }, weights(w)?),
-        PlanTerm::Conv { input, weights: ref w, kernel, strides, pads } => {
-            (Term::Conv { input, kernel, strides, pads }, weights(w)?)
+        PlanTerm::Conv { input, weights: ref w, window, groups } => (Term::Conv { input, window, groups }, weights(w)?),
+        PlanTerm::Scale { input, negative } => {
+            (Term::Scale { input, factor: factor(if negative { -ratio } else { ratio })? }, vec![])
         }
-        PlanTerm::Scale { input } => (Term::Scale { input, factor: factor(ratio)? }, vec![]),
-        PlanTerm::SumPool { input, kernel } => {
-            let window = (kernel[0] * kernel[1]) as f64;
-            (Term::SumPool { input, kernel, factor: factor(ratio / window)? }, vec![])
+        PlanTerm::SumPool { input, window, divisor } => {
+            (Term::SumPool { input, window, factor: factor(ratio / divisor)? }, vec![])
         }
+        PlanTerm::Product { left, right } => (Term::Product { left, right, factor: factor(ratio)? }, vec![]),
     })
 }
 
@@ -207,10 +321,10 @@ fn round(node: &PlanNode, what: &'static str, limit: u32, value: f64) -> Result<
     Err(QuantiseError::TooLarge { node: node.name.clone(), what, limit, bits })
 }
 
-/// Integer units in one real unit, such that `magnitude` is the upper end of the range.
+/// Integers in one real unit, such that `magnitude` becomes `greatest`.
 ///
 /// A tensor that is 0 on all samples says nothing about its scale; 1 is then taken for its magnitude.
-fn scale(range: Interval, magnitude: f64) -> f64 {
+pub(super) fn scale(greatest: f64, magnitude: f64) -> f64 {
     let magnitude = if magnitude > 0.0 { magnitude } else { 1.0 };
-    range.hi as f64 / magnitude
+    greatest / magnitude
 }

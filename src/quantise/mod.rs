@@ -7,15 +7,17 @@
 //! hoist      a last rewrite of the float graph
 //! plan       which float nodes become one integer node; no numbers yet
 //! calibrate  the extent of every tensor over the samples
+//! classes    which tensors share a range and a scale
 //! lower      scales, integer weights, published bounds
 //! report     the integer network against the float graph
 //! ```
 //!
 //! The model is a function of the graph, the measured ranges and the options: only `+ - * /` and rounding of `f64` are
-//! used, which IEEE 754 fixes, and no mathematical library.
+//! used, which IEEE 754 fixes, and for tables the pinned `libm`.
 
 mod arrays;
 mod calibrate;
+mod classes;
 mod error;
 mod hoist;
 mod lower;

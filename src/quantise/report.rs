@@ -176,6 +176,11 @@ fn compare(plan: &Plan, model: &Model, input: &ArrayD<f32>) -> Result<Sample, Qu
     let mut layers = vec![];
     for (id, node) in architecture.nodes.iter().enumerate() {
         if let Op::Affine { activation, .. } = &node.op {
+            if plan.nodes[id].is_drop() {
+                // What was dropped has no real value.
+                layers.push(LayerSums::default());
+                continue;
+            }
             let mut sums = compare_tensor(&float[plan.nodes[id].source], &trace.values[id], model.tensor_scales[id]);
             sums.saturated = saturated(&trace.accumulators[id], architecture.shift, activation);
             layers.push(sums);

@@ -34,6 +34,26 @@ impl Samples {
         Ok(Self { inputs, labels: None })
     }
 
+    /// `count` samples of about the standard normal distribution, always the same: for a first look at a network, where
+    /// its real inputs are not at hand.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn random(input_shape: &[usize], count: usize) -> Result<Self, SampleError> {
+        let mut state = 0x243f_6a88_85a3_08d3u64;
+        // Twelve uniform numbers less six, from a linear congruential generator: the same everywhere.
+        let mut normal = || {
+            let mut sum = -6.0;
+            for _ in 0..12 {
+                state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+                sum += (state >> 40) as f32 / (1u64 << 24) as f32;
+            }
+            sum
+        };
+        let inputs = (0..count).map(|_| ArrayD::from_shape_simple_fn(input_shape, &mut normal)).collect();
+        Self::new(inputs, input_shape)
+    }
+
     /// Reads samples from a `.npy` or `.npz` file of floats (32 or 64 bits) or integers.
     ///
     /// With `S` for `input_shape`, every array has shape `S` or `[1] + S` (one sample), `[N] + S` or `[N, 1] + S` (`N`

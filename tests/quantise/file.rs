@@ -6,8 +6,9 @@ use inferproof::{
     model::{FORMAT, ModelError},
 };
 use inferproof_circuits::{
-    integer::Interval,
-    network::{Op as IntegerOp, Term, execute},
+    formula::{Formula, Real},
+    integer::{Function, Interval},
+    network::{Op as IntegerOp, Term, Window, execute},
 };
 
 const SMALL: [&str; 4] = ["ops/conv_relu_maxpool", "ops/add_residual", "ops/transpose", "ops/averagepool"];
@@ -165,6 +166,35 @@ fn inconsistent_models_are_refused() {
     );
 }
 
+/// A table that no formula gives.
+#[test]
+fn a_formula_that_is_not_finite_is_refused() {
+    let formula =
+        |formula, lo| Function::Formula { formula, from: Real(16.0), to: Real(8.0), domain: Interval::new(lo, 100) };
+    for function in [formula(Formula::Log, 0), formula(Formula::Sqrt, -1), formula(Formula::Tanh, -70_000)] {
+        let error = refused(|m| {
+            let affine = m.architecture.nodes.iter_mut().find_map(|node| match &mut node.op {
+                IntegerOp::Affine { activation, .. } => Some(activation),
+                _ => None,
+            });
+            affine.unwrap().function = function;
+        });
+        assert!(error.contains("finite on its domain"), "{error}");
+    }
+}
+
+/// Every real number survives the file, to the last bit.
+#[test]
+fn real_parameters_survive() {
+    let mut numbers = Numbers(3);
+    for _ in 0..20_000 {
+        let real = Real(f64::from_bits(numbers.next() & !(1 << 62)));
+        let text = serde_json::to_string(&real).unwrap();
+        assert_eq!(serde_json::from_str::<Real>(&text).unwrap(), real, "{text}");
+    }
+    assert!(serde_json::from_str::<Real>("1.5").is_err(), "a string, so that no reader rounds it");
+}
+
 /// 2^76 weights are none at all modulo 2^64.
 #[test]
 fn a_count_of_weights_that_overflows_is_refused() {
@@ -173,7 +203,8 @@ fn a_count_of_weights_that_overflows_is_refused() {
         m.architecture.nodes.iter_mut().for_each(|node| node.shape = vec![1 << 26, 1, 1]);
         m.architecture.output = 1;
         let IntegerOp::Affine { terms, .. } = &mut m.architecture.nodes[1].op else { unreachable!() };
-        terms[0] = Term::Conv { input: 0, kernel: [1 << 12; 2], strides: [1; 2], pads: [4095, 4095, 0, 0] };
+        let window = Window { kernel: [1 << 12; 2], strides: [1; 2], pads: [4095, 4095, 0, 0], dilations: [1; 2] };
+        terms[0] = Term::Conv { input: 0, window, groups: 1 };
     });
     assert!(error.contains("a term of"), "{error}");
 }

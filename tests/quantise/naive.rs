@@ -3,10 +3,11 @@
 
 use super::*;
 use inferproof_circuits::{
+    formula::{Formula, Real},
     integer::{Activation, Function, Interval},
     network::{
-        Architecture, LayerWeights, Node as IntegerNode, Op as IntegerOp, Term, Weights, affine_quotients, execute,
-        published_interval,
+        Architecture, LayerWeights, Node as IntegerNode, Op as IntegerOp, Term, Weights, Window, affine_quotients,
+        execute, published_interval,
     },
 };
 use std::collections::BTreeMap;
@@ -42,10 +43,58 @@ fn run(architecture: &Architecture, weights: &Weights, input: &[i64]) -> Vec<(Te
             IntegerOp::Transpose { input, permutation } => {
                 (transpose(&done[*input].0, &architecture.nodes[*input].shape, permutation), vec![])
             }
+            IntegerOp::Take { input, axis, indices, fill } => {
+                let shape = &architecture.nodes[*input].shape;
+                let at = |mut index: Vec<usize>| match indices[index[*axis]] {
+                    None => i128::from(*fill),
+                    Some(from) => {
+                        index[*axis] = from;
+                        done[*input].0[flat(&index, shape)]
+                    }
+                };
+                ((0..node.len()).map(|i| at(unflat(i, &node.shape))).collect(), vec![])
+            }
+            IntegerOp::Concat { inputs, axis } => {
+                let at = |mut index: Vec<usize>| {
+                    for input in inputs {
+                        let shape = &architecture.nodes[*input].shape;
+                        if index[*axis] < shape[*axis] {
+                            return done[*input].0[flat(&index, shape)];
+                        }
+                        index[*axis] -= shape[*axis];
+                    }
+                    unreachable!("an index within the result")
+                };
+                ((0..node.len()).map(|i| at(unflat(i, &node.shape))).collect(), vec![])
+            }
+            IntegerOp::BeforeMax { input, .. } => {
+                let mut bits = vec![];
+                for row in done[*input].0.chunks(node.shape[1]) {
+                    // An element stands before the first maximum if nothing up to it is as large as all that follow.
+                    bits.extend((0..row.len()).map(|i| {
+                        let later = row[i + 1..].iter().max();
+                        i128::from(later.is_some_and(|later| row[..=i].iter().all(|value| value < later)))
+                    }));
+                }
+                (bits, vec![])
+            }
         };
         done.push(result);
     }
     done
+}
+
+fn flat(index: &[usize], shape: &[usize]) -> usize {
+    index.iter().zip(shape).fold(0, |flat, (i, length)| flat * length + i)
+}
+
+fn unflat(mut flat: usize, shape: &[usize]) -> Vec<usize> {
+    let mut index = vec![0; shape.len()];
+    for axis in (0..shape.len()).rev() {
+        index[axis] = flat % shape[axis];
+        flat /= shape[axis];
+    }
+    index
 }
 
 fn pixels(shape: &[usize]) -> impl Iterator<Item = (usize, usize, usize)> + use<> {
@@ -54,7 +103,16 @@ fn pixels(shape: &[usize]) -> impl Iterator<Item = (usize, usize, usize)> + use<
 }
 
 fn activate(activation: &Activation, q: i128) -> i128 {
-    let value = if activation.function == Function::Relu && q < 0 { 0 } else { q };
+    let value = match activation.function {
+        Function::Relu if q < 0 => 0,
+        Function::Formula { formula, from, to, domain } => {
+            let q = q.max(domain.lo.into()).min(domain.hi.into());
+            let scaled = formula.evaluate(q as f64 / from.0) * to.0;
+            // Halves away from zero.
+            (if scaled < 0.0 { -(0.5 - scaled).floor() } else { (scaled + 0.5).floor() }) as i128
+        }
+        _ => q,
+    };
     value.max(activation.range.lo.into()).min(activation.range.hi.into())
 }
 
@@ -89,26 +147,22 @@ fn affine(
             *sum += match term {
                 Term::Dense { .. } => (0..x.len()).map(|j| i128::from(w[i * x.len() + j]) * x[j]).sum(),
                 Term::Scale { factor, .. } => i128::from(*factor) * x[i],
-                Term::SumPool { kernel, factor, .. } => {
+                Term::Product { right, factor, .. } => i128::from(*factor) * x[i] * done[*right].0[i],
+                Term::SumPool { window, factor, .. } => {
                     let (c, y, z) = pixels(&node.shape).nth(i).unwrap();
-                    let mut total = 0;
-                    for a in 0..kernel[0] {
-                        for b in 0..kernel[1] {
-                            total += x[(c * shape[1] + y * kernel[0] + a) * shape[2] + z * kernel[1] + b];
-                        }
-                    }
-                    i128::from(*factor) * total
+                    let cells = pixels(&[1, window.kernel[0], window.kernel[1]]);
+                    let read = cells.filter_map(|(_, a, b)| pixel(window, shape, [y, z], [a, b]));
+                    i128::from(*factor) * read.map(|at| x[c * shape[1] * shape[2] + at]).sum::<i128>()
                 }
-                Term::Conv { kernel, strides, pads, .. } => {
+                Term::Conv { window, groups, .. } => {
                     let (o, y, z) = pixels(&node.shape).nth(i).unwrap();
+                    let (outputs, inputs) = (node.shape[0] / groups, shape[0] / groups);
                     let mut total = 0;
-                    for (c, a, b) in pixels(&[shape[0], kernel[0], kernel[1]]) {
-                        let row = (y * strides[0] + a) as i64 - pads[0] as i64;
-                        let column = (z * strides[1] + b) as i64 - pads[1] as i64;
-                        let inside = (0..shape[1] as i64).contains(&row) && (0..shape[2] as i64).contains(&column);
-                        if inside {
-                            let weight = w[((o * shape[0] + c) * kernel[0] + a) * kernel[1] + b];
-                            total += i128::from(weight) * x[(c * shape[1] + row as usize) * shape[2] + column as usize];
+                    for (c, a, b) in pixels(&[inputs, window.kernel[0], window.kernel[1]]) {
+                        if let Some(at) = pixel(window, shape, [y, z], [a, b]) {
+                            let weight = w[((o * inputs + c) * window.kernel[0] + a) * window.kernel[1] + b];
+                            let channel = o / outputs * inputs + c;
+                            total += i128::from(weight) * x[channel * shape[1] * shape[2] + at];
                         }
                     }
                     total
@@ -117,6 +171,15 @@ fn affine(
         }
     }
     acc
+}
+
+/// The pixel of a plane that a window's element falls on, unless that is padding.
+fn pixel(window: &Window, shape: &[usize], at: [usize; 2], element: [usize; 2]) -> Option<usize> {
+    let [row, column] = [0, 1].map(|axis| {
+        (at[axis] * window.strides[axis] + element[axis] * window.dilations[axis]) as i64 - window.pads[axis] as i64
+    });
+    let inside = (0..shape[1] as i64).contains(&row) && (0..shape[2] as i64).contains(&column);
+    inside.then(|| row as usize * shape[2] + column as usize)
 }
 
 /// A random network, operator by operator.
@@ -152,15 +215,18 @@ impl Random {
         let input = self.architecture.output;
         let IntegerNode { shape, range, .. } = self.architecture.nodes[input].clone();
         let kernel = [1 + self.numbers.below(3), 1 + self.numbers.below(3)];
-        match (self.numbers.below(7), &shape[..]) {
+        match (self.numbers.below(11), &shape[..]) {
             (0 | 1, &[_, h, w]) => self.conv(input, [h, w], kernel),
             (2, &[c, h, w]) if h >= kernel[0] && w >= kernel[1] => {
                 self.push(vec![c, h / kernel[0], w / kernel[1]], range, IntegerOp::MaxPool { input, kernel });
             }
             (3, &[c, h, w]) if h >= kernel[0] && w >= kernel[1] => {
                 let factor = self.numbers.between(-90, 90);
-                let term = Term::SumPool { input, kernel, factor };
-                self.affine(vec![c, h / kernel[0], w / kernel[1]], vec![term]);
+                let window = if self.numbers.below(2) == 0 { Window::tiles(kernel) } else { self.window(kernel) };
+                let [Some(h), Some(w)] = [(0, h), (1, w)].map(|(axis, length)| window.count(axis, length)) else {
+                    return;
+                };
+                self.affine(vec![c, h, w], vec![Term::SumPool { input, window, factor }]);
             }
             (4, _) => {
                 let permutation: Vec<usize> = (0..shape.len()).map(|i| (i + 1) % shape.len()).collect();
@@ -168,6 +234,35 @@ impl Random {
                 self.push(shape, range, IntegerOp::Transpose { input, permutation });
             }
             (5, _) => self.push(vec![shape.iter().product()], range, IntegerOp::Reshape { input }),
+            (6, _) => {
+                let axis = self.numbers.below(shape.len());
+                let indices: Vec<Option<usize>> =
+                    (0..=shape[axis]).map(|_| self.numbers.below(shape[axis] + 1).checked_sub(1)).collect();
+                let mut taken = shape.clone();
+                taken[axis] = indices.len();
+                self.push(taken, range, IntegerOp::Take { input, axis, indices, fill: range.hi });
+            }
+            (7, _) => {
+                let axis = self.numbers.below(shape.len());
+                let mut both = shape.clone();
+                both[axis] *= 2;
+                self.push(both, range, IntegerOp::Concat { inputs: vec![input, input], axis });
+            }
+            (8, _) => {
+                let length = shape[shape.len() - 1];
+                let rows = shape.iter().product::<usize>() / length;
+                self.push(vec![rows, length], range, IntegerOp::Reshape { input });
+                let input = self.architecture.output;
+                self.push(vec![1, rows, length], range, IntegerOp::Reshape { input });
+                let pool = IntegerOp::MaxPool { input: input + 1, kernel: [1, length] };
+                self.push(vec![1, rows, 1], range, pool);
+                let bits = IntegerOp::BeforeMax { input, maximum: input + 2 };
+                self.push(vec![rows, length], Interval::new(0, 1), bits);
+            }
+            (9, _) => {
+                let factor = self.numbers.between(-9, 9);
+                self.affine(shape, vec![Term::Product { left: input, right: input, factor }]);
+            }
             (_, &[_]) => {
                 let out = 1 + self.numbers.below(6);
                 self.affine(vec![out], vec![Term::Dense { input }]);
@@ -179,18 +274,23 @@ impl Random {
         }
     }
 
-    /// A convolution, sometimes with a second term: the operand itself where shapes allow.
-    fn conv(&mut self, input: usize, [h, w]: [usize; 2], kernel: [usize; 2]) {
+    /// Windows of any kind.
+    fn window(&mut self, kernel: [usize; 2]) -> Window {
         let strides = [1 + self.numbers.below(2), 1 + self.numbers.below(3)];
-        let pads = [0; 4].map(|_| self.numbers.below(3));
-        let (h, w) = (h + pads[0] + pads[2], w + pads[1] + pads[3]);
-        if h < kernel[0] || w < kernel[1] {
-            return;
-        }
-        let channels = 1 + self.numbers.below(3);
-        let shape = vec![channels, (h - kernel[0]) / strides[0] + 1, (w - kernel[1]) / strides[1] + 1];
-        let mut terms = vec![Term::Conv { input, kernel, strides, pads }];
-        if shape == self.architecture.nodes[input].shape {
+        let dilations = [1 + self.numbers.below(2), 1 + self.numbers.below(2)];
+        Window { kernel, strides, pads: [0; 4].map(|_| self.numbers.below(3)), dilations }
+    }
+
+    /// A convolution, sometimes of groups, sometimes with a second term: the operand itself where shapes allow.
+    fn conv(&mut self, input: usize, [h, w]: [usize; 2], kernel: [usize; 2]) {
+        let window = self.window(kernel);
+        let [Some(h), Some(w)] = [(0, h), (1, w)].map(|(axis, length)| window.count(axis, length)) else { return };
+        let channels = self.architecture.nodes[input].shape[0];
+        let groups = if self.numbers.below(3) == 0 { channels } else { 1 };
+        let outputs = groups * (1 + self.numbers.below(3));
+        let shape = vec![outputs, h, w];
+        let mut terms = vec![Term::Conv { input, window, groups }];
+        if groups == 1 && shape == self.architecture.nodes[input].shape {
             terms.push(Term::Scale { input, factor: self.numbers.between(-500, 500) });
         }
         self.affine(shape, terms);
@@ -198,7 +298,9 @@ impl Random {
 
     fn affine(&mut self, shape: Vec<usize>, terms: Vec<Term>) {
         let id = self.architecture.nodes.len();
-        let function = [Function::Identity, Function::Relu][self.numbers.below(2)];
+        let domain = Interval::new(self.numbers.between(-90, 0), self.numbers.between(0, 90));
+        let formula = Function::Formula { formula: Formula::Gelu, from: Real(20.0), to: Real(31.0), domain };
+        let function = [Function::Identity, Function::Relu, formula][self.numbers.below(3)];
         let range = Interval::new(self.numbers.between(-250, 0), self.numbers.between(0, 250));
         let channels = shape[0];
         let op = IntegerOp::Affine {
@@ -263,7 +365,7 @@ fn the_executor_agrees_with_the_written_semantics_on_random_networks() {
             compare(&architecture, &weights, &input);
         }
     }
-    assert!(seen.len() == 5 && seen.values().all(|&count| count > 50), "{seen:?}");
+    assert!(seen.len() == 8 && seen.values().all(|&count| count > 50), "{seen:?}");
 }
 
 #[test]

@@ -13,24 +13,13 @@ fn sketch_error(mut sketch: Sketch, options: &Options) -> QuantiseError {
 }
 
 #[test]
-fn pools_with_overlap_are_refused_by_name() {
-    for op in [
-        Op::MaxPool { kernel: [3, 3], strides: [2, 2] },
-        Op::AveragePool { kernel: [2, 2], strides: [2, 1] },
-        Op::MaxPool { kernel: [2, 2], strides: [7, 7] },
-    ] {
-        let mut sketch = Sketch::new(&[2, 8, 8]);
-        sketch.push("squeeze", op.clone(), &[0]);
-        let error = sketch_error(sketch, &Options::default());
-        assert!(matches!(&error, QuantiseError::Unsupported { node, .. } if node == "squeeze"), "{error}");
-        assert!(error.to_string().contains(op.name()) && error.to_string().contains("strides"), "{error}");
-    }
-}
-
-#[test]
 fn a_single_window_needs_no_stride() {
     let mut sketch = Sketch::new(&[2, 5, 7]);
-    sketch.push("all", Op::AveragePool { kernel: [5, 7], strides: [1, 1] }, &[0]);
+    sketch.push(
+        "all",
+        Op::SumPool { window: Window { strides: [1, 1], ..Window::tiles([5, 7]) }, divisor: 35.0 },
+        &[0],
+    );
     sketch.quantise(1.0);
 }
 
@@ -99,7 +88,7 @@ fn weights_beyond_31_bits_are_refused_without_being_shown() {
 #[test]
 fn a_factor_that_vanishes_is_refused() {
     let mut sketch = Sketch::new(&[1, 64, 64]);
-    sketch.push("all", Op::AveragePool { kernel: [64, 64], strides: [64, 64] }, &[0]);
+    sketch.push("all", Op::SumPool { window: Window::tiles([64, 64]), divisor: 4096.0 }, &[0]);
     let samples = Samples::new(vec![ArrayD::from_elem(vec![1, 64, 64], 1.0)], &[1, 64, 64]).unwrap();
     let vanishing = error(&sketch.graph, &samples, &Options::default());
     assert!(matches!(&vanishing, QuantiseError::FactorVanishes { shift: 10, .. }), "{vanishing}");

@@ -12,13 +12,18 @@ fn outline(model: &Model) -> String {
     let term = |term: &Term| match term {
         Term::Dense { input } => format!("dense{input}"),
         Term::Conv { input, .. } => format!("conv{input}"),
-        Term::Scale { input, .. } => format!("scale{input}"),
+        Term::Scale { input, factor } => format!("{}scale{input}", if *factor < 0 { "-" } else { "" }),
         Term::SumPool { input, .. } => format!("sum-pool{input}"),
+        Term::Product { left, right, .. } => format!("product{left}x{right}"),
     };
     let describe = |node: &inferproof_circuits::network::Node| match &node.op {
         IntegerOp::Affine { terms, activation, .. } => {
             let sum = terms.iter().map(term).collect::<Vec<_>>().join("+");
-            if activation.function == Function::Relu { format!("relu({sum})") } else { sum }
+            match activation.function {
+                Function::Relu => format!("relu({sum})"),
+                Function::Formula { formula, .. } => format!("{}({sum})", formula.name().to_lowercase()),
+                _ => sum,
+            }
         }
         op => op.name().to_string(),
     };
@@ -66,7 +71,7 @@ fn a_relu_moves_over_views_but_not_past_another_reader() {
 
     let mut sketch = Sketch::new(&[2, 4, 4]);
     let conv = sketch.conv("conv", 0, 2, 3, 1);
-    let pool = sketch.push("pool", Op::MaxPool { kernel: [2, 2], strides: [2, 2] }, &[conv]);
+    let pool = sketch.push("pool", Op::MaxPool(Window::tiles([2, 2])), &[conv]);
     let relu = sketch.push("relu", Op::Relu, &[pool]);
     sketch.push("add", Op::Add, &[relu, pool]);
     assert_eq!(outline(&sketch.quantise(3.0).0), "input, conv0, max-pool, relu(scale2), scale3+scale2");
@@ -110,7 +115,11 @@ fn a_chain_of_sums_of_any_length_is_planned() {
 fn averages_are_exact_up_to_their_own_rounding() {
     let mut sketch = Sketch::new(&[3, 8, 8]);
     let relu = sketch.push("relu", Op::Relu, &[0]);
-    sketch.push("pool", Op::AveragePool { kernel: [8, 8], strides: [1, 1] }, &[relu]);
+    sketch.push(
+        "pool",
+        Op::SumPool { window: Window { strides: [1, 1], ..Window::tiles([8, 8]) }, divisor: 64.0 },
+        &[relu],
+    );
     // Half a step each for the ReLU, its input and the output; the factor adds nothing.
     let (model, report) = sketch.quantise(2.0);
     assert_eq!(outline(&model), "input, relu(scale0), sum-pool1");
@@ -160,4 +169,82 @@ fn tensors_that_stay_zero_get_a_scale_too() {
     sketch.push("sum", Op::Add, &[dead, 0]);
     let (_, report) = sketch.quantise(2.0);
     assert_eq!(report.layers[0].snr_db, None);
+}
+
+#[test]
+fn windows_that_overlap_are_laid_side_by_side() {
+    let pool = |kernel, strides, pads| Op::MaxPool(Window { kernel, strides, pads, dilations: [1, 1] });
+    let outline_of = |op: Op| {
+        let mut sketch = Sketch::new(&[2, 8, 8]);
+        sketch.push("pool", op, &[0]);
+        outline(&sketch.quantise(0.5001).0)
+    };
+    assert_eq!(outline_of(pool([2, 2], [2, 2], [0; 4])), "input, max-pool");
+    assert_eq!(outline_of(pool([2, 3], [2, 1], [0; 4])), "input, take, max-pool");
+    assert_eq!(outline_of(pool([3, 3], [2, 2], [1; 4])), "input, take, take, max-pool");
+    assert_eq!(outline_of(pool([3, 3], [1, 1], [1; 4])), "input, take, max-pool, take, max-pool");
+    assert_eq!(outline_of(pool([2, 2], [7, 7], [0; 4])), "input, take, take, max-pool");
+}
+
+#[test]
+fn sums_over_any_windows_are_one_layer() {
+    let mut sketch = Sketch::new(&[2, 8, 8]);
+    let window = Window { kernel: [3, 2], strides: [2, 1], pads: [1, 0, 1, 0], dilations: [1, 2] };
+    sketch.push("pool", Op::SumPool { window, divisor: 6.0 }, &[0]);
+    assert_eq!(outline(&sketch.quantise(1.5).0), "input, sum-pool0");
+}
+
+#[test]
+fn a_function_belongs_to_the_layer_before_it() {
+    use inferproof_circuits::formula::{Formula, Real};
+    let mut sketch = Sketch::new(&[6]);
+    let one = sketch.dense("one", 0, 5);
+    let gelu = sketch.push("gelu", Op::Unary(Formula::Gelu), &[one]);
+    let two = sketch.dense("two", gelu, 4);
+    let clip = sketch.push("clip", Op::Unary(Formula::Clip { lo: Real(0.0), hi: Real(0.25) }), &[two]);
+    let tanh = sketch.push("tanh", Op::Unary(Formula::Tanh), &[clip]);
+    sketch.push("out", Op::Add, &[clip, tanh]);
+    let (model, _) = sketch.quantise(8.0);
+    assert_eq!(outline(&model), "input, gelu(dense0), relu(dense1), tanh(scale2), scale2+scale3");
+    // The clip saturates at a quarter, which is the end of its range.
+    let IntegerOp::Affine { activation, .. } = model.architecture.nodes[2].op else { unreachable!() };
+    assert_eq!(activation.range.hi, (0.25 * model.tensor_scales[2]).round() as i64);
+}
+
+#[test]
+fn tensors_between_which_elements_move_share_a_scale() {
+    let mut sketch = Sketch::new(&[2, 4, 4]);
+    let small = sketch.conv("small", 0, 1, 1, 1);
+    let large = sketch.conv("large", 0, 3, 3, 1);
+    let both = sketch.push("both", Op::Concat { axis: 0 }, &[small, large]);
+    let indices = vec![Some(3), None, Some(0)];
+    let taken = sketch.push("taken", Op::Take { axis: 1, indices, fill: 0.5 }, &[both]);
+    sketch.conv("last", taken, 2, 1, 1);
+    let (model, _) = sketch.quantise(4.0);
+    assert_eq!(outline(&model), "input, conv0, conv0, concat, take, conv4");
+    assert!(model.tensor_scales[1..5].iter().all(|&scale| scale == model.tensor_scales[1]));
+    let IntegerOp::Take { fill, .. } = model.architecture.nodes[4].op else { unreachable!() };
+    assert_eq!(fill, (0.5 * model.tensor_scales[4]).round() as i64);
+}
+
+#[test]
+fn the_largest_elements_one_by_one() {
+    let mut sketch = Sketch::new(&[2, 5]);
+    let rest = sketch.push("rest", Op::DropMax, &[0]);
+    let one = sketch.push_shaped("one", Op::Reshape, &[0], vec![1, 2, 5]);
+    let two = sketch.push_shaped("two", Op::Reshape, &[rest], vec![1, 2, 5]);
+    let first = sketch.push("first", Op::MaxPool(Window::tiles([1, 5])), &[one]);
+    let second = sketch.push("second", Op::MaxPool(Window::tiles([1, 5])), &[two]);
+    sketch.push("both", Op::Concat { axis: 2 }, &[first, second]);
+    let (model, _) = sketch.quantise(0.5001);
+    assert_eq!(model.architecture.nodes[0].range.lo, -128, "room for what was dropped");
+}
+
+#[test]
+fn products_of_two_tensors_have_an_exact_factor() {
+    let mut sketch = Sketch::new(&[2, 3, 3]);
+    let gate = sketch.conv("gate", 0, 2, 3, 1);
+    let gate = sketch.push("sigmoid", Op::Unary(inferproof_circuits::formula::Formula::Sigmoid), &[gate]);
+    sketch.push("out", Op::Mul, &[gate, 0]);
+    assert_eq!(outline(&sketch.quantise(2.5).0), "input, sigmoid(conv0), product1x0");
 }

@@ -2,9 +2,9 @@
 //!
 //! Spec: `docs/spec/machine.md#layout-of-a-layer`.
 
-use super::Compiler;
 use super::forms::{FormKey, NativeForm};
-use super::position::plane;
+use super::position::{Axis, plane};
+use super::{Compiler, groups};
 use crate::integer::Activation;
 use crate::network::{NodeId, Op, Term};
 use crate::program::{
@@ -12,6 +12,7 @@ use crate::program::{
     WeightSlot,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 /// An output of a layer and its monomial in the layer's equality.
 #[derive(Clone, Copy, Debug)]
@@ -136,7 +137,8 @@ impl Compiler<'_> {
     fn element(&self, id: NodeId, index: usize) -> Element {
         let [_, h, w] = self.architecture.nodes[id].dims().expect("checked");
         let (channel, position) = (index / (h * w), index % (h * w));
-        Element { index, mono: Mono::element(channel, position_offset(position, w, self.forms.row_stride(id))) }
+        let offset = position_offset(position, w, self.forms.row_stride(id));
+        Element { index, mono: Mono::element(self.exponent(id, channel), offset) }
     }
 
     /// The outputs of layer `id` and its rims: by exponent where the order of the outputs is row-major, else all rims at last.
@@ -148,7 +150,10 @@ impl Compiler<'_> {
     ) -> Vec<(Option<usize>, ChainItem)> {
         let [channels, h, w] = self.architecture.nodes[id].dims().expect("checked");
         let coefficients = self.coefficients(id, &BTreeSet::new());
-        let rim = |channel: usize, offset: i64| (None, rim_item(id, channel, offset, false));
+        let rims: Vec<usize> = (0..channels).map(|channel| self.exponent(id, channel)).collect();
+        let rim = |channel: usize, offset: i64| {
+            (None, rim_item(id, channel, Mono::element(rims[channel], offset), offset, false))
+        };
         let output = |item: Element| (Some(item.index), output(item));
         let mut items = vec![];
         if native.is_none_or(NativeForm::is_row_major) {
@@ -178,7 +183,7 @@ impl Compiler<'_> {
         let q = self.forms.row_stride(id);
         self.geometry.insert(id, ProductGeometry { row_stride: q });
         let mut rims: BTreeSet<i64> = BTreeSet::new();
-        for term in terms.iter().filter(|t| matches!(t, Term::Conv { .. })) {
+        for term in terms.iter().filter(|term| term.is_polynomial()) {
             rims.extend(plane(self.architecture, id, term).support(q));
         }
         let mut all: Vec<(i64, Coefficient)> = vec![];
@@ -201,87 +206,171 @@ impl Compiler<'_> {
     pub(super) fn linear(&mut self, id: NodeId) -> Cell {
         let architecture = self.architecture;
         let Op::Affine { terms, .. } = &architecture.nodes[id].op else { unreachable!("an affine node") };
-        let mut groups = vec![];
-        for (index, term) in terms.iter().enumerate() {
-            match term {
-                Term::Dense { input } => self.dense(id, index, *input, &mut groups),
-                Term::Conv { .. } => self.convolution(id, index, term, &mut groups),
-                Term::Scale { .. } | Term::SumPool { .. } => {}
-            }
-        }
-        groups.push(self.bias(id));
-        let sum = self.builder.products(&groups);
-        let mut sum = self.builder.absolute(sum);
+        let mut sum = self.weighted(id, terms);
         for term in terms {
             let dims = architecture.nodes[id].dims().expect("checked");
             let operand_dims = architecture.nodes[term.input()].dims().unwrap_or(dims);
             let (key, factor) = match term {
+                Term::Dense { .. } | Term::Conv { .. } => continue,
                 Term::Scale { input, factor } => (FormKey::phases(architecture, *input, dims, [1, 1]), *factor),
-                Term::SumPool { input, kernel, factor } => {
-                    (FormKey::windows(architecture, *input, operand_dims, *kernel, true), *factor)
+                Term::SumPool { input, window, factor } if window.is_tiling() => {
+                    (FormKey::windows(architecture, *input, operand_dims, window.kernel, true), *factor)
                 }
-                _ => continue,
+                Term::SumPool { factor, .. } => {
+                    sum = self.window_sums(id, term, *factor, sum);
+                    continue;
+                }
+                Term::Product { left, right, factor } => {
+                    sum = self.products_of_elements(id, [*left, *right], *factor, sum);
+                    continue;
+                }
             };
-            let total = self.total_form(&key);
+            let total = self.total_form(&key, [0, 0]);
             let factor = self.builder.constant(factor);
             sum = self.builder.accumulate(total, factor, sum);
         }
         sum
     }
 
-    fn blocks(&self, id: NodeId) -> std::iter::Rev<std::ops::Range<usize>> {
-        (0..self.architecture.nodes[id].shape[0].div_ceil(self.layout.lanes)).rev()
+    /// The terms that have weights, and the bias: one run of products for each group of channels.
+    fn weighted(&mut self, id: NodeId, terms: &[Term]) -> Cell {
+        let groups = groups(self.architecture, id);
+        let members = self.architecture.nodes[id].shape[0] / groups;
+        let positions = self.positions(id);
+        let mut sum: Option<Cell> = None;
+        for first in (0..groups).rev().map(|group| group * members) {
+            let channels = first..first + members;
+            let mut products = vec![];
+            for (index, term) in terms.iter().enumerate() {
+                match term {
+                    Term::Dense { input } => self.dense(id, index, *input, &mut products),
+                    Term::Conv { .. } => self.convolution(id, index, term, &channels, &mut products),
+                    Term::Scale { .. } | Term::SumPool { .. } | Term::Product { .. } => {}
+                }
+            }
+            products.push(Group { items: self.slots(id, &channels, SlotSource::Bias, Mono::ONE), operand: positions });
+            let group = self.builder.products(&products);
+            let group = self.builder.absolute(group);
+            sum = Some(match sum {
+                None => group,
+                Some(sum) => {
+                    let step = self.builder.mono(Mono::channel(self.group_span(members) as i64));
+                    self.builder.fma(sum, step, group)
+                }
+            });
+        }
+        sum.expect("a layer has a channel")
     }
 
-    /// The weights of every output channel at `source`, times `mono`, highest block first.
-    fn slots(&self, id: NodeId, source: SlotSource, mono: Mono) -> Vec<(WeightSlot, Mono)> {
-        self.blocks(id)
-            .map(|block| {
-                let slot = WeightSlot { node: id, block, source };
-                (slot, Mono::channel((block * self.layout.lanes) as i64) * mono)
-            })
-            .collect()
+    /// Adds `factor` times the sums over windows: the polynomial of all channels times one of the window's elements.
+    fn window_sums(&mut self, id: NodeId, term: &Term, factor: i64, mut sum: Cell) -> Cell {
+        let window = term.window().expect("a sum over windows");
+        let plane = plane(self.architecture, id, term);
+        let q = self.forms.row_stride(id);
+        let dims = self.architecture.nodes[term.input()].dims().expect("validated");
+        let key = FormKey::phases(self.architecture, term.input(), dims, window.strides);
+        let factor = self.builder.constant(factor);
+        for (al, rows) in taps(&plane.rows) {
+            for (be, cols) in taps(&plane.cols) {
+                let rows = self.run(&rows, q);
+                let cols = self.run(&cols, 1);
+                let kernel = self.builder.multiply(rows, cols);
+                let kernel = self.builder.multiply(kernel, factor);
+                let total = self.total_form(&key, [al, be]);
+                sum = self.builder.accumulate(total, kernel, sum);
+            }
+        }
+        sum
+    }
+
+    /// `sum of v^(-tap q)` over taps in arithmetic progression.
+    fn run(&mut self, taps: &[i64], q: i64) -> Cell {
+        let step = taps.get(1).map_or(0, |second| second - taps[0]);
+        let sum = self.builder.geometric(Mono::position(step * q), taps.len());
+        self.builder.absolute(Val { cell: sum, mono: Mono::position(taps[0] * q) })
+    }
+
+    /// Adds `factor` times the products of two tensors' elements. Cost: four rows an element.
+    fn products_of_elements(&mut self, id: NodeId, operands: [NodeId; 2], factor: i64, sum: Cell) -> Cell {
+        let mut total: Option<(Cell, Mono)> = None;
+        for Element { index, mono } in self.elements(id, None).into_iter().rev() {
+            let [x, y] = operands.map(|operand| self.tensors[operand][index]);
+            let product = self.builder.multiply(x, y);
+            let cell = match total {
+                None => product,
+                Some((total, last)) => {
+                    let step = self.builder.mono(last / mono);
+                    self.builder.fma(total, step, product)
+                }
+            };
+            total = Some((cell, mono));
+        }
+        let (cell, mono) = total.expect("a tensor has an element");
+        let factor = self.builder.constant(factor);
+        self.builder.accumulate(Val { cell, mono }, factor, sum)
+    }
+
+    /// The output channels `channels` in blocks of lanes, highest first: the first of each, and how many.
+    fn blocks(&self, channels: &Range<usize>) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let (channels, lanes) = (channels.clone(), self.layout.lanes);
+        let starts = channels.clone().step_by(lanes).rev();
+        starts.map(move |first| (first, lanes.min(channels.end - first)))
+    }
+
+    /// The weights of output channels at `source`, times `mono`, highest block first.
+    fn slots(&self, id: NodeId, channels: &Range<usize>, source: SlotSource, mono: Mono) -> Vec<(WeightSlot, Mono)> {
+        let slot = |(first, count): (usize, usize)| {
+            let slot = WeightSlot { node: id, first, count, source };
+            (slot, Mono::channel((first - channels.start) as i64) * mono)
+        };
+        self.blocks(channels).map(slot).collect()
     }
 
     fn dense(&self, id: NodeId, term: usize, input: NodeId, groups: &mut Vec<Group>) {
+        let channels = 0..self.architecture.nodes[id].shape[0];
         for (index, cell) in self.tensors[input].iter().enumerate() {
             groups.push(Group {
-                items: self.slots(id, SlotSource::Term { term, index }, Mono::ONE),
+                items: self.slots(id, &channels, SlotSource::Term { term, index }, Mono::ONE),
                 operand: Val { cell: *cell, mono: Mono::ONE },
             });
         }
     }
 
-    fn convolution(&self, id: NodeId, index: usize, term: &Term, groups: &mut Vec<Group>) {
-        let Term::Conv { input, kernel, strides, .. } = term else { unreachable!("a convolution") };
+    /// One operand for each input channel and phase that the output channels `channels`, of one group, read.
+    fn convolution(&self, id: NodeId, index: usize, term: &Term, channels: &Range<usize>, groups: &mut Vec<Group>) {
+        let Term::Conv { input, window, groups: number } = term else { unreachable!("a convolution") };
         let plane = plane(self.architecture, id, term);
         let q = self.forms.row_stride(id);
         let dims = self.architecture.nodes[*input].dims().expect("validated");
-        let key = FormKey::phases(self.architecture, *input, dims, *strides);
-        for channel in 0..dims[0] {
+        let key = FormKey::phases(self.architecture, *input, dims, window.strides);
+        let (members, [kh, kw]) = (dims[0] / number, window.kernel);
+        let first = channels.start / channels.len() * members;
+        for member in 0..members {
             let mut phases: BTreeMap<(usize, usize), Vec<(SlotSource, Mono)>> = BTreeMap::new();
-            for (a, b) in (0..kernel[0]).flat_map(|a| (0..kernel[1]).map(move |b| (a, b))) {
+            for (a, b) in (0..kh).flat_map(|a| (0..kw).map(move |b| (a, b))) {
                 let ((al, ta), (be, tb)) = (plane.rows.tap(a), plane.cols.tap(b));
-                let source = SlotSource::Term { term: index, index: (channel * kernel[0] + a) * kernel[1] + b };
+                let source = SlotSource::Term { term: index, index: (member * kh + a) * kw + b };
                 phases.entry((al, be)).or_default().push((source, Mono::element(0, -(ta * q + tb))));
             }
             for ((al, be), mut cells) in phases {
                 if plane.rows.phase_len(al) == 0 || plane.cols.phase_len(be) == 0 {
                     continue;
                 }
+                let Some(operand) = self.channel_form(&key, first + member, [al, be]) else { continue };
                 // Descending exponents of u, block by block.
                 cells.sort_by_key(|(_, mono)| std::cmp::Reverse(mono.position));
-                let blocks = self.blocks(id).flat_map(|block| {
-                    let shift = Mono::channel((block * self.layout.lanes) as i64);
-                    cells.iter().map(move |&(source, mono)| (WeightSlot { node: id, block, source }, shift * mono))
+                let blocks = self.blocks(channels).flat_map(|(first, count)| {
+                    let shift = Mono::channel((first - channels.start) as i64);
+                    let slot = move |source| WeightSlot { node: id, first, count, source };
+                    cells.iter().map(move |&(source, mono)| (slot(source), shift * mono))
                 });
-                groups.push(Group { items: blocks.collect(), operand: self.channel_form(&key, channel, [al, be]) });
+                groups.push(Group { items: blocks.collect(), operand });
             }
         }
     }
 
-    /// Biases times the sum of all outputs' positions.
-    fn bias(&mut self, id: NodeId) -> Group {
+    /// The sum of all outputs' positions in a channel.
+    fn positions(&mut self, id: NodeId) -> Val {
         let [_, h, w] = self.architecture.nodes[id].dims().expect("checked");
         let q = self.forms.row_stride(id);
         let rows = self.builder.geometric(Mono::position(-q), h);
@@ -293,18 +382,27 @@ impl Compiler<'_> {
         } else {
             self.builder.multiply(rows, cols)
         };
-        Group { items: self.slots(id, SlotSource::Bias, Mono::ONE), operand: Val { cell, mono: Mono::ONE } }
+        Val { cell, mono: Mono::ONE }
     }
 }
 
+/// The taps of each phase that a kernel meets, ascending: an arithmetic progression.
+fn taps(axis: &Axis) -> BTreeMap<usize, Vec<i64>> {
+    let mut phases: BTreeMap<usize, Vec<i64>> = BTreeMap::new();
+    for (phase, tap) in (0..axis.kernel).map(|a| axis.tap(a)).filter(|(phase, _)| axis.phase_len(*phase) > 0) {
+        phases.entry(phase).or_default().push(tap);
+    }
+    phases
+}
+
 /// A row that holds a coefficient of the product polynomial that is no output.
-pub(super) fn rim_item(node: NodeId, channel: usize, offset: i64, negative: bool) -> ChainItem {
+pub(super) fn rim_item(node: NodeId, channel: usize, mono: Mono, offset: i64, negative: bool) -> ChainItem {
     ChainItem {
         tag: NULL_TAG,
         kappa: 0,
         lane: Lane::Rim { node, channel, offset, negative },
         y_copy: None,
         x: None,
-        y: Some(Mono::element(channel, offset)),
+        y: Some(mono),
     }
 }

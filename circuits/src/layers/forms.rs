@@ -6,7 +6,7 @@
 use super::position::plane;
 use super::{Compiler, unsupported};
 use crate::error::CompileError;
-use crate::network::{Architecture, NodeId, Op, Term};
+use crate::network::{Architecture, NodeId, Op, Term, storage};
 use crate::program::{Builder, Cell, ChainItem, Lane, Layout, Mono, Val};
 use std::collections::HashMap;
 
@@ -42,6 +42,11 @@ impl FormKey {
         let crop = [dims[1] / kernel[0] * kernel[0], dims[2] / kernel[1] * kernel[1]];
         let window = if shared { kernel } else { [1, 1] };
         Self { node: storage(architecture, node), dims, strides: [1, 1], window, crop }
+    }
+
+    /// The elements of `[rows, length]`, a channel a row.
+    pub(crate) fn rows(architecture: &Architecture, node: NodeId, rows: usize, length: usize) -> Self {
+        Self::phases(architecture, node, [rows, length, 1], [1, 1])
     }
 
     /// Least row stride that keeps the monomials of one row below those of the next.
@@ -103,7 +108,8 @@ struct Form {
     per_channel: bool,
     native: bool,
     values: HashMap<usize, Val>,
-    total: Option<Val>,
+    /// Sums over channels, by phase.
+    totals: HashMap<[usize; 2], Val>,
 }
 
 /// Every form that some layer needs, and the row stride of every group.
@@ -143,6 +149,13 @@ impl Forms {
                     let group = forms.layer(id, dims[2] as i64);
                     forms.request(FormKey::windows(architecture, *input, dims, *kernel, false), group, false);
                 }
+                Op::BeforeMax { input, maximum } => {
+                    let group = forms.layer(id, 1);
+                    let rows = node.shape[0];
+                    for (tensor, length) in [(*input, node.shape[1]), (*maximum, 1)] {
+                        forms.request(FormKey::rows(architecture, tensor, rows, length), group, false);
+                    }
+                }
                 _ => {}
             }
         }
@@ -162,16 +175,19 @@ impl Forms {
         let dims = architecture.nodes[id].dims().expect("checked");
         let operand = || architecture.nodes[term.input()].dims().expect("validated");
         let (key, per_channel) = match term {
-            Term::Dense { .. } => return,
-            Term::Conv { input, strides, .. } => {
+            Term::Dense { .. } | Term::Product { .. } => return,
+            Term::Scale { input, .. } => (FormKey::phases(architecture, *input, dims, [1, 1]), false),
+            Term::SumPool { input, window, .. } if window.is_tiling() => {
+                (FormKey::windows(architecture, *input, operand(), window.kernel, true), false)
+            }
+            Term::Conv { input, window, .. } | Term::SumPool { input, window, .. } => {
                 let least = plane(architecture, id, term).least_row_stride();
                 let root = self.root(group);
                 self.row_strides[root] = self.row_strides[root].max(least);
-                (FormKey::phases(architecture, *input, operand(), *strides), true)
-            }
-            Term::Scale { input, .. } => (FormKey::phases(architecture, *input, dims, [1, 1]), false),
-            Term::SumPool { input, kernel, .. } => {
-                (FormKey::windows(architecture, *input, operand(), *kernel, true), false)
+                // Of a sum over windows only the sum over channels is needed, but phases of several channels are no
+                // one run of elements.
+                let per_channel = matches!(term, Term::Conv { .. }) || window.strides != [1, 1];
+                (FormKey::phases(architecture, *input, operand(), window.strides), per_channel)
             }
         };
         self.request(key, group, per_channel);
@@ -186,19 +202,25 @@ impl Forms {
                 self.parents[b] = a;
                 self.row_strides[a] = self.row_strides[a].max(self.row_strides[b]);
             }
-            None => {
-                self.forms.push(Form { key, group, per_channel, native: false, values: HashMap::new(), total: None })
-            }
+            None => self.forms.push(Form {
+                key,
+                group,
+                per_channel,
+                native: false,
+                values: HashMap::new(),
+                totals: HashMap::new(),
+            }),
         }
         let root = self.root(group);
         self.row_strides[root] = self.row_strides[root].max(key.least_row_stride());
     }
 
-    /// The first form of a tensor whose rows are laid out by us is native; transposes have no rows.
+    /// The first form of a tensor is native, if the tensor has rows of its own whose consumer chain is free.
     fn choose_native(&mut self, architecture: &Architecture) {
         let mut taken = vec![];
         for form in &mut self.forms {
-            let has_rows = !matches!(architecture.nodes[form.key.node].op, Op::Transpose { .. });
+            let op = &architecture.nodes[form.key.node].op;
+            let has_rows = matches!(op, Op::Input | Op::Affine { .. } | Op::MaxPool { .. });
             if has_rows && !taken.contains(&form.key.node) {
                 form.native = true;
                 taken.push(form.key.node);
@@ -265,14 +287,6 @@ impl NativeForm {
     }
 }
 
-/// The tensor whose rows hold `node`'s elements in the same order.
-pub(crate) fn storage(architecture: &Architecture, mut node: NodeId) -> NodeId {
-    while let Op::Reshape { input } = architecture.nodes[node].op {
-        node = input;
-    }
-    node
-}
-
 /// Affine nodes whose requantisation a max-pool takes over: nobody else reads them and the
 /// activation commutes with a maximum.
 fn fused_pools(architecture: &Architecture) -> HashMap<NodeId, NodeId> {
@@ -293,7 +307,10 @@ fn fused_pools(architecture: &Architecture) -> HashMap<NodeId, NodeId> {
 
 impl Compiler<'_> {
     /// Emits copies of tensor `id` for the forms that its own rows do not serve.
-    pub(super) fn copied_forms(&mut self, id: NodeId) {
+    ///
+    /// # Errors
+    /// More rows than any program may have.
+    pub(super) fn copied_forms(&mut self, id: NodeId) -> Result<(), CompileError> {
         for index in 0..self.forms.forms.len() {
             let form = &self.forms.forms[index];
             if form.key.node != id || form.native {
@@ -305,6 +322,7 @@ impl Compiler<'_> {
             let items: Vec<ChainItem> = key
                 .order()
                 .into_iter()
+                .filter(|element| self.tensors[id][*element] != Builder::zero())
                 .filter_map(|element| {
                     let x = key.place(element, q, per_channel)?;
                     Some(ChainItem {
@@ -319,40 +337,58 @@ impl Compiler<'_> {
                 .collect();
             let values = self.builder.chain(&items).x;
             self.forms.forms[index].values = values;
+            self.rows_in_limit()?;
         }
+        Ok(())
     }
 
-    /// `sum of x[s i + al][s j + be] v^(i q + j)` over one channel.
-    pub(super) fn channel_form(&self, key: &FormKey, channel: usize, phase: [usize; 2]) -> Val {
+    /// `sum of x[s i + al][s j + be] v^(i q + j)` over one channel; `None` if all of it is the constant 0.
+    pub(super) fn channel_form(&self, key: &FormKey, channel: usize, phase: [usize; 2]) -> Option<Val> {
         let form = &self.forms.forms[self.forms.find(key)];
-        form.values[&key.chain_number(channel, phase[0], phase[1])]
+        let value = form.values.get(&key.chain_number(channel, phase[0], phase[1])).copied();
+        assert!(value.is_some() || self.is_zero(key, Some((channel, phase))), "a chain that holds elements");
+        value
     }
 
-    /// `sum over channels of R^c times the channel's form` (phase `(0, 0)`).
-    pub(super) fn total_form(&mut self, key: &FormKey) -> Val {
+    /// Whether all elements of the form, or of one channel and phase of it, are the constant 0.
+    fn is_zero(&self, key: &FormKey, part: Option<(usize, [usize; 2])>) -> bool {
+        let number = part.map(|(channel, [al, be])| key.chain_number(channel, al, be));
+        let mut elements = (0..key.dims.iter().product()).filter(|&element| {
+            let place = key.place(element, 1, part.is_some());
+            place.is_some_and(|(chain, _)| number.is_none_or(|number| number == chain))
+        });
+        elements.all(|element| self.tensors[key.node][element] == Builder::zero())
+    }
+
+    /// `sum over channels of R^c times the channel's form`.
+    pub(super) fn total_form(&mut self, key: &FormKey, phase: [usize; 2]) -> Val {
         let index = self.forms.find(key);
-        if let Some(total) = self.forms.forms[index].total {
-            return total;
+        if let Some(total) = self.forms.forms[index].totals.get(&phase) {
+            return *total;
         }
+        let zero = Val { cell: Builder::zero(), mono: Mono::ONE };
         let total = if self.forms.forms[index].per_channel {
-            let channels: Vec<Val> = (0..key.dims[0]).map(|c| self.channel_form(key, c, [0, 0])).collect();
-            self.horner(&channels)
+            let channels: Vec<_> = (0..key.dims[0]).map(|c| self.channel_form(key, c, phase)).collect();
+            self.horner(&channels).unwrap_or(zero)
         } else {
-            self.forms.forms[index].values[&0]
+            let value = self.forms.forms[index].values.get(&0).copied();
+            assert!(value.is_some() || self.is_zero(key, None), "a chain that holds elements");
+            value.unwrap_or(zero)
         };
-        self.forms.forms[index].total = Some(total);
+        self.forms.forms[index].totals.insert(phase, total);
         total
     }
 
     /// `sum of R^c value_c`. Cost: two rows a channel; two more for each that is off by another monomial than
     /// the first.
-    fn horner(&mut self, channels: &[Val]) -> Val {
-        let mono = channels[0].mono;
+    fn horner(&mut self, channels: &[Option<Val>]) -> Option<Val> {
+        let mono = channels.iter().flatten().next()?.mono;
         let mut sum: Option<Cell> = None;
         for value in channels.iter().rev() {
-            let term = self.builder.absolute(Val { mono: value.mono / mono, ..*value });
+            let term = value
+                .map_or_else(Builder::zero, |value| self.builder.absolute(Val { mono: value.mono / mono, ..value }));
             sum = Some(sum.map_or(term, |sum| self.builder.fma(sum, Cell::Z(0), term)));
         }
-        Val { cell: sum.expect("a tensor has a channel"), mono }
+        sum.map(|cell| Val { cell, mono })
     }
 }

@@ -3,6 +3,7 @@
 //! Spec: `docs/spec/machine.md#public-tensors`.
 
 use super::Compiler;
+use crate::error::CompileError;
 use crate::packing::Packing;
 use crate::program::{Builder, Cell, ChainItem, Lane, Mono, Val};
 
@@ -22,7 +23,10 @@ impl Compiler<'_> {
     ///
     /// The words are a chain over `y`, and any table with the right outputs will do. Where a layer needs that chain
     /// for a form of the input, they are one over `F`, and the table must be the identity.
-    pub(super) fn input(&mut self, packing: &Packing) -> Cell {
+    ///
+    /// # Errors
+    /// More rows than any program may have.
+    pub(super) fn input(&mut self, packing: &Packing) -> Result<Cell, CompileError> {
         let native = self.forms.native(0);
         let (tag, lo) = match native {
             Some(_) => (self.identity_tag(packing.range), packing.range.lo),
@@ -45,15 +49,15 @@ impl Compiler<'_> {
             })
             .collect();
         let values = self.emit_tensor(0, &items);
-        self.copied_forms(0);
+        self.copied_forms(0)?;
         let packed = if native.is_some() { values.y.expect("a producer chain") } else { values.x[&0] };
         let packed = self.builder.absolute(Val { mono: packed.mono * scale(packing), ..packed });
         if native.is_none() || lo == 0 {
-            return packed;
+            return Ok(packed);
         }
         // `F` is the value less `lo`.
         let (ones, lo) = (self.ones(packing), self.builder.constant(lo));
-        self.builder.fma(ones, lo, packed)
+        Ok(self.builder.fma(ones, lo, packed))
     }
 
     /// The packed words of a tensor whose elements are all 1.

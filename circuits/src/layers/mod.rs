@@ -8,11 +8,12 @@ mod forms;
 mod io;
 mod pool;
 mod position;
+mod search;
 
 use crate::error::CompileError;
 use crate::integer::{Activation, Function, Interval};
 use crate::machine::{LANES, RESERVED_ROWS};
-use crate::network::{Architecture, NodeId, Op, Term, transpose_order};
+use crate::network::{Architecture, NodeId, Op, Term, sources};
 use crate::packing::Packing;
 use crate::program::{Blocks, Builder, Cell, ChainItem, ChainValues, Layout, ProductGeometry, Program, TableKind};
 use forms::Forms;
@@ -56,7 +57,7 @@ pub fn compile(architecture: &Architecture, layout: Layout) -> Result<Program, C
         bias_shifts: BTreeMap::new(),
         geometry: BTreeMap::new(),
     };
-    let packed_input = compiler.input(&input);
+    let packed_input = compiler.input(&input)?;
     for id in 1..architecture.nodes.len() {
         compiler.node(id)?;
     }
@@ -81,15 +82,31 @@ fn within_limit(architecture: &Architecture, layout: Layout) -> Result<(), Compi
         let channels = node.shape[0];
         for term in terms {
             let columns = architecture.term_weights(id, term) / channels;
-            rows = rows.saturating_add(columns.saturating_mul(channels.div_ceil(layout.lanes)));
-            if let Term::Conv { .. } = term {
-                // Rims are laid out one by one; a box around them that is much too large is refused.
+            let groups = groups(architecture, id);
+            let blocks = groups.saturating_mul((channels / groups).div_ceil(layout.lanes));
+            rows = rows.saturating_add(columns.saturating_mul(blocks));
+            if term.is_polynomial() {
+                // Rims are laid out one by one. A box around them may be larger than they are, by less than this.
                 let rims = plane(architecture, id, term).support_bound().saturating_mul(channels);
-                rows = if rims > 4 << MAX_K { usize::MAX } else { rows };
+                rows = rows.saturating_add(rims / 4);
+            }
+            if let Term::Product { .. } = term {
+                rows = rows.saturating_add(node.len().saturating_mul(4));
             }
         }
     }
     if rows > 1 << MAX_K { Err(CompileError::TooLarge { rows, table: 0, limit: MAX_K }) } else { Ok(()) }
+}
+
+/// Groups of channels of an affine layer.
+fn groups(architecture: &Architecture, id: NodeId) -> usize {
+    match &architecture.nodes[id].op {
+        Op::Affine { terms, .. } => match terms[..] {
+            [Term::Conv { groups, .. }] => groups,
+            _ => 1,
+        },
+        _ => 1,
+    }
 }
 
 /// What the tables of a program must hold. Layers share a table: the union of their intervals costs
@@ -173,6 +190,22 @@ struct Compiler<'a> {
 }
 
 impl Compiler<'_> {
+    /// Exponent of `R` of a layer's output channel. Lanes that a group of channels leaves unused have exponents of
+    /// their own, so that no weight in them meets an output.
+    fn exponent(&self, id: NodeId, channel: usize) -> usize {
+        let groups = groups(self.architecture, id);
+        if groups == 1 {
+            return channel;
+        }
+        let members = self.architecture.nodes[id].shape[0] / groups;
+        channel / members * self.group_span(members) + channel % members
+    }
+
+    /// Exponents of `R` that a group of `members` output channels takes up.
+    const fn group_span(&self, members: usize) -> usize {
+        members.div_ceil(self.layout.lanes) * self.layout.lanes
+    }
+
     fn node(&mut self, id: NodeId) -> Result<(), CompileError> {
         match &self.architecture.nodes[id].op {
             Op::Input => {}
@@ -182,14 +215,26 @@ impl Compiler<'_> {
                 Some(_) => self.fused_max_pool(*input, id),
                 None => self.max_pool(id),
             },
-            Op::Reshape { input } => self.tensors[id] = self.tensors[*input].clone(),
-            Op::Transpose { input, permutation } => {
-                let order = transpose_order(&self.architecture.nodes[*input].shape, permutation);
-                self.tensors[id] = order.iter().map(|&i| self.tensors[*input][i]).collect();
-            }
+            Op::BeforeMax { input, maximum } => self.before_max(id, *input, *maximum),
+            Op::Reshape { .. } | Op::Transpose { .. } | Op::Take { .. } | Op::Concat { .. } => self.moved(id),
         }
-        self.copied_forms(id);
-        Ok(())
+        self.copied_forms(id)?;
+        self.rows_in_limit()
+    }
+
+    /// Refuses a program that is too large as soon as it is.
+    fn rows_in_limit(&self) -> Result<(), CompileError> {
+        let (rows, table) = (self.builder.rows.len(), self.builder.table.rows().len());
+        if rows > 1 << MAX_K { Err(CompileError::TooLarge { rows, table, limit: MAX_K }) } else { Ok(()) }
+    }
+
+    /// The cells of a tensor that moves elements are those of its operands; it has no rows of its own.
+    fn moved(&mut self, id: NodeId) {
+        let fill = if let Op::Take { fill, .. } = self.architecture.nodes[id].op { fill } else { 0 };
+        let from = sources(self.architecture, id).expect("it moves elements");
+        let fill = if from.contains(&None) { self.builder.constant(fill) } else { Builder::zero() };
+        let cell = |from: Option<(NodeId, usize)>| from.map_or(fill, |(node, index)| self.tensors[node][index]);
+        self.tensors[id] = from.into_iter().map(cell).collect();
     }
 
     /// The tag of a table that holds every integer of `range`, less its least one, with itself.
@@ -217,6 +262,11 @@ impl Compiler<'_> {
         }
     }
 
+    /// The tag of the table of differences that need not be 0, with whether they are known to be more.
+    fn before_tag(&mut self) -> u64 {
+        self.builder.table.tag(TableKind::Before { max: self.domains.difference })
+    }
+
     /// The tag of the table of differences.
     fn difference_tag(&mut self) -> u64 {
         self.builder.table.tag(TableKind::Difference { max: self.domains.difference })
@@ -228,13 +278,13 @@ impl Compiler<'_> {
     fn emit_tensor(&mut self, id: NodeId, items: &[(Option<usize>, ChainItem)]) -> ChainValues {
         let chain: Vec<ChainItem> = items.iter().map(|(_, item)| *item).collect();
         let values = self.builder.chain(&chain);
-        let mut cells = vec![Builder::zero(); self.architecture.nodes[id].len()];
+        let mut cells = vec![None; self.architecture.nodes[id].len()];
         for ((element, _), row) in items.iter().zip(&values.rows) {
             if let Some(element) = element {
-                cells[*element] = Cell::Y(*row);
+                cells[*element] = Some(Cell::Y(*row));
             }
         }
-        self.tensors[id] = cells;
+        self.tensors[id] = cells.into_iter().map(|cell| cell.expect("every element has a row")).collect();
         self.forms.record_native(id, &values.x);
         values
     }

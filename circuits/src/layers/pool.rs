@@ -78,7 +78,9 @@ impl Compiler<'_> {
         let mut items = vec![];
         for channel in 0..channels {
             items.extend(coefficients.iter().map(|c| match *c {
-                Coefficient::Rim(offset) => rim_item(id, channel, offset, true),
+                Coefficient::Rim(offset) => {
+                    rim_item(id, channel, Mono::element(self.exponent(id, channel), offset), offset, true)
+                }
                 Coefficient::Output(position) => {
                     let window = windows.window(channel, position).expect("the others are dropped");
                     let offset = position_offset(position, w, q);
@@ -88,7 +90,7 @@ impl Compiler<'_> {
                         lane: Lane::Below { node: id, index: channel * h * w + position, pool, window },
                         y_copy: None,
                         x: Some((0, Mono::position(-(window as i64)))),
-                        y: Some(Mono::element(channel, offset)),
+                        y: Some(Mono::element(self.exponent(id, channel), offset)),
                     }
                 }
             }));
@@ -119,7 +121,7 @@ impl Compiler<'_> {
                     lane: lane(window),
                     y_copy: None,
                     x: native.and_then(|n| n.place(window)),
-                    y: Some(Mono::element(channel, offset)),
+                    y: Some(Mono::element(self.exponent(layer, channel), offset)),
                 };
                 (Some(window), item)
             })
@@ -175,7 +177,7 @@ impl Compiler<'_> {
     /// `sum over covered elements of (x - lo) * monomial`.
     fn covered_total(&mut self, input: NodeId, windows: Windows, q: i64) -> Cell {
         let key = FormKey::windows(self.architecture, input, windows.dims, windows.kernel, false);
-        let total = self.total_form(&key);
+        let total = self.total_form(&key, [0, 0]);
         let total = self.builder.absolute(total);
         let lo = self.architecture.nodes[input].range.lo;
         if lo == 0 {

@@ -3,13 +3,15 @@
 //! Spec: `docs/spec/machine.md#convolution`.
 
 use crate::network::{Architecture, NodeId, Term};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-/// One axis of a convolution.
+/// One axis of windows over a plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Axis {
     pub size: usize,
     pub kernel: usize,
+    /// Distance of neighbouring kernel cells.
+    pub dilation: usize,
     pub stride: usize,
     /// Padding before the first element.
     pub before: usize,
@@ -18,9 +20,9 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    /// Kernel cell `a` reads phase `al` at offset `a'`: `a - before = stride a' + al`.
+    /// Kernel cell `a` reads phase `al` at offset `a'`: `dilation a - before = stride a' + al`.
     pub(crate) fn tap(&self, a: usize) -> (usize, i64) {
-        let shifted = a as i64 - self.before as i64;
+        let shifted = (a * self.dilation) as i64 - self.before as i64;
         let stride = self.stride as i64;
         (shifted.rem_euclid(stride) as usize, shifted.div_euclid(stride))
     }
@@ -30,15 +32,20 @@ impl Axis {
         self.size.saturating_sub(al).div_ceil(self.stride)
     }
 
-    /// For each phase that the kernel meets, the offsets `i'' - a'` at which it does: every integer between.
+    /// The offsets `i'' - a'` at which kernel cells meet elements, as intervals.
     fn supports(&self) -> Vec<(i64, i64)> {
-        let mut taps: BTreeMap<usize, (i64, i64)> = BTreeMap::new();
-        for (phase, tap) in (0..self.kernel).map(|a| self.tap(a)) {
-            let (low, high) = taps.entry(phase).or_insert((tap, tap));
-            (*low, *high) = (tap.min(*low), tap.max(*high));
+        let mut taps: Vec<(usize, i64)> = (0..self.kernel).map(|a| self.tap(a)).collect();
+        // Descending taps of a phase give ascending intervals, which mostly overlap.
+        taps.sort_by_key(|&(phase, tap)| (phase, -tap));
+        let mut all: Vec<(usize, i64, i64)> = vec![];
+        for (phase, tap) in taps.into_iter().filter(|(phase, _)| self.phase_len(*phase) > 0) {
+            let (low, high) = (-tap, self.phase_len(phase) as i64 - 1 - tap);
+            match all.last_mut() {
+                Some(last) if last.0 == phase && low <= last.2 + 1 => last.2 = high,
+                _ => all.push((phase, low, high)),
+            }
         }
-        let met = taps.into_iter().filter(|(phase, _)| self.phase_len(*phase) > 0);
-        met.map(|(phase, (low, high))| (-high, self.phase_len(phase) as i64 - 1 - low)).collect()
+        all.into_iter().map(|(_, low, high)| (low, high)).collect()
     }
 
     /// `max |i'' - a' - i|` over all phases, kernel cells and outputs: two positions of this axis
@@ -48,7 +55,7 @@ impl Axis {
     }
 }
 
-/// A convolution's two axes.
+/// The two axes of windows over a plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Plane {
     pub rows: Axis,
@@ -85,16 +92,17 @@ impl Plane {
     }
 }
 
-/// The two axes of a convolution term of layer `id`.
+/// The two axes of a term of layer `id` that has windows.
 pub(crate) fn plane(architecture: &Architecture, id: NodeId, term: &Term) -> Plane {
-    let Term::Conv { input, kernel, strides, pads } = term else { unreachable!("only convolutions have a plane") };
+    let window = term.window().expect("a term with windows");
     let out = architecture.nodes[id].dims().expect("validated");
-    let operand = architecture.nodes[*input].dims().expect("validated");
+    let operand = architecture.nodes[term.input()].dims().expect("validated");
     let axis = |a: usize| Axis {
         size: operand[a + 1],
-        kernel: kernel[a],
-        stride: strides[a],
-        before: pads[a],
+        kernel: window.kernel[a],
+        dilation: window.dilations[a],
+        stride: window.strides[a],
+        before: window.pads[a],
         out: out[a + 1],
     };
     Plane { rows: axis(0), cols: axis(1) }
@@ -121,7 +129,7 @@ mod tests {
                 }
                 let exponent = ((x / rows.stride) as i64 - ta) * q + (y / cols.stride) as i64 - tb;
                 let owner = |x: usize, a: usize, axis: &Axis| {
-                    let start = (x + axis.before).checked_sub(a)?;
+                    let start = (x + axis.before).checked_sub(a * axis.dilation)?;
                     (start % axis.stride == 0 && start / axis.stride < axis.out).then_some(start / axis.stride)
                 };
                 all.push((exponent, owner(x, a, rows).zip(owner(y, b, cols))));
@@ -142,11 +150,11 @@ mod tests {
     }
 
     fn axis() -> impl Strategy<Value = Axis> {
-        (1usize..8, 1usize..5, 1usize..4, 0usize..3, 0usize..3).prop_filter_map(
+        (1usize..8, 1usize..5, 1usize..4, 1usize..4, 0usize..3, 0usize..3).prop_filter_map(
             "the kernel fits",
-            |(size, kernel, stride, before, after)| {
-                let room = (size + before + after).checked_sub(kernel)?;
-                Some(Axis { size, kernel, stride, before, out: room / stride + 1 })
+            |(size, kernel, dilation, stride, before, after)| {
+                let room = (size + before + after).checked_sub((kernel - 1) * dilation + 1)?;
+                Some(Axis { size, kernel, dilation, stride, before, out: room / stride + 1 })
             },
         )
     }
@@ -170,7 +178,7 @@ mod tests {
 
     #[test]
     fn one_less_mixes_outputs() {
-        let axis = |size, before, out| Axis { size, kernel: 5, stride: 1, before, out };
+        let axis = |size, before, out| Axis { size, kernel: 5, dilation: 1, stride: 1, before, out };
         let lenet = Plane { rows: axis(28, 2, 28), cols: axis(28, 2, 28) };
         assert_eq!(lenet.least_row_stride(), 30);
         assert!(exact(&lenet, 30) && !exact(&lenet, 29));

@@ -7,7 +7,7 @@ use super::MachineCircuit;
 use crate::integer::{Interval, to_field};
 use crate::network::Term;
 use crate::program::{Cell, ChainOp, Lane, Layout, ProductOp};
-use crate::testing::{Case, Keys, NetworkBuilder, SIGNED8};
+use crate::testing::{Case, Keys, NetworkBuilder, SIGNED8, conv};
 use crate::witness::{ChallengeValues, ForcedCell, PhaseOne, PhaseZero, phase_one, phase_one_forced};
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
@@ -22,7 +22,7 @@ fn dense(lanes: usize) -> Case {
 /// A convolution whose output is public.
 fn convolution() -> Case {
     let mut b = NetworkBuilder::new(&[1, 4, 4], Interval::new(1, 15), 22);
-    let conv = Term::Conv { input: 0, kernel: [3, 3], strides: [1, 1], pads: [0; 4] };
+    let conv = conv(0, [3, 3], [1, 1], [0; 4]);
     b.affine(&[1, 2, 2], SIGNED8, vec![conv]);
     b.build(1)
 }
@@ -47,25 +47,10 @@ fn claim(mut case: Case, deltas: &[i64]) -> Case {
             _ => {}
         }
     }
-    recount(&mut case);
+    case.recount();
     let input = case.trace.values[0].clone();
     case.instance = crate::witness::instance(&case.program, &input, &claimed);
     case
-}
-
-/// Multiplicities of a changed phase 0; entries in no table are not counted.
-fn recount(case: &mut Case) {
-    let PhaseZero { r, q, y, m, .. } = &mut case.phase0;
-    m.fill(0);
-    let default = crate::program::Row::default();
-    for row in 0..r.len() {
-        let this = case.program.rows.get(row).unwrap_or(&default);
-        let hits = [
-            case.program.table.find(this.kappa, r[row] as i64, 0),
-            case.program.table.find(this.tag, q[row] as i64, y[row]),
-        ];
-        hits.into_iter().flatten().for_each(|hit| m[hit] += 1);
-    }
 }
 
 /// A delta that changes the output and stays in the table, for each output.
@@ -94,7 +79,7 @@ fn lookup_forgery(case: &Case) -> Case {
             _ => {}
         }
     }
-    recount(&mut case);
+    case.recount();
     let mut claimed = case.trace.values[output].clone();
     claimed[0] = wrong;
     case.instance = crate::witness::instance(&case.program, &case.trace.values[0].clone(), &claimed);
@@ -245,7 +230,7 @@ fn limbs() {
             assert!(forged.program.table.find(r.kappa, forged.phase0.r[row] as i64, 0).is_some(), "{what}: row {row}");
             assert!(forged.program.table.find(r.tag, q, y).is_some(), "{what}: row {row}");
         }
-        recount(&mut forged);
+        forged.recount();
         assert!(!keys.accepts(forged.circuit(), &forged.instance), "{what}");
     };
     let (mut tried, output) = (0, case.architecture.output);

@@ -2,8 +2,9 @@
 //! table entry anywhere is refused.
 
 use super::Challenges;
+use crate::formula::{Formula, Real};
 use crate::integer::{Activation, Function, Interval};
-use crate::network::{NodeId, Term};
+use crate::network::{NodeId, Term, Window};
 use crate::program::{Lane, Layout, TableKind};
 use crate::testing::{Case, NetworkBuilder};
 use crate::witness::phase_one;
@@ -34,7 +35,7 @@ fn network(rng: &mut StdRng) -> NetworkBuilder {
         let nodes = b.architecture.nodes.len();
         let input = if rng.gen_bool(0.6) { nodes - 1 } else { rng.gen_range(0..nodes) };
         let shape = b.architecture.nodes[input].shape.clone();
-        match rng.gen_range(0..10) {
+        match rng.gen_range(0..14) {
             0 | 1 if shape.len() == 3 => {
                 let kernel = window(rng, &shape);
                 b.max_pool(input, kernel);
@@ -46,6 +47,34 @@ fn network(rng: &mut StdRng) -> NetworkBuilder {
                 let mut permutation: Vec<usize> = (0..shape.len()).collect();
                 permutation.shuffle(rng);
                 b.transpose(input, &permutation);
+            }
+            4 => {
+                let axis = rng.gen_range(0..shape.len());
+                let indices: Vec<Option<usize>> = (0..rng.gen_range(1..=shape[axis] + 1))
+                    .map(|_| rng.gen_bool(0.8).then(|| rng.gen_range(0..shape[axis])))
+                    .collect();
+                let range = b.architecture.nodes[input].range;
+                let fill = if rng.gen_bool(0.5) && range.contains(0) { 0 } else { range.lo };
+                if shape.iter().product::<usize>() / shape[axis] * indices.len() <= MAX_ELEMENTS {
+                    b.take(input, axis, &indices, fill);
+                }
+            }
+            5 => {
+                let alike = |id: &NodeId| {
+                    let (a, b) = (&b.architecture.nodes[*id], &b.architecture.nodes[input]);
+                    a.shape == b.shape && a.range == b.range
+                };
+                let operands: Vec<NodeId> = (0..nodes).filter(alike).collect();
+                if operands.len() * shape.iter().product::<usize>() <= MAX_ELEMENTS {
+                    b.concat(&operands, rng.gen_range(0..shape.len()));
+                }
+            }
+            6 => {
+                let elements: usize = shape.iter().product();
+                let lengths = [1, 2, 3, 4, elements].into_iter().filter(|length| elements.is_multiple_of(*length));
+                let length = *lengths.collect::<Vec<_>>().choose(rng).unwrap();
+                let rows = b.reshape(input, &[elements / length, length]);
+                b.before_max(rows);
             }
             _ => affine(rng, &mut b, input),
         }
@@ -70,11 +99,19 @@ fn affine(rng: &mut StdRng, b: &mut NetworkBuilder, input: NodeId) {
         if shape.get_or_insert_with(|| result.clone()) == &result {
             terms.push(term);
         }
+        // Groups stand in a layer of their own.
+        if matches!(terms.last(), Some(Term::Conv { groups: 2.., .. })) {
+            terms = terms.pop().into_iter().collect();
+            break;
+        }
     }
     let Some(shape) = shape.filter(|s| !terms.is_empty() && s.iter().product::<usize>() <= MAX_ELEMENTS) else {
         return;
     };
-    let function = *[Function::Identity, Function::Relu].choose(rng).unwrap();
+    let domain = Interval::new(rng.gen_range(-90..0), rng.gen_range(0..90));
+    let formula = *[Formula::Gelu, Formula::Neg, Formula::Sigmoid].choose(rng).unwrap();
+    let formula = Function::Formula { formula, from: Real(20.0), to: Real(30.0), domain };
+    let function = *[Function::Identity, Function::Relu, formula].choose(rng).unwrap();
     let mut range = *RANGES.choose(rng).unwrap();
     range.hi = range.hi.max(1);
     b.affine(&shape, Activation { function, range }, terms);
@@ -82,7 +119,7 @@ fn affine(rng: &mut StdRng, b: &mut NetworkBuilder, input: NodeId) {
 
 fn term(rng: &mut StdRng, x: &[usize], input: NodeId, wanted: Option<&[usize]>) -> Option<(Term, Vec<usize>)> {
     let elements: usize = x.iter().product();
-    match rng.gen_range(0..8) {
+    match rng.gen_range(0..9) {
         0 | 1 => {
             let result = wanted.filter(|s| s.len() == 1).map_or_else(|| vec![rng.gen_range(1..=5)], <[usize]>::to_vec);
             Some((Term::Dense { input }, result))
@@ -91,21 +128,29 @@ fn term(rng: &mut StdRng, x: &[usize], input: NodeId, wanted: Option<&[usize]>) 
             let same = wanted.filter(|s| s.iter().product::<usize>() == elements);
             Some((Term::Scale { input, factor: rng.gen_range(-20..=20) }, same.unwrap_or(x).to_vec()))
         }
-        3 if x.len() == 3 => {
-            let kernel = window(rng, x);
-            let result = vec![x[0], x[1] / kernel[0], x[2] / kernel[1]];
-            Some((Term::SumPool { input, kernel, factor: rng.gen_range(-9..=9) }, result))
+        3 if x.len() == 3 && rng.gen_bool(0.5) => {
+            let window = Window::tiles(window(rng, x));
+            let [h, w] = [0, 1].map(|axis| window.count(axis, x[axis + 1]).unwrap());
+            Some((Term::SumPool { input, window, factor: rng.gen_range(-9..=9) }, vec![x[0], h, w]))
         }
-        _ if x.len() == 3 => {
+        4 => {
+            let same = wanted.filter(|s| s.iter().product::<usize>() == elements);
+            let term = Term::Product { left: input, right: input, factor: rng.gen_range(-4..=4) };
+            Some((term, same.unwrap_or(x).to_vec()))
+        }
+        kind if x.len() == 3 => {
             let [kernel, strides] = [4, 3].map(|most| [rng.gen_range(1..=most), rng.gen_range(1..=most)]);
             let most = if rng.gen_bool(0.2) { 6 } else { 2 };
             let pads: [usize; 4] = std::array::from_fn(|_| rng.gen_range(0..=most));
-            let out = |axis: usize| {
-                let room = (x[axis + 1] + pads[axis] + pads[axis + 2]).checked_sub(kernel[axis])?;
-                Some(room / strides[axis] + 1)
-            };
+            let dilations = if rng.gen_bool(0.3) { [rng.gen_range(1..=3), rng.gen_range(1..=3)] } else { [1, 1] };
+            let window = Window { kernel, strides, pads, dilations };
+            let (h, w) = (window.count(0, x[1])?, window.count(1, x[2])?);
+            if kind == 3 {
+                return Some((Term::SumPool { input, window, factor: rng.gen_range(-9..=9) }, vec![x[0], h, w]));
+            }
             let channels = wanted.filter(|s| s.len() == 3).map_or_else(|| rng.gen_range(1..=3), |s| s[0]);
-            Some((Term::Conv { input, kernel, strides, pads }, vec![channels, out(0)?, out(1)?]))
+            let groups = if rng.gen_bool(0.4) && channels % x[0] == 0 { x[0] } else { 1 };
+            Some((Term::Conv { input, window, groups }, vec![channels, h, w]))
         }
         _ => None,
     }
@@ -166,6 +211,7 @@ fn lanes_have_their_tables(case: &Case) {
             (Lane::Constant(value), kind) => kind == TableKind::Constant { value },
             (Lane::Limb { .. }, kind) => kind == TableKind::Zero,
             (Lane::Block { .. }, kind) => matches!(kind, TableKind::Excess { .. }),
+            (Lane::Before { .. }, kind) => matches!(kind, TableKind::Before { .. }),
             (Lane::Below { .. } | Lane::BelowValue { .. }, kind) => matches!(kind, TableKind::Difference { .. }),
             (_, kind) => matches!(kind, TableKind::Function { .. }),
         };
@@ -192,7 +238,7 @@ fn check(seed: u64, mock: bool) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn random_networks(seed in any::<u64>()) {
         check(seed, seed % 16 == 0);

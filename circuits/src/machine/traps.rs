@@ -2,9 +2,9 @@
 
 use super::{Machine, PHASE0_COLUMNS, Shape};
 use crate::integer::Interval;
-use crate::network::Term;
-use crate::program::{Lane, Layout, NULL_TAG, Pin, Program};
-use crate::testing::{Case, Keys, NetworkBuilder, RELU8, SIGNED8};
+use crate::network::{LayerWeights, Term, Window};
+use crate::program::{Lane, Layout, NULL_TAG, Pin, Program, SlotSource};
+use crate::testing::{Case, Keys, NetworkBuilder, RELU8, SIGNED8, conv};
 use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::plonk::ConstraintSystem;
 use std::panic::catch_unwind;
@@ -16,7 +16,7 @@ fn pooled() -> Case {
 
 fn network() -> NetworkBuilder {
     let mut b = NetworkBuilder::new(&[1, 5, 5], Interval::new(0, 15), 31);
-    let conv = Term::Conv { input: 0, kernel: [3, 3], strides: [1, 1], pads: [1; 4] };
+    let conv = conv(0, [3, 3], [1, 1], [1; 4]);
     let first = b.affine(&[2, 5, 5], RELU8, vec![conv]);
     let pool = b.max_pool(first, [2, 2]);
     let flat = b.reshape(pool, &[8]);
@@ -148,4 +148,87 @@ fn tables_do_not_mix() {
         }
     }
     assert!(tried >= 1, "another table holds a quotient");
+}
+
+/// A later one of equal maxima, and none: the bits that would say so, with honest multiplicities.
+#[test]
+fn the_first_of_equal_maxima() {
+    let mut b = NetworkBuilder::new(&[2, 4], Interval::new(-9, 9), 32);
+    b.before_max(0);
+    let case = b.build_on(Layout::direct(2), vec![3, 7, 7, 7, -9, -9, -9, -9]);
+    let keys = Keys::new(&case.circuit());
+    assert!(keys.accepts(case.circuit(), &case.instance));
+    let honest = [vec![1, 0, 0, 0], vec![0; 4]];
+    for (row, honest) in honest.iter().enumerate() {
+        for claimed in 0..=4 {
+            let bits: Vec<i64> = (0..4).map(|i| i64::from(i < claimed)).collect();
+            let forged = claim_bits(&case, row, &bits, claimed);
+            assert_eq!(keys.accepts(forged.circuit(), &forged.instance), bits == *honest, "row {row}: {bits:?}");
+        }
+        // Bits that are no run from the start.
+        let forged = claim_bits(&case, row, &[0, 1, 0, 0], 2);
+        assert!(!keys.accepts(forged.circuit(), &forged.instance));
+    }
+}
+
+/// A registrant's weight in a lane that its group of channels does not use, as if the groups were one.
+#[test]
+fn no_weight_reaches_another_group() {
+    let mut b = NetworkBuilder::new(&[2, 1, 1], Interval::new(1, 9), 33);
+    let window = Window { kernel: [1, 1], strides: [1, 1], pads: [0; 4], dilations: [1, 1] };
+    b.affine(&[2, 1, 1], SIGNED8, vec![Term::Conv { input: 0, window, groups: 2 }]);
+    b.weights.layers.insert(1, LayerWeights { terms: vec![vec![5, 7]], bias: vec![1, 1] });
+    let case = b.build_on(Layout::direct(2), vec![3, 4]);
+    let keys = Keys::new(&case.circuit());
+    assert!(keys.accepts(case.circuit(), &case.instance));
+    let slot = |row: usize| case.program.rows[row].slot.filter(|s| s.first == 0 && s.source != SlotSource::Bias);
+    for weight in [0, 64] {
+        let mut forged = case.clone();
+        let hidden = forged.lanes.rows.iter_mut().find(|(row, _)| slot(*row).is_some()).expect("group 0 has a weight");
+        assert_eq!(hidden.1, [5, 0]);
+        hidden.1[1] = weight;
+        // Channel 1 gains `weight` times the input's channel 0: as many whole quotients.
+        let gained = weight * 3 >> case.program.shift;
+        for (i, r) in case.program.rows.iter().enumerate() {
+            match r.lane {
+                Lane::Requantised { index: 1, .. } => {
+                    forged.phase0.q[i] += gained as u64;
+                    forged.phase0.y[i] += gained;
+                }
+                Lane::Value { node: 1, index: 1, .. } => {
+                    forged.phase0.q[i] += gained as u64;
+                    forged.phase0.y[i] += gained;
+                }
+                _ => {}
+            }
+        }
+        forged.recount();
+        let output = [case.trace.values[1][0], case.trace.values[1][1] + gained];
+        forged.instance = crate::witness::instance(&case.program, &[3, 4], &output);
+        assert_eq!(keys.accepts(forged.circuit(), &forged.instance), weight == 0);
+    }
+}
+
+/// The witness that says row `row` has these bits before its maximum, at `first`.
+fn claim_bits(case: &Case, row: usize, bits: &[i64], first: usize) -> Case {
+    let mut case = case.clone();
+    let output = case.architecture.output;
+    let mut claimed = case.trace.values[output].clone();
+    claimed[row * 4..][..4].copy_from_slice(bits);
+    for (i, r) in case.program.rows.iter().enumerate() {
+        match r.lane {
+            Lane::Before { index, window, .. } if window == row => case.phase0.y[i] = bits[index % 4],
+            // Node 0 is what is searched; the max-pool's own bits are of its operand, a reshape.
+            Lane::BelowValue { node: 0, index, window, .. } if window == row => {
+                case.phase0.y[i] = i64::from(index % 4 == first);
+            }
+            Lane::Value { node, index, lo } if node == output => {
+                (case.phase0.q[i], case.phase0.y[i]) = ((claimed[index] - lo) as u64, claimed[index]);
+            }
+            _ => {}
+        }
+    }
+    case.recount();
+    case.instance = crate::witness::instance(&case.program, &case.trace.values[0].clone(), &claimed);
+    case
 }

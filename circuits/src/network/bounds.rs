@@ -2,7 +2,7 @@
 //!
 //! Bounds decide that every input can be proved, never that an output is unique.
 
-use super::{Architecture, LayerWeights, NodeId, Op, Term};
+use super::{Architecture, LayerWeights, NodeId, Op, Term, Window};
 use crate::error::NetworkError;
 use crate::integer::Interval;
 
@@ -48,17 +48,27 @@ pub fn affine_quotients(
 
 /// Greatest magnitude that a partial sum of one term's products can have in channel `o`.
 fn term_magnitude(architecture: &Architecture, term: &Term, w: &[i64], o: usize, channels: usize) -> i128 {
-    let range = architecture.nodes[term.input()].range;
-    let x = i128::from(range.lo.unsigned_abs().max(range.hi.unsigned_abs()));
+    let x = magnitude(architecture.nodes[term.input()].range);
     let weights = match term {
         Term::Dense { .. } | Term::Conv { .. } => {
             let row = w.len() / channels;
             w[o * row..(o + 1) * row].iter().map(|w| i128::from(w.unsigned_abs())).sum()
         }
         Term::Scale { factor, .. } => i128::from(factor.unsigned_abs()),
-        Term::SumPool { kernel, factor, .. } => i128::from(factor.unsigned_abs()) * (kernel[0] * kernel[1]) as i128,
+        Term::SumPool { window, factor, .. } => i128::from(factor.unsigned_abs()) * elements(window),
+        Term::Product { right, factor, .. } => {
+            i128::from(factor.unsigned_abs()) * magnitude(architecture.nodes[*right].range)
+        }
     };
     weights * x
+}
+
+fn magnitude(range: Interval) -> i128 {
+    i128::from(range.lo.unsigned_abs().max(range.hi.unsigned_abs()))
+}
+
+const fn elements(window: &Window) -> i128 {
+    window.kernel[0] as i128 * window.kernel[1] as i128
 }
 
 /// Extremes of one term's contribution to channel `o`.
@@ -66,7 +76,7 @@ fn term_bounds(architecture: &Architecture, term: &Term, w: &[i64], o: usize, ch
     let range = architecture.nodes[term.input()].range;
     let (lo, hi) = (i128::from(range.lo), i128::from(range.hi));
     let extreme = |w: i128| if w < 0 { (w * hi, w * lo) } else { (w * lo, w * hi) };
-    let padded = matches!(term, Term::Conv { pads, .. } if *pads != [0; 4]);
+    let padded = term.window().is_some_and(|window| window.pads != [0; 4]);
     match term {
         Term::Dense { .. } | Term::Conv { .. } => {
             let row = w.len() / channels;
@@ -77,7 +87,21 @@ fn term_bounds(architecture: &Architecture, term: &Term, w: &[i64], o: usize, ch
             })
         }
         Term::Scale { factor, .. } => extreme(i128::from(*factor)),
-        Term::SumPool { kernel, factor, .. } => extreme(i128::from(*factor) * (kernel[0] * kernel[1]) as i128),
+        Term::SumPool { window, factor, .. } => {
+            let (x, y) = extreme(i128::from(*factor) * elements(window));
+            if padded { (x.min(0), y.max(0)) } else { (x, y) }
+        }
+        Term::Product { right, factor, .. } => {
+            let right = architecture.nodes[*right].range;
+            let corner = |x: i64, y: i64| i128::from(*factor) * i128::from(x) * i128::from(y);
+            let corners = [
+                corner(range.lo, right.lo),
+                corner(range.lo, right.hi),
+                corner(range.hi, right.lo),
+                corner(range.hi, right.hi),
+            ];
+            corners.iter().fold((i128::MAX, i128::MIN), |(a, b), &c| (a.min(c), b.max(c)))
+        }
     }
 }
 

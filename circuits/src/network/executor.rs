@@ -1,6 +1,6 @@
 //! The reference executor: the definition of what a model computes.
 
-use super::{Architecture, LayerWeights, Node, NodeId, Op, Term, Weights, transpose_order};
+use super::{Architecture, LayerWeights, Node, NodeId, Op, Term, Weights, Window, sources};
 use crate::error::NetworkError;
 use crate::integer::rescale;
 use ndarray::{ArrayView1, ArrayView2, ArrayView3, ArrayView4};
@@ -44,10 +44,12 @@ pub fn execute(architecture: &Architecture, weights: &Weights, input: &[i64]) ->
                 (acc.iter().map(|&a| activation.apply(rescale(a, architecture.shift))).collect(), acc)
             }
             Op::MaxPool { input, kernel } => (max_pool(&nodes[*input], &trace.values[*input], *kernel), vec![]),
-            Op::Reshape { input } => (trace.values[*input].clone(), vec![]),
-            Op::Transpose { input, permutation } => {
-                let order = transpose_order(&nodes[*input].shape, permutation);
-                (order.iter().map(|&i| trace.values[*input][i]).collect(), vec![])
+            Op::BeforeMax { input, .. } => (before_max(&trace.values[*input], node.shape[1]), vec![]),
+            Op::Reshape { .. } | Op::Transpose { .. } | Op::Take { .. } | Op::Concat { .. } => {
+                let fill = if let Op::Take { fill, .. } = node.op { fill } else { 0 };
+                let from = sources(architecture, id).expect("it moves elements");
+                let value = |from: Option<(NodeId, usize)>| from.map_or(fill, |(node, i)| trace.values[node][i]);
+                (from.into_iter().map(value).collect(), vec![])
             }
         };
         trace.values.push(values);
@@ -86,57 +88,75 @@ fn accumulate(
                 let product = w.dot(&ArrayView1::from(x));
                 acc.iter_mut().zip(product).for_each(|(a, p)| *a += p);
             }
-            Term::Conv { kernel, strides, pads, .. } => {
-                convolve(&mut acc, node, operand, x, w, (*kernel, *strides, *pads));
-            }
+            Term::Conv { window, groups, .. } => convolve(&mut acc, node, operand, x, w, window, *groups),
             Term::Scale { factor, .. } => acc.iter_mut().zip(x).for_each(|(a, v)| *a += factor * v),
-            Term::SumPool { kernel, factor, .. } => sum_pool(&mut acc, node, operand, x, *kernel, *factor),
+            Term::SumPool { window, factor, .. } => sum_pool(&mut acc, node, operand, x, window, *factor),
+            Term::Product { right, factor, .. } => {
+                acc.iter_mut().zip(x).zip(&values[*right]).for_each(|((a, x), y)| *a += factor * x * y);
+            }
         }
     }
     acc
 }
 
-type Geometry = ([usize; 2], [usize; 2], [usize; 4]);
+/// The element of an axis of `length` that element `offset` of window `index` reads, unless it is padding.
+fn tap(window: &Window, axis: usize, length: usize, index: usize, offset: usize) -> Option<usize> {
+    let at = index * window.strides[axis] + offset * window.dilations[axis];
+    at.checked_sub(window.pads[axis]).filter(|at| *at < length)
+}
 
-fn convolve(acc: &mut [i64], node: &Node, operand: &Node, x: &[i64], w: &[i64], geometry: Geometry) {
-    let (kernel, strides, pads) = geometry;
+fn convolve(acc: &mut [i64], node: &Node, operand: &Node, x: &[i64], w: &[i64], window: &Window, groups: usize) {
+    let [kh, kw] = window.kernel;
     let [out, oh, ow] = node.dims().expect("validated");
     let [c, h, wd] = operand.dims().expect("validated");
     let x = ArrayView3::from_shape((c, h, wd), x).expect("validated");
-    let w = ArrayView4::from_shape((out, c, kernel[0], kernel[1]), w).expect("validated");
-    for ((o, ch, a, b), &weight) in w.indexed_iter().filter(|(_, w)| **w != 0) {
+    let w = ArrayView4::from_shape((out, c / groups, kh, kw), w).expect("validated");
+    for ((o, member, a, b), &weight) in w.indexed_iter().filter(|(_, w)| **w != 0) {
+        let channel = o / (out / groups) * (c / groups) + member;
         for i in 0..oh {
-            let Some(row) = (i * strides[0] + a).checked_sub(pads[0]).filter(|r| *r < h) else { continue };
+            let Some(row) = tap(window, 0, h, i, a) else { continue };
             for j in 0..ow {
-                if let Some(col) = (j * strides[1] + b).checked_sub(pads[1]).filter(|c| *c < wd) {
-                    acc[(o * oh + i) * ow + j] += weight * x[(ch, row, col)];
+                if let Some(col) = tap(window, 1, wd, j, b) {
+                    acc[(o * oh + i) * ow + j] += weight * x[(channel, row, col)];
                 }
             }
         }
     }
 }
 
-fn sum_pool(acc: &mut [i64], node: &Node, operand: &Node, x: &[i64], kernel: [usize; 2], factor: i64) {
-    let [_, oh, ow] = node.dims().expect("validated");
-    for_windows(operand, oh, ow, kernel, |target, source| acc[target] += factor * x[source]);
+fn sum_pool(acc: &mut [i64], node: &Node, operand: &Node, x: &[i64], window: &Window, factor: i64) {
+    let [c, oh, ow] = node.dims().expect("validated");
+    let [_, h, w] = operand.dims().expect("validated");
+    let [kh, kw] = window.kernel;
+    for (target, (i, j)) in (0..c).flat_map(|_| (0..oh).flat_map(|i| (0..ow).map(move |j| (i, j)))).enumerate() {
+        let channel = target / (oh * ow);
+        for row in (0..kh).filter_map(|a| tap(window, 0, h, i, a)) {
+            for col in (0..kw).filter_map(|b| tap(window, 1, w, j, b)) {
+                acc[target] += factor * x[(channel * h + row) * w + col];
+            }
+        }
+    }
+}
+
+/// 1 for what stands before the first greatest element of its row.
+fn before_max(x: &[i64], length: usize) -> Vec<i64> {
+    let row = |row: &[i64]| {
+        let greatest = row.iter().max().expect("a row has an element");
+        let first = row.iter().position(|v| v == greatest).expect("it is in the row");
+        (0..length).map(move |i| i64::from(i < first)).collect::<Vec<_>>()
+    };
+    x.chunks(length).flat_map(row).collect()
 }
 
 fn max_pool(operand: &Node, x: &[i64], kernel: [usize; 2]) -> Vec<i64> {
     let [c, h, w] = operand.dims().expect("validated");
     let (oh, ow) = (h / kernel[0], w / kernel[1]);
     let mut out = vec![i64::MIN; c * oh * ow];
-    for_windows(operand, oh, ow, kernel, |target, source| out[target] = out[target].max(x[source]));
-    out
-}
-
-/// Visits every covered element of `operand` with the index of its window.
-fn for_windows(operand: &Node, oh: usize, ow: usize, kernel: [usize; 2], mut visit: impl FnMut(usize, usize)) {
-    let [c, h, w] = operand.dims().expect("validated");
     for ch in 0..c {
-        for i in 0..oh * kernel[0] {
-            for j in 0..ow * kernel[1] {
-                visit((ch * oh + i / kernel[0]) * ow + j / kernel[1], (ch * h + i) * w + j);
-            }
+        for (i, j) in (0..oh * kernel[0]).flat_map(|i| (0..ow * kernel[1]).map(move |j| (i, j))) {
+            let target = &mut out[(ch * oh + i / kernel[0]) * ow + j / kernel[1]];
+            *target = (*target).max(x[(ch * h + i) * w + j]);
         }
     }
+    out
 }

@@ -102,6 +102,66 @@ pub enum Op {
         /// Axis `i` of the result is axis `permutation[i]` of the operand.
         permutation: Vec<usize>,
     },
+    /// Index `i` of the result on an axis is index `indices[i]` of the operand, or `fill` where there is none.
+    Take {
+        /// Operand.
+        input: NodeId,
+        /// The axis.
+        axis: usize,
+        /// For each index of the result the one of the operand.
+        indices: Vec<Option<usize>>,
+        /// Value where there is no index.
+        fill: i64,
+    },
+    /// Operands one after the other on an axis.
+    Concat {
+        /// Operands, one or more.
+        inputs: Vec<NodeId>,
+        /// The axis.
+        axis: usize,
+    },
+    /// 1 for every element of a row that stands before the first greatest one, else 0: `[rows, n] -> [rows, n]`.
+    BeforeMax {
+        /// Operand, `[rows, n]`.
+        input: NodeId,
+        /// A max-pool of the operand, over its rows: `[1, rows, 1]`.
+        maximum: NodeId,
+    },
+}
+
+/// Windows over the last two axes of `[c, h, w]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Elements of a window: height, width.
+    pub kernel: [usize; 2],
+    /// Steps: vertical, horizontal.
+    pub strides: [usize; 2],
+    /// Zero padding: top, left, bottom, right.
+    pub pads: [usize; 4],
+    /// Distance of neighbouring elements of a window: vertical, horizontal.
+    pub dilations: [usize; 2],
+}
+
+impl Window {
+    /// Windows that tile the plane from its top left.
+    #[must_use]
+    pub const fn tiles(kernel: [usize; 2]) -> Self {
+        Self { kernel, strides: kernel, pads: [0; 4], dilations: [1, 1] }
+    }
+
+    /// Whether the windows tile the plane.
+    #[must_use]
+    pub fn is_tiling(&self) -> bool {
+        *self == Self::tiles(self.kernel)
+    }
+
+    /// Number of windows on an axis of `length` elements, `None` if none fits.
+    #[must_use]
+    pub fn count(&self, axis: usize, length: usize) -> Option<usize> {
+        let reach = (self.kernel[axis] - 1) * self.dilations[axis] + 1;
+        let room = (length + self.pads[axis] + self.pads[axis + 2]).checked_sub(reach)?;
+        Some(room / self.strides[axis] + 1)
+    }
 }
 
 impl Op {
@@ -110,8 +170,13 @@ impl Op {
     pub fn inputs(&self) -> Vec<NodeId> {
         match self {
             Self::Input => vec![],
-            Self::Affine { terms, .. } => terms.iter().map(Term::input).collect(),
-            Self::MaxPool { input, .. } | Self::Reshape { input } | Self::Transpose { input, .. } => vec![*input],
+            Self::Affine { terms, .. } => terms.iter().flat_map(Term::inputs).collect(),
+            Self::MaxPool { input, .. }
+            | Self::Reshape { input }
+            | Self::Transpose { input, .. }
+            | Self::Take { input, .. } => vec![*input],
+            Self::Concat { inputs, .. } => inputs.clone(),
+            Self::BeforeMax { input, maximum } => vec![*input, *maximum],
         }
     }
 
@@ -124,6 +189,9 @@ impl Op {
             Self::MaxPool { .. } => "max-pool",
             Self::Reshape { .. } => "reshape",
             Self::Transpose { .. } => "transpose",
+            Self::Take { .. } => "take",
+            Self::Concat { .. } => "concat",
+            Self::BeforeMax { .. } => "before-max",
         }
     }
 }
@@ -137,16 +205,14 @@ pub enum Term {
         /// Operand.
         input: NodeId,
     },
-    /// Cross-correlation over `[c, h, w]`; weights `[out, c, kh, kw]`.
+    /// Cross-correlation over `[c, h, w]`; weights `[out, c / groups, kh, kw]`.
     Conv {
         /// Operand.
         input: NodeId,
-        /// Kernel height and width.
-        kernel: [usize; 2],
-        /// Vertical and horizontal stride.
-        strides: [usize; 2],
-        /// Zero padding: top, left, bottom, right.
-        pads: [usize; 4],
+        /// Kernel, strides, zero padding, dilation.
+        window: Window,
+        /// Groups of channels; output group `i` reads input group `i` only.
+        groups: usize,
     },
     /// `factor` times the operand, element by element; `factor` is public.
     Scale {
@@ -155,26 +221,64 @@ pub enum Term {
         /// Factor.
         factor: i64,
     },
-    /// `factor` times the sum of each non-overlapping window; `factor` is public.
+    /// `factor` times the sum of each window; `factor` is public.
     SumPool {
         /// Operand.
         input: NodeId,
-        /// Window, equal to the stride.
-        kernel: [usize; 2],
+        /// The windows.
+        window: Window,
+        /// Factor.
+        factor: i64,
+    },
+    /// `factor` times the product of two operands, element by element; `factor` is public.
+    Product {
+        /// First operand.
+        left: NodeId,
+        /// Second operand.
+        right: NodeId,
         /// Factor.
         factor: i64,
     },
 }
 
 impl Term {
-    /// The operand.
+    /// The operand, the first of two.
     #[must_use]
     pub const fn input(&self) -> NodeId {
         match self {
             Self::Dense { input }
             | Self::Conv { input, .. }
             | Self::Scale { input, .. }
-            | Self::SumPool { input, .. } => *input,
+            | Self::SumPool { input, .. }
+            | Self::Product { left: input, .. } => *input,
+        }
+    }
+
+    /// All operands.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<NodeId> {
+        match self {
+            Self::Product { left, right, .. } => vec![*left, *right],
+            _ => vec![self.input()],
+        }
+    }
+
+    /// The windows over the operand, for terms that have windows.
+    #[must_use]
+    pub const fn window(&self) -> Option<&Window> {
+        match self {
+            Self::Conv { window, .. } | Self::SumPool { window, .. } => Some(window),
+            _ => None,
+        }
+    }
+
+    /// Whether the term is proved as a product of polynomials, which has more coefficients than there are outputs.
+    #[must_use]
+    pub fn is_polynomial(&self) -> bool {
+        match self {
+            Self::Conv { .. } => true,
+            Self::SumPool { window, .. } => !window.is_tiling(),
+            _ => false,
         }
     }
 }
@@ -248,8 +352,10 @@ impl Architecture {
         let out = self.nodes[node].shape.first().copied().unwrap_or(1);
         match term {
             Term::Dense { input } => self.nodes[node].len() * self.nodes[*input].len(),
-            Term::Conv { input, kernel, .. } => out * self.nodes[*input].shape[0] * kernel[0] * kernel[1],
-            Term::Scale { .. } | Term::SumPool { .. } => 0,
+            Term::Conv { input, window, groups } => {
+                out * (self.nodes[*input].shape[0] / groups) * window.kernel[0] * window.kernel[1]
+            }
+            Term::Scale { .. } | Term::SumPool { .. } | Term::Product { .. } => 0,
         }
     }
 
@@ -266,9 +372,50 @@ impl Architecture {
     }
 }
 
+/// The tensor whose elements `node`'s are, in the same order: reshapes are looked through.
+pub(crate) fn storage(architecture: &Architecture, mut node: NodeId) -> NodeId {
+    while let Op::Reshape { input } = architecture.nodes[node].op {
+        node = input;
+    }
+    node
+}
+
+/// Where each element of a tensor that moves elements comes from: operand and position in it, or nothing for `fill`.
+///
+/// `None` for operators that compute.
+#[must_use]
+pub fn sources(architecture: &Architecture, id: NodeId) -> Option<Vec<Option<(NodeId, usize)>>> {
+    let node = &architecture.nodes[id];
+    match &node.op {
+        Op::Reshape { input } => Some((0..node.len()).map(|i| Some((*input, i))).collect()),
+        Op::Transpose { input, permutation } => {
+            let order = transpose_order(&architecture.nodes[*input].shape, permutation);
+            Some(order.into_iter().map(|i| Some((*input, i))).collect())
+        }
+        Op::Take { input, axis, indices, .. } => {
+            let shape = &architecture.nodes[*input].shape;
+            let (length, inner) = (shape[*axis], shape[axis + 1..].iter().product::<usize>());
+            let source = |i: usize| {
+                let (outer, index, rest) = (i / inner / indices.len(), i / inner % indices.len(), i % inner);
+                indices[index].map(|index| (*input, (outer * length + index) * inner + rest))
+            };
+            Some((0..node.len()).map(source).collect())
+        }
+        Op::Concat { inputs, axis } => {
+            let run = |input: NodeId| architecture.nodes[input].shape[*axis..].iter().product::<usize>();
+            let outer = node.shape[..*axis].iter().product::<usize>();
+            let rows = (0..outer).flat_map(|row| {
+                inputs.iter().flat_map(move |&input| (0..run(input)).map(move |i| Some((input, row * run(input) + i))))
+            });
+            Some(rows.collect())
+        }
+        Op::Input | Op::Affine { .. } | Op::MaxPool { .. } | Op::BeforeMax { .. } => None,
+    }
+}
+
 /// Order of a transposed tensor: element `i` of the result is element `order[i]` of the operand.
 #[must_use]
-pub fn transpose_order(shape: &[usize], permutation: &[usize]) -> Vec<usize> {
+fn transpose_order(shape: &[usize], permutation: &[usize]) -> Vec<usize> {
     let indices: Vec<usize> = (0..shape.iter().product()).collect();
     let array = ndarray::ArrayD::from_shape_vec(shape.to_vec(), indices).expect("one index an element");
     array.permuted_axes(permutation).iter().copied().collect()

@@ -1,8 +1,8 @@
 //! Consistency of an architecture and of weights with it.
 
-use super::{Architecture, Node, NodeId, Op, Term, Weights, affine_quotients};
+use super::{Architecture, Node, NodeId, Op, Term, Weights, Window, affine_quotients, storage};
 use crate::error::NetworkError;
-use crate::integer::{Interval, MAX_SHIFT, MIN_SHIFT};
+use crate::integer::{Interval, MAX_DOMAIN, MAX_SHIFT, MIN_SHIFT};
 use crate::packing::Packing;
 
 /// Most integers in a tensor's range or a published quotient interval.
@@ -13,8 +13,8 @@ const MAX_ELEMENTS: usize = 1 << 26;
 const MAX_AXES: usize = 8;
 /// Most weights of one term.
 const MAX_WEIGHTS: u128 = 1 << 32;
-/// Largest kernel side, stride and padding; keeps every position product far from overflow.
-const MAX_GEOMETRY: usize = 1 << 9;
+/// Largest kernel side, stride, padding and dilation; keeps every position product far from overflow.
+const MAX_GEOMETRY: usize = 1 << 12;
 
 pub(super) fn architecture(a: &Architecture) -> Result<(), NetworkError> {
     let parameter = |node: &str, what: String| NetworkError::Parameter { node: node.into(), what };
@@ -67,7 +67,10 @@ fn operator(a: &Architecture, node: &Node) -> Result<(), NetworkError> {
         Op::Affine { terms, activation, quotient } => {
             interval(node, "quotient", *quotient)?;
             let limit = 1i64 << (61 - a.shift);
-            if quotient.lo < -limit || quotient.hi > limit {
+            let window = activation.window();
+            if [quotient.lo, window.lo].iter().any(|lo| *lo < -limit)
+                || [quotient.hi, window.hi].iter().any(|hi| *hi > limit)
+            {
                 return Err(NetworkError::Overflow { node: node.name.clone() });
             }
             if terms.is_empty() || !node.range.covers(&activation.range) || activation.range.is_empty() {
@@ -76,7 +79,13 @@ fn operator(a: &Architecture, node: &Node) -> Result<(), NetworkError> {
                     what: "an affine layer has a term, and saturates inside its range".into(),
                 });
             }
-            terms.iter().try_for_each(|term| check_term(a, node, term))
+            if !activation.is_sound() {
+                return Err(NetworkError::Parameter {
+                    node: node.name.clone(),
+                    what: format!("a formula is finite on its domain of at most {MAX_DOMAIN} quotients"),
+                });
+            }
+            terms.iter().try_for_each(|term| check_term(a, node, term, terms.len()))
         }
         Op::MaxPool { input, kernel } => {
             let expected = pooled(node, &a.nodes[*input], *kernel)?;
@@ -101,21 +110,95 @@ fn operator(a: &Architecture, node: &Node) -> Result<(), NetworkError> {
             }
             same_shape(node, &permutation.iter().map(|&p| shape[p]).collect::<Vec<_>>())
         }
+        Op::Take { input, axis, indices, fill } => take(node, &a.nodes[*input], *axis, indices, *fill),
+        Op::Concat { inputs, axis } => concat(a, node, inputs, *axis),
+        Op::BeforeMax { input, maximum } => before_max(a, node, *input, *maximum),
     }
 }
 
-fn check_term(a: &Architecture, node: &Node, term: &Term) -> Result<(), NetworkError> {
+fn take(node: &Node, operand: &Node, axis: usize, indices: &[Option<usize>], fill: i64) -> Result<(), NetworkError> {
+    let parameter = |what: String| Err(NetworkError::Parameter { node: node.name.clone(), what });
+    let Some(&length) = operand.shape.get(axis) else {
+        return parameter(format!("axis {axis} of a tensor of {} axes", operand.shape.len()));
+    };
+    if let Some(index) = indices.iter().flatten().find(|index| **index >= length) {
+        return parameter(format!("index {index} on an axis of {length} elements"));
+    }
+    same_range(node, operand)?;
+    if indices.contains(&None) && !node.range.contains(fill) {
+        return parameter(format!("the fill value {fill} lies outside the range {:?}", node.range));
+    }
+    let mut expected = operand.shape.clone();
+    expected[axis] = indices.len();
+    same_shape(node, &expected)
+}
+
+fn concat(a: &Architecture, node: &Node, inputs: &[NodeId], axis: usize) -> Result<(), NetworkError> {
+    let [first, rest @ ..] = inputs else {
+        return Err(NetworkError::Parameter { node: node.name.clone(), what: "no operand to concatenate".into() });
+    };
+    let mut expected = a.nodes[*first].shape.clone();
+    if axis >= expected.len() {
+        return Err(NetworkError::Parameter {
+            node: node.name.clone(),
+            what: format!("axis {axis} of tensors of {} axes", expected.len()),
+        });
+    }
+    for input in inputs {
+        same_range(node, &a.nodes[*input])?;
+    }
+    for input in rest {
+        let shape = &a.nodes[*input].shape;
+        let fits = shape.len() == expected.len() && (0..shape.len()).all(|i| i == axis || shape[i] == expected[i]);
+        if !fits {
+            return Err(NetworkError::Shape {
+                node: node.name.clone(),
+                expected: format!("an operand like {expected:?} but on axis {axis}"),
+                got: format!("{shape:?}"),
+            });
+        }
+        expected[axis] = expected[axis].saturating_add(shape[axis]);
+    }
+    same_shape(node, &expected)
+}
+
+/// The maximum is the max-pool of the rows of the very tensor that is searched.
+fn before_max(a: &Architecture, node: &Node, input: NodeId, maximum: NodeId) -> Result<(), NetworkError> {
+    let wrong = |what: &str| Err(NetworkError::Parameter { node: node.name.clone(), what: what.into() });
+    let [rows, length] = a.nodes[input].shape[..] else { return wrong("the operand is [rows, n]") };
+    let Op::MaxPool { input: pooled, kernel } = a.nodes[maximum].op else {
+        return wrong("the maximum is a max-pool of the operand's rows");
+    };
+    if storage(a, pooled) != storage(a, input) || a.nodes[pooled].shape != [1, rows, length] || kernel != [1, length] {
+        return wrong("the maximum is a max-pool of the operand's rows");
+    }
+    if node.range != Interval::new(0, 1) {
+        return wrong("the range is 0 to 1");
+    }
+    same_shape(node, &[rows, length])
+}
+
+fn check_term(a: &Architecture, node: &Node, term: &Term, terms: usize) -> Result<(), NetworkError> {
     let operand = &a.nodes[term.input()];
     weight_limit(node, operand, term)?;
+    let elementwise = |operand: &Node| {
+        if node.len() == operand.len() { Ok(()) } else { same_shape(node, &operand.shape) }
+    };
     match term {
         Term::Dense { .. } => same_shape(node, &[node.len()]),
-        Term::Conv { kernel, strides, pads, .. } => conv_shape(node, operand, *kernel, *strides, *pads),
-        Term::Scale { .. } if node.len() == operand.len() && node.dims().is_some() => Ok(()),
-        Term::Scale { .. } => same_shape(node, &operand.shape),
-        Term::SumPool { kernel, .. } => {
-            let expected = pooled(node, operand, *kernel)?;
-            same_shape(node, &expected)
+        Term::Conv { window, groups, .. } => {
+            let channels = [node.shape[0], operand.shape[0]];
+            if *groups == 0 || channels.iter().any(|c| c % groups != 0) || (*groups > 1 && terms > 1) {
+                return Err(NetworkError::Parameter {
+                    node: node.name.clone(),
+                    what: format!("{groups} groups divide the channels, and stand in a layer of one term"),
+                });
+            }
+            windows_shape(node, operand, window, node.shape[0])
         }
+        Term::Scale { .. } => elementwise(operand),
+        Term::SumPool { window, .. } => windows_shape(node, operand, window, operand.shape[0]),
+        Term::Product { right, .. } => elementwise(operand).and_then(|()| elementwise(&a.nodes[*right])),
     }
 }
 
@@ -123,11 +206,11 @@ fn check_term(a: &Architecture, node: &Node, term: &Term) -> Result<(), NetworkE
 fn weight_limit(node: &Node, operand: &Node, term: &Term) -> Result<(), NetworkError> {
     let count = match term {
         Term::Dense { .. } => node.len() as u128 * operand.len() as u128,
-        Term::Conv { kernel, .. } => {
-            let channels = node.shape[0] as u128 * operand.shape[0] as u128;
-            channels * kernel[0].min(MAX_GEOMETRY) as u128 * kernel[1].min(MAX_GEOMETRY) as u128
+        Term::Conv { window, groups, .. } => {
+            let channels = node.shape[0] as u128 * (operand.shape[0] / (*groups).max(1)) as u128;
+            channels * window.kernel.iter().map(|k| *k.min(&MAX_GEOMETRY) as u128).product::<u128>()
         }
-        Term::Scale { .. } | Term::SumPool { .. } => 0,
+        Term::Scale { .. } | Term::SumPool { .. } | Term::Product { .. } => 0,
     };
     if count <= MAX_WEIGHTS {
         return Ok(());
@@ -138,32 +221,20 @@ fn weight_limit(node: &Node, operand: &Node, term: &Term) -> Result<(), NetworkE
     })
 }
 
-fn conv_shape(
-    node: &Node,
-    operand: &Node,
-    kernel: [usize; 2],
-    strides: [usize; 2],
-    pads: [usize; 4],
-) -> Result<(), NetworkError> {
-    let sizes = kernel.iter().chain(&strides);
+fn windows_shape(node: &Node, operand: &Node, window: &Window, channels: usize) -> Result<(), NetworkError> {
+    let sizes = window.kernel.iter().chain(&window.strides).chain(&window.dilations);
     let three = node.shape.len() == 3 && operand.shape.len() == 3;
-    let valid = three
+    let sound = three
         && sizes.clone().all(|v| (1..=MAX_GEOMETRY).contains(v))
-        && pads.iter().all(|p| *p <= MAX_GEOMETRY)
-        && operand.shape[1] + pads[0] + pads[2] >= kernel[0]
-        && operand.shape[2] + pads[1] + pads[3] >= kernel[1];
-    if !valid {
+        && window.pads.iter().all(|p| *p <= MAX_GEOMETRY);
+    let counts = if sound { [0, 1].map(|axis| window.count(axis, operand.shape[axis + 1])) } else { [None; 2] };
+    let [Some(oh), Some(ow)] = counts else {
         return Err(NetworkError::Parameter {
             node: node.name.clone(),
-            what: format!(
-                "convolution of {:?} by kernel {kernel:?}, strides {strides:?}, pads {pads:?} is empty or too large",
-                operand.shape
-            ),
+            what: format!("windows {window:?} over {:?} are none or too large", operand.shape),
         });
-    }
-    let oh = (operand.shape[1] + pads[0] + pads[2] - kernel[0]) / strides[0] + 1;
-    let ow = (operand.shape[2] + pads[1] + pads[3] - kernel[1]) / strides[1] + 1;
-    same_shape(node, &[node.shape[0], oh, ow])
+    };
+    same_shape(node, &[channels, oh, ow])
 }
 
 fn pooled(node: &Node, operand: &Node, kernel: [usize; 2]) -> Result<Vec<usize>, NetworkError> {

@@ -9,6 +9,7 @@ mod cells;
 mod check;
 mod mono;
 mod table;
+mod usage;
 
 pub use blocks::Blocks;
 pub use builder::Builder;
@@ -16,6 +17,7 @@ pub(crate) use builder::{ChainItem, ChainValues, Group, Val};
 pub use cells::AdviceColumn;
 pub use mono::Mono;
 pub use table::{NULL_TAG, ONE_TAG, Table, TableKind};
+pub use usage::{RowUse, Run};
 
 use crate::network::{Architecture, NodeId};
 use crate::packing::Packing;
@@ -168,6 +170,17 @@ pub enum Lane {
         /// Row-major position of the window.
         window: usize,
     },
+    /// Distance of a value to the greatest of its row, and whether it stands before the first such.
+    Before {
+        /// Operand of the search.
+        node: NodeId,
+        /// Row-major position in it.
+        index: usize,
+        /// Max-pool over the rows.
+        pool: NodeId,
+        /// The row.
+        window: usize,
+    },
     /// Coefficient of a layer's product polynomial that is no output.
     Rim {
         /// Affine node.
@@ -181,13 +194,15 @@ pub enum Lane {
     },
 }
 
-/// Which weights stand in the lanes of a row; lane `j` is output channel `block * W + j`.
+/// Which weights stand in the lanes of a row; lane `j` is output channel `first + j`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WeightSlot {
     /// Affine node.
     pub node: NodeId,
-    /// Block of output channels.
-    pub block: usize,
+    /// Output channel in the first lane.
+    pub first: usize,
+    /// Output channels in lanes; further lanes hold 0.
+    pub count: usize,
     /// Which weight of each channel.
     pub source: SlotSource,
 }
@@ -333,8 +348,6 @@ impl Program {
     ) -> Vec<i64> {
         let channels = architecture.nodes[slot.node].shape[0];
         let layer = &weights.layers[&slot.node];
-        let lanes = self.layout.lanes;
-        let first = slot.block * lanes;
         let value = |o: usize| match slot.source {
             SlotSource::Bias => layer.bias[o] + self.bias_shifts[&slot.node],
             SlotSource::Term { term, index } => {
@@ -342,6 +355,7 @@ impl Program {
                 w[o * (w.len() / channels) + index]
             }
         };
-        (first..first + lanes).map(|o| if o < channels { value(o) } else { 0 }).collect()
+        let used = (slot.first..slot.first + slot.count).map(value);
+        used.chain(std::iter::repeat(0)).take(self.layout.lanes).collect()
     }
 }

@@ -38,6 +38,11 @@ pub enum TableKind {
         /// Greatest difference.
         max: u64,
     },
+    /// `(v, 0)` for `0 <= v <= max` and `(v, 1)` for `1 <= v <= max`.
+    Before {
+        /// Greatest difference.
+        max: u64,
+    },
     /// `(v, v - clamp(v + reached.lo, 0, count - 1))` for `v + reached.lo` in `reached`: how far a block lies
     /// outside the `count` blocks of a function's table, less `reached.lo`.
     Excess {
@@ -59,6 +64,7 @@ impl TableKind {
                 (domain.lo..=domain.hi).map(|q| (q - domain.lo, activation.apply(q))).collect()
             }
             Self::Difference { max } => std::iter::once((0, 1)).chain((0..=max as i64).map(|v| (v, 0))).collect(),
+            Self::Before { max } => (0..=max as i64).map(|v| (v, 0)).chain((1..=max as i64).map(|v| (v, 1))).collect(),
             Self::Excess { reached, count } => {
                 (0..reached.len() as i64).map(|v| (v, excess(v, reached.lo, count))).collect()
             }
@@ -78,6 +84,11 @@ impl TableKind {
             Self::Difference { max } => match (input, output) {
                 (0, 1) => Some(0),
                 (v, 0) if (0..=max as i64).contains(&v) => Some(v + 1),
+                _ => None,
+            },
+            Self::Before { max } => match (input, output) {
+                (v, 0) if (0..=max as i64).contains(&v) => Some(v),
+                (v, 1) if (1..=max as i64).contains(&v) => Some(max as i64 + v),
                 _ => None,
             },
             Self::Excess { reached, count } => {
@@ -162,6 +173,7 @@ mod tests {
             TableKind::Constant { value: -3 },
             TableKind::Function { activation: relu, domain: Interval::new(-20, 30) },
             TableKind::Difference { max: 9 },
+            TableKind::Before { max: 6 },
             TableKind::Excess { reached: Interval::new(-7, 7), count: 3 },
         ];
         let tags: Vec<_> = kinds.iter().map(|k| table.tag(*k)).collect();
@@ -172,11 +184,12 @@ mod tests {
         }
         assert_eq!(table.find(tags[2], 3, 9), None);
         assert_eq!(table.find(tags[3], 1, 1), None);
+        assert_eq!(table.find(tags[4], 0, 1), None);
         for (stored, excess) in [(0, 0), (6, 6), (7, 7), (8, 7), (9, 7), (10, 8), (14, 12)] {
-            assert!(table.find(tags[4], stored, excess).is_some(), "{stored}");
-            assert_eq!(table.find(tags[4], stored, excess + 1), None);
+            assert!(table.find(tags[5], stored, excess).is_some(), "{stored}");
+            assert_eq!(table.find(tags[5], stored, excess + 1), None);
         }
-        assert_eq!(table.find(tags[4], 15, 13), None);
+        assert_eq!(table.find(tags[5], 15, 13), None);
         assert_eq!(table.find(NULL_TAG, 0, 1), None);
     }
 }

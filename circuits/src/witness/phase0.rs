@@ -150,6 +150,12 @@ impl Filler<'_> {
                 (d, (1 << self.program.shift) - 1 - r, i64::from(bit))
             }
             Lane::Greatest { pool, window, lo } => (self.maxima[&pool][window] - lo, 0, values[pool][window]),
+            Lane::Before { node, index, pool, window } => {
+                let greatest = values[pool][window];
+                let row = index / (values[node].len() / values[pool].len()) * (values[node].len() / values[pool].len());
+                let before = values[node][row..=index].iter().all(|value| *value < greatest);
+                (greatest - values[node][index], 0, i64::from(before))
+            }
             Lane::BelowValue { node, index, pool, window } => {
                 let d = values[pool][window] - values[node][index];
                 let bit = d == 0 && self.attains(pool, window, index, |i| values[node][i]);
@@ -197,22 +203,31 @@ fn products(
     let Op::Affine { terms, .. } = &architecture.nodes[id].op else { return };
     let channels = architecture.nodes[id].shape[0];
     for (term, w) in terms.iter().zip(&weights.layers[&id].terms) {
-        let Term::Conv { input, kernel, .. } = term else { continue };
-        let plane = crate::layers::plane(architecture, id, term);
-        let [c, h, wd] = architecture.nodes[*input].dims().expect("validated");
-        for (ch, a, b) in (0..c).flat_map(|c| (0..kernel[0]).flat_map(move |a| (0..kernel[1]).map(move |b| (c, a, b))))
-        {
+        let Some(window) = term.window().filter(|_| term.is_polynomial()) else { continue };
+        let (plane, [kh, kw]) = (crate::layers::plane(architecture, id, term), window.kernel);
+        let [c, h, wd] = architecture.nodes[term.input()].dims().expect("validated");
+        let x = &trace.values[term.input()];
+        for (ch, a, b) in (0..c).flat_map(|c| (0..kh).flat_map(move |a| (0..kw).map(move |b| (c, a, b)))) {
             let ((al, ta), (be, tb)) = (plane.rows.tap(a), plane.cols.tap(b));
-            let weight = |o: usize| w[((o * c + ch) * kernel[0] + a) * kernel[1] + b];
+            let weights: Vec<(usize, i64)> = match term {
+                Term::SumPool { factor, .. } => vec![(ch, *factor)],
+                Term::Conv { groups, .. } => {
+                    let (outputs, members) = (channels / groups, c / groups);
+                    let first = ch / members * outputs;
+                    let weight = |o: usize| w[((o * members + ch % members) * kh + a) * kw + b];
+                    (first..first + outputs).map(|o| (o, weight(o))).collect()
+                }
+                _ => continue,
+            };
             for i in (al..h).step_by(plane.rows.stride) {
                 for j in (be..wd).step_by(plane.cols.stride) {
                     let offset = ((i / plane.rows.stride) as i64 - ta) * q + (j / plane.cols.stride) as i64 - tb;
-                    let x = trace.values[*input][(ch * h + i) * wd + j];
+                    let x = x[(ch * h + i) * wd + j];
                     if x == 0 || !rims.contains_key(&(0, offset)) {
                         continue;
                     }
-                    for o in 0..channels {
-                        *rims.get_mut(&(o, offset)).expect("rims are alike in every channel") += weight(o) * x;
+                    for &(o, weight) in &weights {
+                        *rims.get_mut(&(o, offset)).expect("rims are alike in every channel") += weight * x;
                     }
                 }
             }

@@ -2,24 +2,42 @@
 
 use crate::Outcome;
 use crate::failure::Failure;
+use crate::preflight::preflight;
 use clap::Args;
 use inferproof::artefact::{Identity, Kind, identify};
-use inferproof::graph::Graph;
 use inferproof::keys::{ProvingKey, VerifyingKey};
 use inferproof::model::Model;
-use inferproof::onnx;
+use inferproof::onnx::{self, ImportOptions};
 use inferproof::proof::Proof;
+use inferproof::quantise::{Options, Samples, quantise};
 use inferproof::srs::Srs;
-use inferproof_circuits::plan::{Cost, Optimise, plan};
 use serde_json::{Value, json};
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// Samples that are made up where none are given.
+const RANDOM_SAMPLES: usize = 4;
 
 /// Arguments of `inspect`.
 #[derive(Args)]
 pub(crate) struct Inspect {
     /// Any file of ours, or an ONNX model.
     file: PathBuf,
+    /// Size of a dimension that an ONNX model leaves open, for instance batch=1; may be given several times.
+    #[arg(long, value_name = "NAME=SIZE", value_parser = dimension)]
+    dim: Vec<(String, usize)>,
+    /// For an ONNX model: calibration samples (.npz or .npy). They decide ranges, and with them tables and rows.
+    #[arg(long)]
+    samples: Option<PathBuf>,
+    /// For an ONNX model: bits of every activation, 4 to 16.
+    #[arg(long)]
+    bits: Option<u32>,
+    /// For an ONNX model: layers divide by 2^SHIFT, 4 to 24.
+    #[arg(long)]
+    shift: Option<u32>,
+    /// Drawing of the circuit to write (SVG): which tensor lives where.
+    #[arg(long)]
+    layout: Option<PathBuf>,
 }
 
 impl Inspect {
@@ -33,7 +51,7 @@ impl Inspect {
         };
         head.truncate(read);
         match identify(&head) {
-            Identity::Artefact { kind: Kind::NETWORK, .. } => model(&Model::load(&self.file)?),
+            Identity::Artefact { kind: Kind::NETWORK, .. } => model(&Model::load(&self.file)?, self.layout.as_deref()),
             Identity::Artefact { kind: Kind::VERIFYING_KEY, .. } => {
                 Ok(verifying_key("verifying key", &VerifyingKey::load(&self.file)?))
             }
@@ -42,7 +60,7 @@ impl Inspect {
             }
             Identity::Artefact { kind: Kind::SRS, .. } => srs(self),
             _ if head.first() == Some(&b'{') => Ok(proof(&Proof::load(&self.file)?)),
-            _ => graph(&self.file),
+            _ => self.graph(),
         }
     }
 }
@@ -101,65 +119,72 @@ fn proof(proof: &Proof) -> Outcome {
     Outcome { json, text }
 }
 
-fn model(model: &Model) -> Result<Outcome, Failure> {
+fn model(model: &Model, layout: Option<&Path>) -> Result<Outcome, Failure> {
     let mut json = model.to_json(false);
     let mut text = format!("quantised model {}\n", model.name);
     for (id, node) in model.architecture.nodes.iter().enumerate() {
         let (shape, range) = (format!("{:?}", node.shape), node.range);
         let _ = writeln!(text, "{id:4} {:<9} {shape:<16} [{}, {}]  {}", node.op.name(), range.lo, range.hi, node.name);
     }
-    let mut plans = serde_json::Map::new();
-    for (name, optimise) in [("prover", Optimise::Prover), ("gas", Optimise::Gas)] {
-        let (_, costs) = plan(&model.architecture, optimise)?;
-        let _ = write!(text, "\nplans for --optimise {name}, the first is taken\n{}", cost_table(&costs));
-        plans.insert(name.into(), json!(costs));
-    }
+    let (plans, costs) = preflight(&model.architecture, layout)?;
+    text.push_str(&costs);
     if let Value::Object(object) = &mut json {
-        object.insert("plans".into(), Value::Object(plans));
+        object.insert("plans".into(), plans);
     }
     Ok(Outcome { json, text })
 }
 
-/// One line a plan.
-pub(crate) fn cost_table(costs: &[Cost]) -> String {
-    let mut text =
-        "  lanes  limb   k    rows   table  full cells/weight  cells/activation  proof B  prover s     gas\n"
-            .to_string();
-    for c in costs {
-        let _ = writeln!(
+impl Inspect {
+    /// An ONNX model: its nodes, and what it would cost once quantised with these settings.
+    fn graph(&self) -> Result<Outcome, Failure> {
+        let bytes = std::fs::read(&self.file)
+            .map_err(|e| Failure::Unusable(format!("cannot read {}: {e}", self.file.display())))?;
+        let options = ImportOptions { dims: self.dim.iter().cloned().collect() };
+        let graph = onnx::import_with(&bytes, &options)?.graph;
+        let parameters: usize = graph.nodes.iter().map(|n| n.op.parameter_count()).sum();
+        let nodes: Vec<Value> = graph
+            .nodes
+            .iter()
+            .map(|n| json!({ "name": n.name, "operator": n.op.name(), "inputs": n.inputs, "shape": n.shape }))
+            .collect();
+        let mut text = format!("ONNX model, {} nodes, {parameters} parameters, every node is supported\n", nodes.len());
+        for (id, node) in graph.nodes.iter().enumerate() {
+            let shape = format!("{:?}", node.shape);
+            let _ = writeln!(text, "{id:4} {:<12} {shape:<16} {}", node.op.name(), node.name);
+        }
+        let (samples, origin) = match &self.samples {
+            Some(path) => (Samples::load(path, graph.input_shape())?, "the given samples"),
+            None => {
+                (Samples::random(graph.input_shape(), RANDOM_SAMPLES)?, "random samples: give --samples for your own")
+            }
+        };
+        let defaults = Options::default();
+        let options = Options {
+            activation_bits: self.bits.unwrap_or(defaults.activation_bits),
+            shift: self.shift.unwrap_or(defaults.shift),
+            ..defaults
+        };
+        let (model, _) = quantise(&graph, &samples, &options)?;
+        let (plans, costs) = preflight(&model.architecture, self.layout.as_deref())?;
+        let _ = write!(
             text,
-            "  {:5}  {:>4}  {:2}  {:6}  {:6}  {:17.4}  {:16.2}  {:7}  {:8.2}  {:6}",
-            c.layout.lanes,
-            c.layout.limb.map_or_else(|| "-".into(), |bits| bits.to_string()),
-            c.k,
-            c.rows,
-            c.table,
-            c.full_cells_per_weight,
-            c.cells_per_activation,
-            c.proof_bytes,
-            c.prover_seconds,
-            c.gas
+            "\nquantised with {} bits and shift {} on {origin}\n{costs}",
+            options.activation_bits, options.shift
         );
+        let json = json!({
+            "kind": "onnx", "parameters": parameters, "nodes": nodes,
+            "inputShape": graph.input_shape(), "outputShape": graph.output_shape(),
+            "samples": if self.samples.is_some() { "given" } else { "random" }, "plans": plans,
+        });
+        Ok(Outcome { json, text })
     }
-    text
 }
 
-fn graph(path: &std::path::Path) -> Result<Outcome, Failure> {
-    let graph: Graph = onnx::import_file(path)?;
-    let parameters: usize = graph.nodes.iter().map(|n| n.op.parameter_count()).sum();
-    let nodes: Vec<Value> = graph
-        .nodes
-        .iter()
-        .map(|n| json!({ "name": n.name, "operator": n.op.name(), "inputs": n.inputs, "shape": n.shape }))
-        .collect();
-    let mut text = format!("ONNX model, {} nodes, {parameters} parameters, every node is supported\n", nodes.len());
-    for (id, node) in graph.nodes.iter().enumerate() {
-        let shape = format!("{:?}", node.shape);
-        let _ = writeln!(text, "{id:4} {:<12} {shape:<16} {}", node.op.name(), node.name);
+/// A dimension and its size.
+fn dimension(text: &str) -> Result<(String, usize), String> {
+    let (name, size) = text.split_once('=').ok_or("expected NAME=SIZE")?;
+    match size.parse() {
+        Ok(size) if size > 0 && !name.is_empty() => Ok((name.into(), size)),
+        _ => Err("expected NAME=SIZE with a size of at least 1".into()),
     }
-    let json = json!({
-        "kind": "onnx", "parameters": parameters, "nodes": nodes,
-        "inputShape": graph.input_shape(), "outputShape": graph.output_shape(),
-    });
-    Ok(Outcome { json, text })
 }

@@ -7,6 +7,8 @@ mod contract;
 mod failure;
 mod inputs;
 mod inspect;
+mod machine;
+mod preflight;
 mod progress;
 mod prove;
 mod quantise;
@@ -34,6 +36,8 @@ struct Arguments {
 enum Command {
     /// Say what a file is: an ONNX model, a quantised model, a key, an SRS, a proof.
     Inspect(inspect::Inspect),
+    /// Measure this machine once, so that `inspect` predicts its times.
+    CalibrateMachine(machine::CalibrateMachine),
     /// Turn an ONNX model into an exact integer model, with an accuracy report.
     Quantise(quantise::Quantise),
     /// Make or import a structured reference string.
@@ -68,6 +72,7 @@ fn main() -> ExitCode {
     }
     let result = match &arguments.command {
         Command::Inspect(command) => command.run(),
+        Command::CalibrateMachine(command) => command.run(),
         Command::Quantise(command) => command.run(),
         Command::Srs(command) => command.run(),
         Command::Setup(command) => command.run(),

@@ -2,7 +2,7 @@
 
 use crate::Outcome;
 use crate::failure::Failure;
-use crate::inspect::cost_table;
+use crate::preflight::cost_table;
 use crate::progress::Stages;
 use clap::{Args, ValueEnum};
 use inferproof::artefact::replace_file;
@@ -25,6 +25,7 @@ enum Weights {
 enum Goal {
     Prover,
     Gas,
+    Memory,
 }
 
 /// Arguments of `setup`.
@@ -59,6 +60,7 @@ impl Setup {
             optimise: match self.optimise {
                 Goal::Prover => Optimise::Prover,
                 Goal::Gas => Optimise::Gas,
+                Goal::Memory => Optimise::Memory,
             },
             layout: None,
         };

@@ -1,80 +1,125 @@
-//! `Add` and `Relu`.
+//! Arithmetic on operands that broadcast to each other: `Add`, `Sub`, `Mul`, `Div`, `Sum` and `Mean`.
 
-use ndarray::{ArrayD, IxDyn};
+use ndarray::{ArrayD, arr0};
 
-use crate::graph::{NodeId, Op};
+use crate::graph::Op;
 use crate::onnx::constant::Constant;
-use crate::onnx::context::{Built, Context, Stop, Value};
+use crate::onnx::context::{Built, Context, Stop, Tensor};
+use crate::onnx::draft::Operand;
+use crate::onnx::fold::Arithmetic;
+use inferproof_circuits::formula::Formula;
 
-/// `max(x, 0)`.
-pub(in crate::onnx) fn relu(context: &mut Context<'_>) -> Result<Built, Stop> {
-    context.finish_attributes()?;
-    context.expect_inputs(1, 1)?;
-    let (input, _) = context.activation(0)?;
-    Built::node(Op::Relu, vec![input])
-}
-
-/// Two activations of one shape, or an activation and a constant that broadcasts to it.
-pub(in crate::onnx) fn add(context: &mut Context<'_>) -> Result<Built, Stop> {
+/// An operator of two operands.
+pub(in crate::onnx) fn binary(context: &mut Context<'_>, operator: Arithmetic) -> Result<Built, Stop> {
     context.finish_attributes()?;
     context.expect_inputs(2, 2)?;
-    match (context.required(0)?, context.required(1)?) {
-        (Value::Activation { id: left, shape }, Value::Activation { id: right, shape: other }) => {
-            if shape != other {
-                let reason = format!(
-                    "got two activations of shapes {shape:?} and {other:?} behind the batch axis, expected equal ones; \
-                     expand the smaller before the export"
-                );
-                return Err(context.refuse(None, reason));
-            }
-            Built::node(Op::Add, vec![left, right])
+    let (left, right) = (context.required(0)?, context.required(1)?);
+    Ok(combine(context, operator, left, right)?.into())
+}
+
+/// The sum of one or more operands.
+pub(in crate::onnx) fn sum(context: &mut Context<'_>) -> Result<Built, Stop> {
+    context.finish_attributes()?;
+    let operands = context.all_inputs()?;
+    Ok(total(context, operands)?.into())
+}
+
+/// The mean of one or more operands.
+pub(in crate::onnx) fn mean(context: &mut Context<'_>) -> Result<Built, Stop> {
+    context.finish_attributes()?;
+    let operands = context.all_inputs()?;
+    let count = operands.len() as f32;
+    match total(context, operands)? {
+        Tensor::Activation(x) => Ok(context.mul_constant(&x, &arr0(1.0 / count).into_dyn())?.into()),
+        Tensor::Constant(sum) => Ok(sum.mapped(&context.name, |value| value / f64::from(count))?.into()),
+    }
+}
+
+fn total(context: &mut Context<'_>, operands: Vec<Tensor>) -> Result<Tensor, Stop> {
+    let mut operands = operands.into_iter();
+    let Some(first) = operands.next() else { return Err(context.shape_error("at least one operand", "none")) };
+    operands.try_fold(first, |sum, operand| combine(context, Arithmetic::Add, sum, operand))
+}
+
+/// Two operands, of which either may be a constant and either may be repeated to the shape of the other.
+pub(super) fn combine(
+    context: &mut Context<'_>,
+    operator: Arithmetic,
+    left: Tensor,
+    right: Tensor,
+) -> Result<Tensor, Stop> {
+    let shape = context.broadcast(left.shape(), right.shape())?;
+    match (left, right) {
+        (Tensor::Constant(left), Tensor::Constant(right)) => {
+            Ok(Constant::combined(&context.name, operator, &left, &right)?.into())
         }
-        (Value::Activation { id, shape }, Value::Constant(constant))
-        | (Value::Constant(constant), Value::Activation { id, shape }) => add_constant(context, id, &shape, &constant),
-        _ => {
-            let reason = "got two constants, expected at least one activation; fold constants before the export";
-            Err(context.refuse(None, reason))
+        (Tensor::Activation(x), Tensor::Constant(constant)) => {
+            let x = context.expand(&x, &shape)?;
+            Ok(with_constant(context, operator, &x, &constant)?.into())
+        }
+        (Tensor::Constant(constant), Tensor::Activation(x)) => {
+            let x = if operator == Arithmetic::Div { context.unary(Formula::Reciprocal, &x)? } else { x };
+            let x = context.expand(&x, &shape)?;
+            Ok(after_constant(context, operator, &constant, &x)?.into())
+        }
+        (Tensor::Activation(left), Tensor::Activation(right)) => {
+            let (op, right) = match operator {
+                Arithmetic::Add => (Op::Add, right),
+                Arithmetic::Sub => (Op::Sub, right),
+                Arithmetic::Mul => (Op::Mul, right),
+                Arithmetic::Div => (Op::Mul, context.unary(Formula::Reciprocal, &right)?),
+                Arithmetic::Max | Arithmetic::Min => {
+                    return Ok(super::extremum::of_two(context, operator, &left, &right)?.into());
+                }
+            };
+            let (left, right) = (context.expand(&left, &shape)?, context.expand(&right, &shape)?);
+            Ok(context.elementwise(op, &[&left, &right])?.into())
         }
     }
 }
 
-fn add_constant(context: &mut Context<'_>, input: NodeId, shape: &[usize], constant: &Constant) -> Result<Built, Stop> {
+fn with_constant(
+    context: &mut Context<'_>,
+    operator: Arithmetic,
+    x: &Operand,
+    constant: &Constant,
+) -> Result<Operand, Stop> {
     let values = constant.floats()?;
-    let Some(own) = without_batch_axis(values.shape(), shape.len()) else {
-        let reason = format!(
-            "the constant `{}` has the shape {:?}, expected one that broadcasts to [1, ..] of shape {shape:?}; \
-             a constant may not enlarge the activation",
-            constant.name, constant.shape
-        );
-        return Err(context.refuse(None, reason));
-    };
-    let aligned = values.to_shape(IxDyn(&own)).ok();
-    let Some(full) = aligned.as_ref().and_then(|values| values.broadcast(IxDyn(shape))) else {
-        let got = format!("`{}` of shape {:?}", constant.name, constant.shape);
-        return Err(context.shape_error(format!("a constant that broadcasts to {shape:?}"), got));
-    };
-    let is_per_channel = own.iter().skip(1).all(|&size| size == 1);
-    if !is_per_channel {
-        let values: ArrayD<f32> = full.as_standard_layout().into_owned();
-        return Built::node(Op::AddConstant { values }, vec![input]);
+    match operator {
+        Arithmetic::Add => context.add_constant(x, values),
+        Arithmetic::Sub => context.add_constant(x, &values.mapv(|value| -value)),
+        Arithmetic::Mul => context.mul_constant(x, values),
+        Arithmetic::Div => {
+            let factors = reciprocals(context, constant)?;
+            context.mul_constant(x, &factors)
+        }
+        Arithmetic::Max | Arithmetic::Min => super::extremum::with_constant(context, operator, x, values),
     }
-    let channels = shape.first().copied().unwrap_or(0);
-    let shift: Vec<f32> = match values.len() {
-        1 => values.iter().cycle().take(channels).copied().collect(),
-        _ => values.iter().copied().collect(),
-    };
-    Built::node(Op::ScaleShift { scale: vec![1.0; channels], shift }, vec![input])
 }
 
-/// Aligns a constant's shape on the right, as broadcasting does, and takes the batch axis off: exactly `rank` axes are
-/// left. `None` if the constant has more axes, or more than one entry on the batch axis.
-fn without_batch_axis(shape: &[usize], rank: usize) -> Option<Vec<usize>> {
-    let inner = match shape.len().checked_sub(rank + 1) {
-        Some(0) if shape.first() == Some(&1) => shape.get(1..)?,
-        Some(_) => return None,
-        None => shape,
-    };
-    let mut aligned = vec![1; rank - inner.len()];
-    aligned.extend_from_slice(inner);
-    Some(aligned)
+/// With the constant as first operand. For a quotient, `x` already is the reciprocal of the second.
+fn after_constant(
+    context: &mut Context<'_>,
+    operator: Arithmetic,
+    constant: &Constant,
+    x: &Operand,
+) -> Result<Operand, Stop> {
+    match operator {
+        Arithmetic::Sub => context.subtract_from(constant.floats()?, x),
+        Arithmetic::Div => context.mul_constant(x, constant.floats()?),
+        _ => with_constant(context, operator, x, constant),
+    }
+}
+
+/// In double precision, so that a division and a multiplication differ by one rounding at most.
+fn reciprocals(context: &mut Context<'_>, constant: &Constant) -> Result<ArrayD<f32>, Stop> {
+    let factors = constant.floats()?.mapv(|value| (1.0 / f64::from(value)) as f32);
+    if factors.iter().all(|factor| factor.is_finite()) {
+        return Ok(factors);
+    }
+    let reason = format!(
+        "the divisor `{}` holds a value whose reciprocal is infinite, expected none near zero; repair the model",
+        constant.name
+    );
+    Err(context.refuse(None, reason))
 }

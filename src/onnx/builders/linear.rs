@@ -1,87 +1,164 @@
-//! Matrix products with constant weights: `Gemm` and `MatMul`.
+//! Matrix products with a constant factor: `Gemm` and `MatMul`.
 
-use ndarray::{Array1, Array2, Ix2};
+use ndarray::{Array1, Array2, Ix2, arr0};
 
-use crate::graph::{NodeId, Op};
+use super::elementwise::combine;
+use crate::onnx::broadcast::{aligned, broadcast_shape};
 use crate::onnx::constant::Constant;
-use crate::onnx::context::{Built, Context, Stop};
+use crate::onnx::context::{Built, Context, Stop, Tensor};
+use crate::onnx::draft::Operand;
+use crate::onnx::fold::Arithmetic;
 
-/// `Y = alpha A B + beta C` with an activation `A: [1, in]`; both factors go into the parameters.
+/// `Y = alpha A B + beta C` with one constant matrix.
 pub(in crate::onnx) fn gemm(context: &mut Context<'_>) -> Result<Built, Stop> {
     let alpha = context.float("alpha", 1.0);
     let beta = context.float("beta", 1.0);
-    let transposed = context.int("transB", 0) != 0;
-    context.require_int("transA", 0, "transpose the activation before the product");
+    let is_turned = [context.int("transA", 0) != 0, context.int("transB", 0) != 0];
     context.finish_attributes()?;
     context.expect_inputs(2, 3)?;
-    let (input, length) = vector(context)?;
-    let constant = context.constant(1)?;
-    let matrix = matrix(context, &constant)?;
-    // Stored as [in, out] unless transposed; a layer wants [out, in].
-    let weights = if transposed { matrix } else { matrix.reversed_axes() };
-    if weights.ncols() != length {
-        let got = format!("weights for {} inputs", weights.ncols());
-        return Err(context.shape_error(format!("weights for {length} inputs"), got));
+    let (a, b) = (context.required(0)?, context.required(1)?);
+    let c = context.optional(2)?;
+    for factor in [&a, &b] {
+        if factor.shape().len() != 2 {
+            return Err(context.shape_error("two matrices", format!("a factor of shape {:?}", factor.shape())));
+        }
     }
-    let bias = match context.optional_constant(2)? {
-        Some(constant) => row_of(context, &constant, weights.nrows())?.mapv(|value| value * beta),
-        None => Array1::zeros(weights.nrows()),
-    };
-    layer(context, input, weights.mapv(|value| value * alpha), bias)
+    let turn =
+        |context: &mut Context<'_>, x, is_turned| if is_turned { context.transpose_any(x, &[1, 0]) } else { Ok(x) };
+    let a = turn(context, a, is_turned[0])?;
+    let b = turn(context, b, is_turned[1])?;
+    let columns = b.shape().get(1).copied().unwrap_or(1);
+    let target = [a.shape().first().copied().unwrap_or(1), columns];
+    if let Some(c) = c.as_ref().filter(|c| broadcast_shape(&target, c.shape()).as_deref() != Some(&target)) {
+        let expected = format!("a bias that broadcasts to {target:?}");
+        return Err(context.shape_error(expected, format!("shape {:?}", c.shape())));
+    }
+    match (a, b) {
+        (Tensor::Activation(x), Tensor::Constant(b)) => {
+            let weights = matrix(context, &b)?.reversed_axes();
+            let weights = scaled(context, weights, alpha)?;
+            let (bias, rest) = column_bias(context, c, beta, columns)?;
+            let y = context.along_axis(&x, 1, weights, bias)?;
+            add_scaled(context, y, rest, beta)
+        }
+        (Tensor::Constant(a), Tensor::Activation(x)) => {
+            let weights = matrix(context, &a)?;
+            let weights = scaled(context, weights, alpha)?;
+            let bias = Array1::zeros(weights.nrows());
+            let y = context.along_axis(&x, 0, weights, bias)?;
+            add_scaled(context, y, c, beta)
+        }
+        (a, _) => Err(refuse_product(context, &a)),
+    }
 }
 
-/// `Y = A B` with an activation `A: [1, in]` and a constant `B: [in, out]`.
+/// `Y = A B`, with one constant matrix and any number of axes in front of the other factor.
 pub(in crate::onnx) fn matmul(context: &mut Context<'_>) -> Result<Built, Stop> {
     context.finish_attributes()?;
     context.expect_inputs(2, 2)?;
-    let (input, length) = vector(context)?;
-    let constant = context.constant(1)?;
-    let weights = matrix(context, &constant)?.reversed_axes();
-    if weights.ncols() != length {
-        let got = format!("weights for {} inputs", weights.ncols());
-        return Err(context.shape_error(format!("weights for {length} inputs"), got));
-    }
-    let bias = Array1::zeros(weights.nrows());
-    layer(context, input, weights, bias)
-}
-
-fn layer(context: &mut Context<'_>, input: NodeId, weights: Array2<f32>, bias: Array1<f32>) -> Result<Built, Stop> {
-    if !weights.iter().chain(&bias).all(|value| value.is_finite()) {
-        return Err(context.refuse(None, "`alpha` or `beta` makes a parameter infinite; scale the weights instead"));
-    }
-    let weights = weights.as_standard_layout().into_owned();
-    Built::node(Op::Dense { weights, bias }, vec![input])
-}
-
-/// The first input, which must be one row: the node and the length of the row.
-fn vector(context: &mut Context<'_>) -> Result<(NodeId, usize), Stop> {
-    let (input, shape) = context.activation(0)?;
-    match shape.as_slice() {
-        &[length] => Ok((input, length)),
-        _ => {
-            let reason =
-                format!("input 0 has the shape {shape:?} behind the batch axis, expected one vector; flatten it first");
-            Err(context.refuse(None, reason))
+    let (a, b) = (context.required(0)?, context.required(1)?);
+    match (a, b) {
+        (Tensor::Activation(x), Tensor::Constant(b)) => {
+            let axis = x.shape.len().saturating_sub(1);
+            let weights = match b.shape.len() {
+                // A vector is a column, which leaves no axis in the result.
+                1 => matrix(context, &b.reshaped(&[1, b.shape.iter().product()])?)?,
+                _ => matrix(context, &b)?.reversed_axes(),
+            };
+            product(context, &x, axis, weights, &b)
         }
+        (Tensor::Constant(a), Tensor::Activation(x)) => {
+            let axis = x.shape.len().saturating_sub(2);
+            let weights = match a.shape.len() {
+                1 => matrix(context, &a.reshaped(&[1, a.shape.iter().product()])?)?,
+                _ => matrix(context, &a)?,
+            };
+            product(context, &x, axis, weights, &a)
+        }
+        (a, _) => Err(refuse_product(context, &a)),
     }
 }
 
-fn matrix(context: &mut Context<'_>, constant: &Constant) -> Result<Array2<f32>, Stop> {
-    let values = constant.floats()?.view().into_dimensionality::<Ix2>();
-    values.map(|matrix| matrix.to_owned()).map_err(|_| {
-        let reason = format!(
-            "the weights `{}` have the shape {:?}, expected a matrix; reshape them before the export",
-            constant.name, constant.shape
-        );
-        context.refuse(None, reason)
-    })
+/// Applies a matrix to an axis. That of a constant vector disappears; the axes of size 1 in front of a constant
+/// matrix appear in the result.
+fn product(
+    context: &mut Context<'_>,
+    x: &Operand,
+    axis: usize,
+    weights: Array2<f32>,
+    constant: &Constant,
+) -> Result<Built, Stop> {
+    let bias = Array1::zeros(weights.nrows());
+    let y = context.along_axis(x, axis, weights, bias)?;
+    let mut shape = y.shape.clone();
+    match constant.shape.len() {
+        1 => drop(shape.remove(axis)),
+        rank if x.shape.len() > 1 => shape = aligned(&shape, rank),
+        rank => shape = [vec![1; rank - 2], shape].concat(),
+    }
+    Ok(context.reshape(&y, shape)?.into())
 }
 
-/// A constant that broadcasts to `[1, length]`, as a vector.
-fn row_of(context: &Context<'_>, constant: &Constant, length: usize) -> Result<Array1<f32>, Stop> {
-    let values = constant.floats()?;
-    let row = values.broadcast((1, length)).map(|matrix| matrix.row(0).to_owned());
-    row.ok_or_else(|| {
-        context.shape_error(format!("a bias that broadcasts to [1, {length}]"), format!("shape {:?}", constant.shape))
-    })
+fn refuse_product(context: &mut Context<'_>, first: &Tensor) -> Stop {
+    let what = if matches!(first, Tensor::Activation(_)) { "activations" } else { "constants" };
+    let reason = format!(
+        "got a product of two {what}, expected an activation and a constant matrix; \
+         only products with the weights of a layer are supported"
+    );
+    context.refuse(None, reason)
+}
+
+/// A constant as a matrix; axes of size 1 in front of it do not matter.
+fn matrix(context: &mut Context<'_>, constant: &Constant) -> Result<Array2<f32>, Stop> {
+    if let Some((front, own)) = constant.shape.split_at_checked(constant.shape.len().saturating_sub(2))
+        && own.len() == 2
+        && front.iter().all(|&size| size == 1)
+        && let Ok(values) = constant.reshaped(own)?.floats()?.view().into_dimensionality::<Ix2>()
+    {
+        return Ok(values.to_owned());
+    }
+    let reason = format!(
+        "the weights `{}` have the shape {:?}, expected a matrix; products with several matrices are not supported",
+        constant.name, constant.shape
+    );
+    Err(context.refuse(None, reason))
+}
+
+fn scaled(context: &mut Context<'_>, weights: Array2<f32>, alpha: f32) -> Result<Array2<f32>, Stop> {
+    let weights = weights.mapv(|value| value * alpha);
+    if weights.iter().all(|value| value.is_finite()) {
+        return Ok(weights);
+    }
+    Err(context
+        .refuse(Some("alpha"), "it makes a weight infinite, expected a smaller factor; scale the weights instead"))
+}
+
+/// `beta C` as a bias for each column, if `C` is a constant row; else zeros and `C` itself.
+fn column_bias(
+    context: &mut Context<'_>,
+    c: Option<Tensor>,
+    beta: f32,
+    columns: usize,
+) -> Result<(Array1<f32>, Option<Tensor>), Stop> {
+    let zeros = Array1::zeros(columns);
+    let constant = match c {
+        Some(Tensor::Constant(constant)) if aligned(&constant.shape, 2).first() == Some(&1) => constant,
+        other => return Ok((zeros, other)),
+    };
+    let row = constant.floats()?.broadcast((1, columns)).map(|row| row.row(0).mapv(|value| value * beta));
+    let row = row.unwrap_or(zeros);
+    if row.iter().all(|value| value.is_finite()) {
+        return Ok((row, None));
+    }
+    Err(context.refuse(Some("beta"), "it makes a bias infinite, expected a smaller factor; scale the bias instead"))
+}
+
+fn add_scaled(context: &mut Context<'_>, y: Operand, c: Option<Tensor>, beta: f32) -> Result<Built, Stop> {
+    let scaled = match c {
+        None => return Ok(y.into()),
+        Some(Tensor::Activation(c)) if beta != 1.0 => context.mul_constant(&c, &arr0(beta).into_dyn())?.into(),
+        Some(Tensor::Constant(c)) => c.mapped(&context.name, |value| value * f64::from(beta))?.into(),
+        Some(c) => c,
+    };
+    Ok(combine(context, Arithmetic::Add, y.into(), scaled)?.into())
 }

@@ -1,8 +1,7 @@
 //! `BatchNormalization` in inference.
 
-use ndarray::ArrayD;
+use ndarray::{ArrayD, IxDyn};
 
-use crate::graph::Op;
 use crate::onnx::context::{Built, Context, Stop};
 
 /// `y = scale (x - mean) / sqrt(variance + epsilon) + shift` per channel, as one factor and one summand.
@@ -11,15 +10,17 @@ pub(in crate::onnx) fn batch(context: &mut Context<'_>) -> Result<Built, Stop> {
     context.ignore("momentum");
     context.require_int("training_mode", 0, "export the model in inference mode");
     context.require_int("spatial", 1, "export the model with statistics per channel");
-    if context.outputs > 1 {
+    let outputs = context.outputs.iter().filter(|is_named| **is_named).count();
+    if outputs > 1 {
         // Before version 14 of the operators, this is how training mode is spelt.
-        let reason = format!("got {} outputs, expected 1; export the model in inference mode", context.outputs);
+        let reason = format!("got {outputs} outputs, expected 1; export the model in inference mode");
         context.refuse(None, reason);
     }
     context.finish_attributes()?;
     context.expect_inputs(5, 5)?;
-    let (input, shape) = context.activation(0)?;
-    let channels = shape.first().copied().unwrap_or(0);
+    let x = context.activation(0)?;
+    // A value of a single axis has one channel, by the rules of ONNX.
+    let channels = x.shape.get(1).copied().unwrap_or(1);
     let gamma = per_channel(context, 1, channels)?;
     let beta = per_channel(context, 2, channels)?;
     let mean = per_channel(context, 3, channels)?;
@@ -38,7 +39,14 @@ pub(in crate::onnx) fn batch(context: &mut Context<'_>) -> Result<Built, Stop> {
                       expected a positive variance; repair the statistics";
         return Err(context.refuse(None, reason));
     }
-    Built::node(Op::ScaleShift { scale, shift }, vec![input])
+    let mut aligned = vec![channels];
+    aligned.resize(x.shape.len().saturating_sub(1).max(1), 1);
+    let spread = |values| {
+        let values = ArrayD::from_shape_vec(IxDyn(&aligned), values);
+        values.map_err(|error| context.shape_error(format!("{channels} channels"), error.to_string()))
+    };
+    let (scale, shift) = (spread(scale)?, spread(shift)?);
+    Ok(context.scale_shift(&x, &scale, &shift)?.into())
 }
 
 fn per_channel(context: &mut Context<'_>, index: usize, channels: usize) -> Result<ArrayD<f32>, Stop> {

@@ -1,7 +1,10 @@
-//! Operators that compute nothing at inference: `Identity`, `Dropout` and `Constant`.
+//! Operators that compute nothing at inference: `Identity`, `Dropout` and, between floats, `Cast`.
 
-use crate::onnx::constant::{Constant, Data};
-use crate::onnx::context::{Built, Context, Stop};
+use ndarray::arr0;
+use tract_onnx::pb::tensor_proto::DataType;
+
+use crate::onnx::constant::Data;
+use crate::onnx::context::{Built, Context, Stop, Tensor};
 
 /// Another name for its input.
 pub(in crate::onnx) fn identity(context: &mut Context<'_>) -> Result<Built, Stop> {
@@ -15,7 +18,7 @@ pub(in crate::onnx) fn dropout(context: &mut Context<'_>) -> Result<Built, Stop>
     context.ignore("seed");
     context.finish_attributes()?;
     if let Some(switch) = context.optional_constant(2)?
-        && switch.data != Data::Bool(vec![false])
+        && switch.data != Data::Bool(arr0(false).into_dyn())
     {
         let reason = "got a training mode other than false, expected inference; export the model in inference mode";
         return Err(context.refuse(None, reason));
@@ -25,31 +28,30 @@ pub(in crate::onnx) fn dropout(context: &mut Context<'_>) -> Result<Built, Stop>
 
 fn same(context: &mut Context<'_>, most: usize) -> Result<Built, Stop> {
     context.expect_inputs(1, most)?;
-    Ok(Built::Same(context.required(0)?))
+    Ok(context.required(0)?.into())
 }
 
-/// A tensor that stands in an attribute.
-pub(in crate::onnx) fn constant(context: &mut Context<'_>) -> Result<Built, Stop> {
-    let tensor = context.tensor("value");
-    let float = context.has("value_float").then(|| context.float("value_float", 0.0));
-    let floats = context.floats("value_floats");
-    let int = context.has("value_int").then(|| context.int("value_int", 0));
-    let ints = context.ints("value_ints");
+/// Another element type. Activations are floats and stay what they are; constants are converted.
+pub(in crate::onnx) fn cast(context: &mut Context<'_>) -> Result<Built, Stop> {
+    let to = context.required_int("to");
+    // How to round to types of eight bits, which are refused.
+    context.ignore("saturate");
+    context.ignore("round_mode");
     context.finish_attributes()?;
-    context.expect_inputs(0, 0)?;
-    let name = context.name.clone();
-    match (tensor, float, floats, int, ints) {
-        (Some(tensor), None, None, None, None) => Built::constant(Constant::read(tensor, &name)?),
-        (None, Some(value), None, None, None) => Built::constant(Constant::from_floats(&name, vec![], vec![value])?),
-        (None, None, Some(values), None, None) => {
-            Built::constant(Constant::from_floats(&name, vec![values.len()], values.to_vec())?)
-        }
-        (None, None, None, Some(value), None) => Built::constant(Constant::from_ints(&name, vec![], vec![value])),
-        (None, None, None, None, Some(values)) => {
-            Built::constant(Constant::from_ints(&name, vec![values.len()], values.to_vec()))
-        }
-        _ => {
-            Err(context.refuse(Some("value"), "expected exactly one of the `value` attributes; export the model again"))
+    context.expect_inputs(1, 1)?;
+    let kind = i32::try_from(to).ok().and_then(|to| DataType::try_from(to).ok());
+    match (context.required(0)?, kind) {
+        (Tensor::Activation(x), Some(DataType::Float | DataType::Double)) => Ok(x.into()),
+        (Tensor::Constant(constant), Some(DataType::Float | DataType::Double)) => Ok(constant.to_floats()?.into()),
+        (Tensor::Constant(constant), Some(DataType::Int64 | DataType::Int32)) => Ok(constant.to_ints()?.into()),
+        (Tensor::Constant(constant), Some(DataType::Bool)) => Ok(constant.to_bools()?.into()),
+        (input, kind) => {
+            let got = kind.map_or(format!("number {to}"), |kind| kind.as_str_name().to_owned());
+            let expected = match input {
+                Tensor::Activation(_) => "FLOAT or DOUBLE for a value computed from the network's input",
+                Tensor::Constant(_) => "FLOAT, DOUBLE, INT64, INT32 or BOOL",
+            };
+            Err(context.refuse_value("to", &got, expected, "remove the cast"))
         }
     }
 }

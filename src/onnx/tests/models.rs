@@ -25,7 +25,11 @@ pub fn weights(name: &str, dims: &[i64]) -> TensorProto {
 }
 
 pub fn ints(name: &str, values: &[i64]) -> TensorProto {
-    let (name, dims) = (name.into(), vec![values.len() as i64]);
+    int_tensor(name, &[values.len() as i64], values)
+}
+
+pub fn int_tensor(name: &str, dims: &[i64], values: &[i64]) -> TensorProto {
+    let (name, dims) = (name.into(), dims.to_vec());
     TensorProto { name, dims, data_type: DataType::Int64 as i32, int64_data: values.to_vec(), ..Default::default() }
 }
 
@@ -65,7 +69,7 @@ pub fn node(operator: &str, inputs: &[&str], outputs: &[&str], attribute: Vec<At
     }
 }
 
-/// A float value; a size of 0 stands for a symbol.
+/// A float value; a size of 0 stands for the symbol `N`.
 pub fn value(name: &str, dims: &[i64]) -> ValueInfoProto {
     let dim = dims.iter().map(|&size| {
         let value = match size {
@@ -78,6 +82,17 @@ pub fn value(name: &str, dims: &[i64]) -> ValueInfoProto {
     let kind = type_proto::Tensor { elem_type: DataType::Float as i32, shape };
     let r#type = Some(TypeProto { value: Some(type_proto::Value::TensorType(kind)), ..Default::default() });
     ValueInfoProto { name: name.into(), r#type, ..Default::default() }
+}
+
+/// A model of one node from `x` to `y`.
+pub fn single(shape: &[i64], node: NodeProto, constants: Vec<TensorProto>) -> ModelProto {
+    model(shape, vec![node], constants)
+}
+
+/// The same model with another version of the operators.
+pub fn at_version(version: i64, mut model: ModelProto) -> ModelProto {
+    model.opset_import = vec![OperatorSetIdProto { version, ..Default::default() }];
+    model
 }
 
 /// A model from `x` of the given shape to `y` of any shape.

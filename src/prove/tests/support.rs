@@ -1,9 +1,10 @@
 //! A small network with keys.
 
 use super::*;
+use inferproof_circuits::formula::{Formula, Real};
 use inferproof_circuits::integer::{Activation, Function, Interval};
 use inferproof_circuits::network::{
-    Architecture, LayerWeights, Node, Op, Term, Weights, affine_quotients, published_interval,
+    Architecture, LayerWeights, Node, Op, Term, Weights, Window, affine_quotients, published_interval,
 };
 use std::collections::BTreeMap;
 
@@ -39,12 +40,46 @@ pub(super) fn small_cnn(seed: u64) -> Model {
     let input = Node { name: "input".into(), shape: vec![1, 5, 5], range: Interval::new(0, 15), op: Op::Input };
     let mut a = Architecture { shift: 5, nodes: vec![input], output: 0 };
     let mut w = Weights { layers: BTreeMap::new() };
-    let conv = Term::Conv { input: 0, kernel: [3, 3], strides: [1, 1], pads: [1; 4] };
+    let conv = Term::Conv {
+        input: 0,
+        window: Window { kernel: [3, 3], strides: [1, 1], pads: [1; 4], dilations: [1; 2] },
+        groups: 1,
+    };
     affine(&mut a, &mut w, &[2, 5, 5], relu, conv, &mut rng);
     let pool = Op::MaxPool { input: 1, kernel: [2, 2] };
     a.nodes.push(Node { name: "pool".into(), shape: vec![2, 2, 2], range: relu.range, op: pool });
     a.nodes.push(Node { name: "flat".into(), shape: vec![8], range: relu.range, op: Op::Reshape { input: 2 } });
     affine(&mut a, &mut w, &[3], signed, Term::Dense { input: 3 }, &mut rng);
+    let tensor_scales = vec![10.0; a.nodes.len()];
+    Model { name: "small".into(), source_digest: [0; 32], architecture: a, weights: w, tensor_scales }
+}
+
+/// Groups, a formula, a product, moved elements and a search: the kinds of cells that [`small_cnn`] has not.
+pub(super) fn small_search(seed: u64) -> Model {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let domain = Interval::new(-60, 60);
+    let gelu = Function::Formula { formula: Formula::Gelu, from: Real(20.0), to: Real(15.0), domain };
+    let gelu = Activation { function: gelu, range: Interval::new(-15, 15) };
+    let signed = Activation { function: Function::Identity, range: Interval::new(-40, 39) };
+    let input = Node { name: "input".into(), shape: vec![2, 2, 3], range: Interval::new(0, 15), op: Op::Input };
+    let mut a = Architecture { shift: 5, nodes: vec![input], output: 0 };
+    let mut w = Weights { layers: BTreeMap::new() };
+    let window = Window { kernel: [3, 3], strides: [1, 1], pads: [1; 4], dilations: [1; 2] };
+    affine(&mut a, &mut w, &[2, 2, 3], gelu, Term::Conv { input: 0, window, groups: 2 }, &mut rng);
+    affine(&mut a, &mut w, &[2, 2, 3], signed, Term::Product { left: 1, right: 0, factor: 5 }, &mut rng);
+    let mut push = |shape: &[usize], range, op| {
+        let node = Node { name: format!("node{}", a.nodes.len()), shape: shape.to_vec(), range, op };
+        a.nodes.push(node);
+        a.output = a.nodes.len() - 1;
+    };
+    let range = signed.range;
+    let indices = vec![Some(2), None, Some(0)];
+    push(&[2, 2, 3], range, Op::Take { input: 2, axis: 2, indices, fill: -3 });
+    push(&[4, 3], range, Op::Reshape { input: 3 });
+    push(&[1, 4, 3], range, Op::Reshape { input: 3 });
+    push(&[1, 4, 1], range, Op::MaxPool { input: 5, kernel: [1, 3] });
+    push(&[4, 3], Interval::new(0, 1), Op::BeforeMax { input: 4, maximum: 6 });
+    push(&[4, 6], Interval::new(0, 1), Op::Concat { inputs: vec![7, 7], axis: 1 });
     let tensor_scales = vec![10.0; a.nodes.len()];
     Model { name: "small".into(), source_digest: [0; 32], architecture: a, weights: w, tensor_scales }
 }

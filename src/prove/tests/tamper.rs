@@ -59,6 +59,7 @@ fn lane_classes(program: &Program) -> BTreeMap<&'static str, usize> {
         Lane::Below { .. } => "below",
         Lane::Greatest { .. } => "greatest",
         Lane::BelowValue { .. } => "below value",
+        Lane::Before { .. } => "before",
         Lane::Rim { .. } => "rim",
     };
     program.rows.iter().enumerate().map(|(row, r)| (name(&r.lane), row)).collect()
@@ -66,10 +67,11 @@ fn lane_classes(program: &Program) -> BTreeMap<&'static str, usize> {
 
 #[test]
 fn every_class_of_cell_is_pinned() {
-    let mut classes: Vec<&str> = [secret(), limbed()].iter().flat_map(pin_classes).collect();
+    let mut classes: Vec<&str> = [secret(), limbed(), searched()].iter().flat_map(pin_classes).collect();
     classes.sort_unstable();
     classes.dedup();
     let all = [
+        "before",
         "below",
         "below value",
         "block",
@@ -125,7 +127,7 @@ fn pin_classes(fixture: &Fixture) -> Vec<&'static str> {
 
 #[test]
 fn random_read_cells_are_pinned() {
-    for (seed, fixture) in [secret(), limbed()].iter().enumerate() {
+    for (seed, fixture) in [secret(), limbed(), searched()].iter().enumerate() {
         pin_random_cells(fixture, seed as u64);
     }
 }

@@ -1,0 +1,95 @@
+//! What a network will cost, before any key is made: for `inspect`.
+
+use crate::failure::Failure;
+use crate::machine;
+use inferproof::draw;
+use inferproof_circuits::network::Architecture;
+use inferproof_circuits::plan::{Cost, Optimise, plan};
+use inferproof_circuits::program::{Program, RowUse};
+use serde_json::{Map, Value, json};
+use std::fmt::Write;
+use std::path::Path;
+
+/// Nodes that are listed by what they take.
+const LISTED: usize = 12;
+/// Plans that are listed for each aim.
+const PLANS: usize = 4;
+
+/// The plans of an architecture, what their rows go to, and a drawing of the first if a path is given for it.
+pub(crate) fn preflight(architecture: &Architecture, layout: Option<&Path>) -> Result<(Value, String), Failure> {
+    let (machine, measured) = machine::costs()?;
+    let mut text = String::new();
+    let mut json = Map::new();
+    for (name, optimise) in [("prover", Optimise::Prover), ("memory", Optimise::Memory), ("gas", Optimise::Gas)] {
+        let (program, costs) = plan(architecture, optimise)?;
+        let costs: Vec<Cost> = costs.into_iter().map(|cost| cost.on(&machine)).collect();
+        if optimise == Optimise::Prover {
+            let (usage, table) = rows(&program, architecture);
+            let _ = write!(text, "\nrows of the plan for --optimise prover, by node\n{table}");
+            json.insert("rows".into(), usage);
+            if let Some(path) = layout {
+                let svg = draw::layout(&program, architecture);
+                inferproof::artefact::replace_file(path, &[svg.as_bytes()], false)?;
+            }
+        }
+        let _ = write!(text, "\nplans for --optimise {name}, the first is taken\n{}", cost_table(&costs));
+        json.insert(name.into(), json!(costs));
+    }
+    let source = if measured { "as measured on this machine" } else { "of a 2-core machine; see calibrate-machine" };
+    let _ = writeln!(text, "\nprover CPU-seconds {source}");
+    json.insert("machine".into(), json!({ "costs": machine, "measured": measured }));
+    Ok((Value::Object(json), text))
+}
+
+/// One line a node, by rows, and what each is for.
+fn rows(program: &Program, architecture: &Architecture) -> (Value, String) {
+    let usage = program.usage();
+    let mut nodes: Vec<Option<usize>> = usage.keys().map(|(node, _)| *node).collect();
+    nodes.dedup();
+    let total = |node: &Option<usize>| RowUse::ALL.iter().filter_map(|what| usage.get(&(*node, *what))).sum::<usize>();
+    nodes.sort_by_key(|node| (std::cmp::Reverse(total(node)), *node));
+    let name = |node: &Option<usize>| node.map_or("-", |id| architecture.nodes[id].name.as_str());
+    let parts = |node: &Option<usize>| {
+        let parts = RowUse::ALL.iter().filter_map(|what| usage.get(&(*node, *what)).map(|rows| (what.name(), *rows)));
+        parts.collect::<Vec<_>>()
+    };
+    let mut text = String::new();
+    for node in nodes.iter().take(LISTED) {
+        let parts: Vec<String> = parts(node).into_iter().map(|(what, rows)| format!("{rows} {what}")).collect();
+        let share = 100.0 * total(node) as f64 / program.rows.len() as f64;
+        let _ = writeln!(text, "  {:8} {share:5.1} %  {:<24} {}", total(node), name(node), parts.join(", "));
+    }
+    if nodes.len() > LISTED {
+        let rest: usize = nodes[LISTED..].iter().map(total).sum();
+        let _ = writeln!(text, "  {rest:8}          {} more", nodes.len() - LISTED);
+    }
+    let json = nodes.iter().map(|node| {
+        let uses: Map<String, Value> = parts(node).into_iter().map(|(what, rows)| (what.into(), json!(rows))).collect();
+        json!({ "node": node, "name": name(node), "rows": total(node), "uses": uses })
+    });
+    (json.collect(), text)
+}
+
+/// One line a plan.
+pub(crate) fn cost_table(costs: &[Cost]) -> String {
+    let mut text = "  lanes  limb   k    rows   table  full cells/weight  cells/activation  proof B  prover s  memory MB     gas\n"
+        .to_string();
+    for c in costs.iter().take(PLANS) {
+        let _ = writeln!(
+            text,
+            "  {:5}  {:>4}  {:2}  {:6}  {:6}  {:17.4}  {:16.2}  {:7}  {:8.2}  {:9}  {:6}",
+            c.layout.lanes,
+            c.layout.limb.map_or_else(|| "-".into(), |bits| bits.to_string()),
+            c.k,
+            c.rows,
+            c.table,
+            c.full_cells_per_weight,
+            c.cells_per_activation,
+            c.proof_bytes,
+            c.prover_seconds,
+            c.prover_bytes >> 20,
+            c.gas
+        );
+    }
+    text
+}

@@ -1,0 +1,206 @@
+//! Affine layers: which linear nodes one of them takes in.
+
+use super::windows::window;
+use super::{Affine, PlanFunction, PlanId, PlanOp, PlanTerm, Planner, is_linear};
+use crate::graph::{Node, NodeId, Op};
+use crate::quantise::error::QuantiseError;
+use inferproof_circuits::{formula::Formula, network::Window};
+use ndarray::{ArrayD, Axis};
+
+/// Most elements that are multiplied by a constant each, in a layer of their own.
+const MAX_FACTORS: usize = 1 << 14;
+
+/// What still has to be added to an affine layer: the linear form of a node, or its value as it is; or its negative.
+struct Pending {
+    id: NodeId,
+    form: bool,
+    negative: bool,
+}
+
+impl Planner<'_> {
+    /// An affine layer, named after the last linear node in it, else after its function.
+    pub(super) fn affine(&mut self, id: NodeId) -> Result<PlanId, QuantiseError> {
+        let node = &self.graph.nodes[id];
+        let function = match (&node.op, node.inputs.first()) {
+            (Op::Relu, _) => PlanFunction::Relu,
+            (Op::Unary(formula), Some(&argument)) => function(*formula, argument),
+            _ => PlanFunction::Identity,
+        };
+        let is_function = matches!(node.op, Op::Relu | Op::Unary(_));
+        let root = match node.inputs.first() {
+            Some(&operand) if is_function && self.is_absorbed(operand) => operand,
+            _ => id,
+        };
+        let shape = self.affine_shape(root);
+        let (terms, bias) = self.linear_form(root, &shape)?;
+        let affine = self.push(id, shape, PlanOp::Affine(Affine { terms, bias, function }));
+        self.nodes[affine].name.clone_from(&self.graph.nodes[root].name);
+        Ok(self.in_shape(id, affine, &self.graph.nodes[id].shape))
+    }
+
+    /// Whether the only reader of a linear node takes it into an affine layer of its own.
+    ///
+    /// A sum takes no average and no product: the rounding error of a public factor would count once an element. It
+    /// takes no layer of several groups either.
+    pub(super) fn is_absorbed(&self, id: NodeId) -> bool {
+        let op = &self.graph.nodes[id].op;
+        let (1, Some(reader), true) = (self.uses[id], self.reader[id], is_linear(op)) else { return false };
+        match &self.graph.nodes[reader].op {
+            Op::Relu | Op::Unary(_) => true,
+            Op::Add | Op::Sub | Op::AddConstant { .. } => {
+                is_addable(op) && self.affine_shape(id) == self.affine_shape(reader)
+            }
+            _ => false,
+        }
+    }
+
+    /// The shape in which the affine layer of a node is computed: at most three axes, the bias along the first.
+    fn affine_shape(&self, id: NodeId) -> Vec<usize> {
+        let node = &self.graph.nodes[id];
+        match (&node.op, &node.shape[..]) {
+            (Op::AddConstant { values }, _) if per_channel(values).is_none() => vec![values.len()],
+            (Op::MulConstant { values }, _) => vec![values.len(), 1, 1],
+            (Op::ScaleShift { scale, .. }, [c]) if !is_shift(scale) => vec![*c, 1, 1],
+            (Op::ScaleShift { scale, .. }, [c, h]) if !is_shift(scale) => vec![*c, *h, 1],
+            (_, [c, rest @ ..]) if rest.len() > 2 => vec![*c, rest.iter().product(), 1],
+            (_, shape) => shape.to_vec(),
+        }
+    }
+
+    /// The terms and the bias of a linear node, those of the nodes it absorbs included; a standalone function is its
+    /// operand. A worklist, because a file may hold a chain of additions of any length.
+    fn linear_form(&mut self, root: NodeId, shape: &[usize]) -> Result<(Vec<PlanTerm>, Vec<f64>), QuantiseError> {
+        let (mut terms, mut bias) = (vec![], vec![0.0; shape[0]]);
+        let mut pending = vec![Pending { id: root, form: true, negative: false }];
+        while let Some(Pending { id, form, negative }) = pending.pop() {
+            if !form {
+                terms.push(PlanTerm::Scale { input: self.operand(id, shape), negative });
+                continue;
+            }
+            let node = &self.graph.nodes[id];
+            let is_sum = match &node.op {
+                Op::Add | Op::Sub | Op::AddConstant { .. } | Op::Relu | Op::Unary(_) => true,
+                Op::ScaleShift { scale, .. } => is_shift(scale),
+                _ => false,
+            };
+            if is_sum {
+                let subtracts = |index: usize| index == 1 && node.op == Op::Sub;
+                pending.extend(node.inputs.iter().enumerate().rev().map(|(index, &operand)| Pending {
+                    id: operand,
+                    form: self.is_absorbed(operand),
+                    negative: negative ^ subtracts(index),
+                }));
+            } else {
+                terms.push(self.term(id, shape, negative)?);
+            }
+            add_bias(&mut bias, &node.op, if negative { -1.0 } else { 1.0 });
+        }
+        Ok((terms, bias))
+    }
+
+    fn operand(&mut self, id: NodeId, shape: &[usize]) -> PlanId {
+        self.in_shape(id, self.placed[id], shape)
+    }
+
+    /// The term of a node that computes with weights or pools.
+    fn term(&mut self, id: NodeId, shape: &[usize], negative: bool) -> Result<PlanTerm, QuantiseError> {
+        let node = &self.graph.nodes[id];
+        let operand = node.inputs.first().copied().unwrap_or(0);
+        let input = self.placed[operand];
+        let sign = if negative { -1.0 } else { 1.0 };
+        let signed = |w: &f32| sign * f64::from(*w);
+        match &node.op {
+            Op::Dense { weights, .. } => Ok(PlanTerm::Dense { input, weights: weights.iter().map(signed).collect() }),
+            Op::Conv { weights, strides, pads, dilations, groups, .. } => {
+                let (_, _, height, width) = weights.dim();
+                let window = Window { kernel: [height, width], strides: *strides, pads: *pads, dilations: *dilations };
+                Ok(PlanTerm::Conv { input, weights: weights.iter().map(signed).collect(), window, groups: *groups })
+            }
+            Op::SumPool { window: pool, divisor } => {
+                let window = window(pool, &self.nodes[input].shape, &node.shape);
+                Ok(PlanTerm::SumPool { input, window, divisor: sign * f64::from(*divisor) })
+            }
+            Op::Mul => {
+                let right = node.inputs.get(1).copied().unwrap_or(operand);
+                Ok(PlanTerm::Product { left: self.operand(operand, shape), right: self.operand(right, shape) })
+            }
+            Op::ScaleShift { scale, .. } => self.factors(node, operand, shape, scale.iter().map(signed).collect()),
+            Op::MulConstant { values } => self.factors(node, operand, shape, values.iter().map(signed).collect()),
+            other => Err(QuantiseError::Unsupported {
+                node: node.name.clone(),
+                operator: other.name(),
+                expected: "a linear operation".into(),
+                got: other.name().into(),
+                remedy: "report this graph: its plan is inconsistent",
+            }),
+        }
+    }
+
+    /// Each channel times a factor of its own: a convolution of one element and as many groups as channels.
+    fn factors(
+        &mut self,
+        node: &Node,
+        operand: NodeId,
+        shape: &[usize],
+        weights: Vec<f64>,
+    ) -> Result<PlanTerm, QuantiseError> {
+        if weights.len() > MAX_FACTORS {
+            return Err(QuantiseError::Unsupported {
+                node: node.name.clone(),
+                operator: node.op.name(),
+                expected: format!("at most {MAX_FACTORS} factors where they cannot be folded into a layer before"),
+                got: weights.len().to_string(),
+                remedy: "use one factor a channel, after a convolution or a dense layer that nothing else reads",
+            });
+        }
+        let input = self.operand(operand, shape);
+        let window = Window { kernel: [1, 1], strides: [1, 1], pads: [0; 4], dilations: [1, 1] };
+        Ok(PlanTerm::Conv { input, groups: weights.len(), weights, window })
+    }
+}
+
+/// Clipping around 0 is where a range ends; any other function is a table.
+fn function(formula: Formula, argument: NodeId) -> PlanFunction {
+    match formula {
+        Formula::Clip { lo, hi } if lo.0 <= 0.0 && hi.0 >= 0.0 => PlanFunction::Clip { lo: lo.0, hi: hi.0 },
+        formula => PlanFunction::Formula { formula, argument },
+    }
+}
+
+/// Whether the node's terms can stand beside others in a layer.
+fn is_addable(op: &Op) -> bool {
+    match op {
+        Op::SumPool { .. } | Op::Mul | Op::MulConstant { .. } => false,
+        Op::ScaleShift { scale, .. } => is_shift(scale),
+        Op::Conv { groups, .. } => *groups == 1,
+        _ => true,
+    }
+}
+
+/// Whether nothing is scaled.
+fn is_shift(scale: &[f32]) -> bool {
+    scale.iter().all(|factor| *factor == 1.0)
+}
+
+/// The values of an [`Op::AddConstant`] by index of axis 0, if they do not vary within one.
+fn per_channel(values: &ArrayD<f32>) -> Option<Vec<f32>> {
+    values
+        .axis_iter(Axis(0))
+        .map(|channel| channel.iter().copied().reduce(|a, b| if a == b { a } else { f32::NAN }).filter(|v| !v.is_nan()))
+        .collect()
+}
+
+fn add_bias(bias: &mut [f64], op: &Op, sign: f64) {
+    let mut add = |values: &mut dyn Iterator<Item = &f32>| {
+        bias.iter_mut().zip(values).for_each(|(sum, value)| *sum += sign * f64::from(*value));
+    };
+    match op {
+        Op::Dense { bias, .. } | Op::Conv { bias, .. } => add(&mut bias.iter()),
+        Op::ScaleShift { shift, .. } => add(&mut shift.iter()),
+        Op::AddConstant { values } => match per_channel(values) {
+            Some(summands) => add(&mut summands.iter()),
+            None => add(&mut values.iter()),
+        },
+        _ => {}
+    }
+}
