@@ -59,8 +59,12 @@ struct Case {
 }
 
 enum Outcome {
-    /// Largest error over the expected output's range.
-    Passed(f64),
+    Passed {
+        /// Largest error over the expected output's range.
+        error: f64,
+        /// Rows of the program without limbs.
+        rows: usize,
+    },
     Skipped(String),
     Failed(String),
 }
@@ -139,14 +143,15 @@ fn run(case: &Case, files: &BTreeMap<String, Vec<u8>>) -> Outcome {
     };
     let integers = model.quantise_input(&input).unwrap();
     let trace = execute(&model.architecture, &model.weights, &integers).unwrap();
-    if let Err(fault) = witness_holds(&model, &integers, &trace) {
-        return Outcome::Failed(fault);
-    }
+    let rows = match witness_holds(&model, &integers, &trace) {
+        Ok(rows) => rows,
+        Err(fault) => return Outcome::Failed(fault),
+    };
     let got = model.dequantise_output(&trace.values[model.architecture.output]).unwrap();
-    compare(case, &model, &expected, &got)
+    compare(case, &model, &expected, &got, rows)
 }
 
-fn compare(case: &Case, model: &Model, expected: &ArrayD<f32>, got: &ArrayD<f32>) -> Outcome {
+fn compare(case: &Case, model: &Model, expected: &ArrayD<f32>, got: &ArrayD<f32>, rows: usize) -> Outcome {
     if got.shape() != expected.shape() {
         return Outcome::Failed(format!("shape {:?}, expected {:?}", got.shape(), expected.shape()));
     }
@@ -162,15 +167,16 @@ fn compare(case: &Case, model: &Model, expected: &ArrayD<f32>, got: &ArrayD<f32>
     };
     let allowed = allowed * 1.0001;
     if error <= allowed {
-        Outcome::Passed(if range > 0.0 { error / range } else { 0.0 })
+        Outcome::Passed { error: if range > 0.0 { error / range } else { 0.0 }, rows }
     } else {
         Outcome::Failed(format!("error {error:.4e}, allowed {allowed:.4e} (step {step:.3e}, range {range:.3e})"))
     }
 }
 
-/// Whether every lookup is in the table and every copy holds, with and without limbs.
-fn witness_holds(model: &Model, input: &[i64], trace: &Trace) -> Result<(), String> {
+/// Checks that every lookup is in the table and that every copy holds, with and without limbs; returns the rows without.
+fn witness_holds(model: &Model, input: &[i64], trace: &Trace) -> Result<usize, String> {
     let Model { architecture, weights, .. } = model;
+    let mut rows = 0;
     for limb in [None, Some(4)] {
         let program = compile(architecture, Layout { lanes: 4, limb }).map_err(|error| format!("compile: {error}"))?;
         let phase0 = phase_zero(&program, architecture, weights, trace).map_err(|error| format!("witness: {error}"))?;
@@ -186,8 +192,11 @@ fn witness_holds(model: &Model, input: &[i64], trace: &Trace) -> Result<(), Stri
         if w.phi.last() != Some(&Fr::ZERO) {
             return Err(format!("lookups do not add up in layout {limb:?}"));
         }
+        if limb.is_none() {
+            rows = program.rows.len();
+        }
     }
-    Ok(())
+    Ok(rows)
 }
 
 /// One line an operator: cases, passed, largest error, and why others were skipped.
@@ -198,9 +207,13 @@ fn table(outcomes: &[(Case, Outcome)]) -> String {
         operators.entry(&case.operator).or_default().push(outcome);
     }
     for (operator, outcomes) in operators {
-        let passed = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Passed(_))).count();
-        let worst = outcomes.iter().filter_map(|o| if let Outcome::Passed(e) = o { Some(*e) } else { None });
-        let worst = worst.fold(0.0, f64::max);
+        let passed = outcomes.iter().filter_map(|outcome| match outcome {
+            Outcome::Passed { error, rows } => Some((*error, *rows)),
+            _ => None,
+        });
+        let passed: Vec<(f64, usize)> = passed.collect();
+        let worst = passed.iter().fold(0.0f64, |worst, (error, _)| worst.max(*error));
+        let rows = passed.iter().map(|(_, rows)| *rows).max();
         let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
         for outcome in &outcomes {
             if let Outcome::Skipped(reason) = outcome {
@@ -208,10 +221,12 @@ fn table(outcomes: &[(Case, Outcome)]) -> String {
             }
         }
         let reasons: Vec<String> = reasons.iter().map(|(reason, count)| format!("{count}: {reason}")).collect();
-        let worst = if passed == 0 { "-".into() } else { format!("{:.1} %", 100.0 * worst) };
-        let count = outcomes.len();
-        writeln!(text, "| {operator} | {count} | {passed} | {worst} | {} |", reasons.join("; ").replace('|', "/"))
-            .unwrap();
+        let (worst, rows) = match rows {
+            None => ("-".into(), "-".into()),
+            Some(rows) => (format!("{:.1} %", 100.0 * worst), rows.to_string()),
+        };
+        let (count, passed, reasons) = (outcomes.len(), passed.len(), reasons.join("; ").replace('|', "/"));
+        writeln!(text, "| {operator} | {count} | {passed} | {worst} | {rows} | {reasons} |").unwrap();
     }
     text
 }

@@ -184,8 +184,8 @@ impl<'a> Importer<'a> {
         }
         let builder = self.registry.builder(&node.op_type).filter(|_| is_standard(&node.domain));
         builder.ok_or_else(|| {
-            let known: Vec<&str> = self.registry.operators().collect();
-            format!("the operator is not supported; replace it by supported ones: {}", known.join(", "))
+            let count = self.registry.operators().count();
+            format!("the operator is not supported; replace it by some of the {count} in docs/operators.md")
         })
     }
 
