@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 
 /// Least shift allowed: weights carry the scale, and fewer bits leave nothing of them.
 pub const MIN_SHIFT: u32 = 4;
-/// Greatest shift allowed.
-pub const MAX_SHIFT: u32 = 24;
+/// Greatest shift allowed. One above 24 needs a layout with limbs, whose remainders are ranged in parts.
+pub const MAX_SHIFT: u32 = 40;
 
 /// `floor((acc + 2^(shift-1)) / 2^shift)`: division by `2^shift`, rounding half up.
 ///
-/// `acc` is below 62 bits in absolute value, `shift` in `1..=24`.
+/// `acc` is below 62 bits in absolute value, `shift` in `1..=40`.
 #[must_use]
 pub fn rescale(acc: i64, shift: u32) -> i64 {
     (acc + (1 << (shift - 1))) >> shift

@@ -58,7 +58,7 @@ pub const fn prover_bytes(k: u32) -> u64 {
 /// Lane counts that are tried.
 const LANES: [usize; 8] = [2, 4, 8, 16, 32, 64, 128, 256];
 /// Limbs that are tried where the table of a layout without limbs is what sets `k`.
-const LIMBS: std::ops::RangeInclusive<u32> = 3..=10;
+const LIMBS: std::ops::RangeInclusive<u32> = 3..=14;
 
 /// Advice evaluations: six columns of the twelve at two rotations.
 const ADVICE_EVALUATIONS: usize = PHASE0_COLUMNS + PHASE1_COLUMNS + 6;

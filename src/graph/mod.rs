@@ -92,6 +92,40 @@ pub enum Op {
     BeforeMax,
     /// Each row (last axis) with its first largest element replaced by the least finite float; keeps the shape.
     DropMax,
+    /// To a multiple of a step: `step * min(max(round(x / step), lo), hi)`, halves to the even one; keeps the shape.
+    Quantise {
+        /// The step, positive.
+        step: f32,
+        /// Least multiple.
+        lo: i32,
+        /// Greatest multiple.
+        hi: i32,
+    },
+    /// Two-dimensional cross-correlation of integers: `[c, h, w] -> [o, h', w']`. The operand is `operand_step` times
+    /// integers (it is quantised), and the result of channel `i` is `steps[i]` times an integer: the exact sum.
+    IntegerConv {
+        /// Kernels, of shape `[o, c / groups, kh, kw]`.
+        weights: Array4<i32>,
+        /// One integer per output channel.
+        bias: Vec<i64>,
+        /// Real value of one unit of the operand.
+        operand_step: f32,
+        /// Real value of one unit of the result, per output channel.
+        steps: Vec<f64>,
+        /// Kernel, strides, zero padding, dilation.
+        window: Window,
+        /// Groups of channels, as in [`Op::Conv`].
+        groups: usize,
+    },
+    /// The integers of a quantised tensor under another step: `(round(x / from) + shift) * to`; keeps the shape.
+    Restep {
+        /// Step of the operand.
+        from: f32,
+        /// Added to each integer.
+        shift: i32,
+        /// Step of the result.
+        to: f32,
+    },
     /// The same elements in row-major order under the shape of the node.
     Reshape,
     /// Axis `i` of the result is axis `perm[i]` of the input.
@@ -134,6 +168,9 @@ impl Op {
             Op::SumPool { .. } => "SumPool",
             Op::BeforeMax => "BeforeMax",
             Op::DropMax => "DropMax",
+            Op::Quantise { .. } => "Quantise",
+            Op::IntegerConv { .. } => "IntegerConv",
+            Op::Restep { .. } => "Restep",
             Op::Reshape => "Reshape",
             Op::Transpose { .. } => "Transpose",
             Op::Take { .. } => "Take",
@@ -148,6 +185,7 @@ impl Op {
             Op::Conv { weights, bias, .. } => weights.len() + bias.len(),
             Op::ScaleShift { scale, shift } => scale.len() + shift.len(),
             Op::AddConstant { values } | Op::MulConstant { values } => values.len(),
+            Op::IntegerConv { weights, bias, .. } => weights.len() + bias.len(),
             Op::Take { indices, .. } => indices.len(),
             _ => 0,
         }

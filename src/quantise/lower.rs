@@ -235,7 +235,7 @@ impl Lowering<'_> {
     /// multiple of it the factor is an integer and is not rounded at all, where a rounded factor of a large pool would
     /// be off by percents.
     fn unit(&self, affine: &Affine) -> Option<f64> {
-        let one = f64::from(1u32 << self.options.shift);
+        let one = (1u64 << self.options.shift) as f64;
         let scales = &self.lowered.scales;
         match affine.terms[..] {
             [PlanTerm::Scale { input, .. }] => Some(scales[input] / one),
@@ -251,7 +251,7 @@ impl Lowering<'_> {
 
     /// Integer terms, weights and bias for quotients of scale `scale`.
     fn layer(&self, node: &PlanNode, affine: &Affine, scale: f64) -> Result<(Vec<Term>, LayerWeights), QuantiseError> {
-        let one = f64::from(1u32 << self.options.shift);
+        let one = (1u64 << self.options.shift) as f64;
         let mut terms = vec![];
         let mut matrices = vec![];
         for term in &affine.terms {

@@ -40,7 +40,7 @@ pub struct Options {
     /// Width of every activation tensor in bits, 4 to 16: `[0, 2^b - 1]` where no value is negative, else
     /// `[-(2^(b-1) - 1), 2^(b-1) - 1]`.
     pub activation_bits: u32,
-    /// Every affine layer divides by `2^shift`, 4 to 24. A weight is off by half a unit of `2^-shift`, so a shift below
+    /// Every affine layer divides by `2^shift`, 4 to 40. A weight is off by half a unit of `2^-shift`, so a shift below
     /// `activation_bits` costs accuracy.
     pub shift: u32,
     /// Real interval that inputs lie in; `None` takes the extremes of the samples. Inputs outside are moved to the
@@ -75,7 +75,7 @@ impl Options {
             return fault("activation_bits", "4 to 16", self.activation_bits.to_string());
         }
         if !(MIN_SHIFT..=MAX_SHIFT).contains(&self.shift) {
-            return fault("shift", "4 to 24", self.shift.to_string());
+            return fault("shift", "4 to 40", self.shift.to_string());
         }
         if let Some((lo, hi)) = self.input_range {
             // Far from where a scale or a weight would overflow. A NaN fails every comparison.

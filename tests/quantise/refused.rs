@@ -31,7 +31,7 @@ fn options_outside_their_range_are_refused() {
         Options { activation_bits: 3, ..default.clone() },
         Options { activation_bits: 17, ..default.clone() },
         Options { shift: 3, ..default.clone() },
-        Options { shift: 25, ..default.clone() },
+        Options { shift: 41, ..default.clone() },
         Options { input_range: Some((1.0, 1.0)), ..default.clone() },
         Options { input_range: Some((f64::NAN, 1.0)), ..default.clone() },
         Options { input_range: Some((0.0, f64::INFINITY)), ..default.clone() },

@@ -32,7 +32,7 @@ pub(crate) struct Inspect {
     /// For an ONNX model: bits of every activation, 4 to 16.
     #[arg(long)]
     bits: Option<u32>,
-    /// For an ONNX model: layers divide by 2^SHIFT, 4 to 24.
+    /// For an ONNX model: layers divide by 2^SHIFT, 4 to 40.
     #[arg(long)]
     shift: Option<u32>,
     /// Drawing of the circuit to write (SVG): which tensor lives where.

@@ -27,7 +27,7 @@ pub(crate) struct Quantise {
     /// Bits of every activation, 4 to 16.
     #[arg(long)]
     bits: Option<u32>,
-    /// Layers divide by 2^SHIFT, 4 to 24.
+    /// Layers divide by 2^SHIFT, 4 to 40.
     #[arg(long)]
     shift: Option<u32>,
 }
