@@ -155,7 +155,8 @@ impl Model {
     }
 
     /// The integers of an input of shape [`Self::input_shape`], with or without a batch axis of 1: row-major,
-    /// `round(x * scale)` with halves away from zero, moved into the input's range.
+    /// `x / step` in single precision, to the nearest integer with halves to the even one, as ONNX's `QuantizeLinear` has it,
+    /// moved into the input's range. The step is `1 / scale` as a float.
     ///
     /// # Errors
     /// [`ModelError::Shape`], [`ModelError::NonFinite`].
@@ -185,8 +186,8 @@ impl Model {
         if let Some((index, &got)) = input.iter().enumerate().find(|(_, value)| !value.is_finite()) {
             return Err(ModelError::NonFinite { index, got });
         }
-        let scale = self.input_scale();
-        Ok(input.iter().map(move |&value| (f64::from(value) * scale).round()))
+        let step = (1.0 / self.input_scale()) as f32;
+        Ok(input.iter().map(move |&value| f64::from((value / step).round_ties_even())))
     }
 
     /// The real values of an output: each integer divided by the output's scale, in shape [`Self::output_shape`].

@@ -43,6 +43,9 @@ const MOVES: &[&str] = &[
 ];
 /// Operators whose outputs are elements of the input, perhaps rescaled: to a step of the input.
 const SELECTS: &[&str] = &["Max", "MaxPool", "Min", "ReduceMax", "ReduceMin", "TopK"];
+/// Operators on integers: exact, but for the rounding of a float.
+const EXACT: &[&str] =
+    &["ConvInteger", "DequantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul", "QuantizeLinear"];
 /// Cases that no fixed-point network can follow.
 const BEYOND: &[(&str, &str)] = &[
     ("test_softmax_large_number", "differences of 1 between numbers of 10,000 are below a step of any width"),
@@ -161,6 +164,7 @@ fn compare(case: &Case, model: &Model, expected: &ArrayD<f32>, got: &ArrayD<f32>
     let ends = expected.iter().fold((0.0f32, 0.0f32), |(a, b), &x| (a.min(x), b.max(x)));
     let (range, step) = (f64::from(ends.1 - ends.0), 1.0 / model.output_scale());
     let allowed = match case.operator.as_str() {
+        exact if EXACT.contains(&exact) => 1e-6 * range,
         moves if MOVES.contains(&moves) => 0.501 * step,
         selects if SELECTS.contains(&selects) => step.max(TOLERANCE * range).max(1.0 / model.input_scale()),
         _ => step.max(TOLERANCE * range),

@@ -4,6 +4,7 @@
 //! [`Reference`](crate::onnx::Reference); this code shares nothing with that.
 
 mod elementwise;
+mod integers;
 mod layout;
 #[cfg(test)]
 mod testing;
@@ -84,6 +85,13 @@ fn evaluate(node: &Node, operands: &[&ArrayD<f32>], input: &ArrayD<f32>) -> Resu
         }
         Op::BeforeMax => elementwise::before_max(x),
         Op::DropMax => elementwise::drop_max(x),
+        &Op::Quantise { step, lo, hi } => integers::quantise(x, step, lo, hi),
+        Op::IntegerConv { weights, bias, operand_step, steps, window, groups } => {
+            let (operand_step, groups) = (*operand_step, *groups);
+            let conv = integers::IntegerConv { weights, bias, operand_step, steps, window, groups };
+            conv.run(windows::image(x)?, &node.shape).into_dyn()
+        }
+        &Op::Restep { from, shift, to } => integers::restep(x, from, shift, to),
         Op::Reshape => x.clone().into_shape_with_order(IxDyn(&node.shape))?,
         Op::Transpose { perm } => x.view().permuted_axes(IxDyn(perm)).to_owned(),
         Op::Take { axis, indices, fill } => layout::take(x, *axis, indices, *fill, &node.shape),

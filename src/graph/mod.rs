@@ -7,10 +7,13 @@
 
 mod error;
 mod evaluate;
+pub(crate) mod grid;
+mod output;
 pub mod rewrite;
 mod shape;
 
 pub use error::GraphError;
+pub use output::OutputForm;
 pub use shape::{MAX_ELEMENTS, ShapeFault, element_count};
 
 pub use inferproof_circuits::network::Window;

@@ -6,6 +6,7 @@
 mod fold;
 
 use self::fold::{Affine, fold};
+use super::grid::Grid;
 use super::{Graph, Node, NodeId, Op};
 
 /// Folds and drops nodes, in one pass from the input to the output:
@@ -21,7 +22,10 @@ use super::{Graph, Node, NodeId, Op};
 ///   the first;
 /// - what changes nothing is dropped: an [`Op::Reshape`] to the shape its operand has, an [`Op::Transpose`] that
 ///   moves no axis, an [`Op::Take`] of every index in order, an [`Op::Concat`] of one operand, a factor of 1 and a
-///   summand of 0;
+///   summand of 0, an [`Op::Restep`] to the integers and the step it reads, and an [`Op::Quantise`] of values that are
+///   such multiples already;
+/// - an [`Op::Relu`] and an [`Op::Quantise`] one after the other, of which nothing else uses the first, become an
+///   [`Op::Quantise`] without negative multiples;
 /// - nodes that the output does not depend on are dropped.
 ///
 /// A scale or shift *before* a layer stays: padding would have to be shifted as well.
@@ -49,6 +53,8 @@ struct Rewriter {
     nodes: Vec<Node>,
     /// Uses of each new node: operands that refer to it, and one for being the output.
     uses: Vec<usize>,
+    /// What is known of the value of each new node.
+    grids: Vec<Option<Grid>>,
     /// New position of the value of each old node.
     placed: Vec<NodeId>,
     /// Uses of each old node.
@@ -62,7 +68,7 @@ impl Rewriter {
         for operand in graph.nodes.iter().flat_map(|node| &node.inputs) {
             old_uses[*operand] += 1;
         }
-        Self { nodes: Vec::new(), uses: Vec::new(), placed: Vec::new(), old_uses }
+        Self { nodes: Vec::new(), uses: Vec::new(), grids: Vec::new(), placed: Vec::new(), old_uses }
     }
 
     fn place(&mut self, id: NodeId, mut node: Node) {
@@ -76,15 +82,22 @@ impl Rewriter {
             Some(&operand) if self.is_no_op(operand, &node) || self.absorb(operand, &node) => {
                 // The operand now stands for this node too: it loses one use and gains those of the node.
                 self.uses[operand] = self.uses[operand] - 1 + self.old_uses[id];
+                self.grids[operand] = self.grid(&self.nodes[operand]);
                 operand
             }
             _ => {
+                self.grids.push(self.grid(&node));
                 self.nodes.push(node);
                 self.uses.push(self.old_uses[id]);
                 self.nodes.len() - 1
             }
         };
         self.placed.push(place);
+    }
+
+    fn grid(&self, node: &Node) -> Option<Grid> {
+        let operands: Vec<Option<Grid>> = node.inputs.iter().map(|&operand| self.grids[operand]).collect();
+        Grid::of(&node.op, &operands)
     }
 
     /// Lets a view of a view read the operand of the first.
@@ -130,6 +143,8 @@ impl Rewriter {
                 indices.iter().copied().eq((0..self.nodes[operand].shape[*axis]).map(Some))
             }
             Op::Concat { .. } => node.inputs.len() == 1,
+            &Op::Restep { from, shift, to } => shift == 0 && from == to,
+            &Op::Quantise { step, lo, hi } => self.grids[operand].is_some_and(|grid| grid.is_kept_by(step, lo, hi)),
             op => Affine::of(op, node.shape.len()).is_some_and(|affine| affine.is_identity()),
         }
     }
@@ -139,8 +154,10 @@ impl Rewriter {
         if self.uses[operand] != 1 {
             return false;
         }
-        let folded = Affine::of(&node.op, node.shape.len())
-            .and_then(|affine| fold(&self.nodes[operand].op, &affine, &node.shape));
+        let folded = rectified(&self.nodes[operand].op, &node.op).or_else(|| {
+            Affine::of(&node.op, node.shape.len())
+                .and_then(|affine| fold(&self.nodes[operand].op, &affine, &node.shape))
+        });
         match folded {
             Some(op) => {
                 self.nodes[operand].op = op;
@@ -148,6 +165,16 @@ impl Rewriter {
             }
             None => false,
         }
+    }
+}
+
+/// A `Relu` and a `Quantise` in either order, as one operation: rounding keeps the order of numbers, and 0.
+fn rectified(first: &Op, second: &Op) -> Option<Op> {
+    match (first, second) {
+        (Op::Relu, &Op::Quantise { step, lo, hi }) | (&Op::Quantise { step, lo, hi }, Op::Relu) if hi >= 0 => {
+            Some(Op::Quantise { step, lo: lo.max(0), hi })
+        }
+        _ => None,
     }
 }
 

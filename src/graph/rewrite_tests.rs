@@ -3,6 +3,7 @@
 use ndarray::{Array, Array1, Array4, ArrayD, Dimension, IxDyn, ShapeBuilder};
 
 use super::*;
+use crate::graph::Window;
 
 /// Values of both signs that look random and are the same in every run.
 fn wave<Sh, D>(shape: Sh, seed: f32) -> Array<f32, D>
@@ -446,4 +447,118 @@ fn a_graph_that_is_not_well_formed_is_returned_as_it_is() {
     graph.0.nodes[1].inputs[0] = 9;
     let broken = graph.0;
     assert_eq!(simplify(broken.clone()), broken);
+}
+
+fn quantise(step: f32, lo: i32, hi: i32) -> Op {
+    Op::Quantise { step, lo, hi }
+}
+
+fn integer_conv(channels: usize, operand_step: f32) -> Op {
+    Op::IntegerConv {
+        weights: Array4::from_shape_fn((2, channels, 1, 1), |(o, c, ..)| 3 * o as i32 - 2 * c as i32),
+        bias: vec![5, -7],
+        operand_step,
+        steps: vec![0.01, 0.02],
+        window: Window::tiles([1, 1]),
+        groups: 1,
+    }
+}
+
+#[test]
+fn a_quantise_takes_in_the_relu_before_or_behind_it() {
+    for (lo, hi) in [(-128, 127), (0, 255), (3, 9)] {
+        for quantise_first in [false, true] {
+            let mut graph = Builder::new(&[4]);
+            let ops = [quantise(0.1, lo, hi), Op::Relu];
+            let ops = if quantise_first { ops } else { ops.into_iter().rev().collect::<Vec<_>>().try_into().unwrap() };
+            for (id, op) in ops.into_iter().enumerate() {
+                graph.add(op, &[id], &[]);
+            }
+            let after = graph.rewritten();
+            assert_eq!(after.nodes[1].op, quantise(0.1, lo.max(0), hi));
+            assert_eq!(after.nodes.len(), 2);
+        }
+    }
+    // Something else reads the `Relu`, or no multiple is left.
+    let mut graph = Builder::new(&[4]);
+    let relu = graph.add(Op::Relu, &[0], &[]);
+    let rounded = graph.add(quantise(0.1, -128, 127), &[relu], &[]);
+    graph.add(Op::Add, &[relu, rounded], &[]);
+    assert_eq!(graph.simplified(), ["Input", "Relu", "Quantise", "Add"]);
+    let mut graph = Builder::new(&[4]);
+    graph.add(Op::Relu, &[0], &[]);
+    graph.add(quantise(0.1, -9, -2), &[1], &[]);
+    assert_eq!(graph.simplified(), ["Input", "Relu", "Quantise"]);
+}
+
+#[test]
+fn a_quantise_of_its_own_multiples_is_dropped() {
+    for (second, is_dropped) in [
+        (quantise(0.1, -3, 5), true),
+        (quantise(0.1, -100, 100), true),
+        (quantise(0.1, -2, 5), false),
+        (quantise(0.1, -3, 4), false),
+        (quantise(0.2, -3, 5), false),
+    ] {
+        let mut graph = Builder::new(&[4]);
+        graph.add(quantise(0.1, -3, 5), &[0], &[]);
+        graph.add(second.clone(), &[1], &[]);
+        assert_eq!(graph.simplified().len(), if is_dropped { 2 } else { 3 }, "{second:?}");
+    }
+}
+
+#[test]
+fn moves_between_two_quantise_do_not_matter() {
+    let moved = |fill: f32, second: Op| {
+        let mut graph = Builder::new(&[2, 4, 4]);
+        let x = graph.add(quantise(0.1, 2, 7), &[0], &[]);
+        let y = graph.add(Op::Transpose { perm: vec![0, 2, 1] }, &[x], &[]);
+        let y = graph.add(Op::MaxPool(Window::tiles([2, 2])), &[y], &[]);
+        let x = graph.add(Op::MaxPool(Window::tiles([2, 2])), &[x], &[]);
+        let y = graph.add(Op::Concat { axis: 0 }, &[x, y], &[]);
+        let y = graph.add(Op::Take { axis: 2, indices: vec![Some(1), None], fill }, &[y], &[]);
+        let y = graph.add(Op::Reshape, &[y], &[16]);
+        graph.add(second, &[y], &[]);
+        graph.simplified().into_iter().filter(|&name| name == "Quantise").count()
+    };
+    assert_eq!(moved(0.0, quantise(0.1, 0, 7)), 1);
+    // The fill is below the interval, or no multiple.
+    assert_eq!(moved(0.0, quantise(0.1, 2, 7)), 2);
+    assert_eq!(moved(0.25, quantise(0.1, 0, 7)), 2);
+}
+
+#[test]
+fn operands_of_two_steps_stay_rounded() {
+    let mut graph = Builder::new(&[4]);
+    let x = graph.add(quantise(0.1, -8, 7), &[0], &[]);
+    let y = graph.add(quantise(0.05, -8, 7), &[0], &[]);
+    let joined = graph.add(Op::Concat { axis: 0 }, &[x, y], &[]);
+    graph.add(quantise(0.1, -8, 7), &[joined], &[]);
+    assert_eq!(graph.simplified(), ["Input", "Quantise", "Quantise", "Concat", "Quantise"]);
+}
+
+#[test]
+fn nothing_goes_into_an_integer_convolution() {
+    let mut graph = Builder::new(&[2, 3, 3]);
+    graph.add(quantise(0.1, -8, 7), &[0], &[]);
+    graph.add(integer_conv(2, 0.1), &[1], &[]);
+    graph.add(scale_shift(2), &[2], &[]);
+    graph.add(Op::Relu, &[3], &[]);
+    assert_eq!(graph.simplified(), ["Input", "Quantise", "IntegerConv", "ScaleShift", "Relu"]);
+    let mut graph = Builder::new(&[2, 3, 3]);
+    graph.add(quantise(0.1, -8, 7), &[0], &[]);
+    graph.add(integer_conv(2, 0.1), &[1], &[]);
+    graph.add(Op::Sub, &[1, 2], &[]);
+    assert_eq!(graph.simplified(), ["Input", "Quantise", "IntegerConv", "Sub"]);
+}
+
+#[test]
+fn a_restep_to_what_it_reads_is_dropped() {
+    let mut graph = Builder::new(&[4]);
+    graph.add(quantise(0.1, -8, 7), &[0], &[]);
+    graph.add(Op::Restep { from: 0.1, shift: 0, to: 0.1 }, &[1], &[]);
+    graph.add(Op::Restep { from: 0.1, shift: 3, to: 0.1 }, &[2], &[]);
+    // It is known to leave the integers from -5 to 10.
+    graph.add(quantise(0.1, -5, 10), &[3], &[]);
+    assert_eq!(graph.simplified(), ["Input", "Quantise", "Restep"]);
 }

@@ -71,6 +71,16 @@ impl Op {
             Op::Unary(formula) => unary(formula, input),
             Op::MaxPool(window) => windows::max_pool(window, input),
             Op::SumPool { window, divisor } => windows::sum_pool(window, *divisor, input),
+            &Op::Quantise { step, lo, hi } => quantise(step, lo, hi, input),
+            Op::IntegerConv { weights, bias, operand_step, steps, window, groups } => {
+                let (outputs, channels, height, width) = weights.dim();
+                if window.kernel != [height, width] {
+                    return fault(format!("a window of {height} times {width}"), format!("{:?}", window.kernel));
+                }
+                integer_steps(outputs, *operand_step, steps)?;
+                windows::conv([outputs, channels], bias.len(), *groups, window, input)
+            }
+            &Op::Restep { from, to, .. } => restep(from, to, input),
             Op::Reshape => layout::reshape(input, declared),
             Op::Transpose { perm } => layout::transpose(perm, input),
             Op::Take { axis, indices, fill } => layout::take(*axis, indices, *fill, input),
@@ -123,11 +133,46 @@ fn unary(formula: &Formula, input: &[usize]) -> Result<Vec<usize>, ShapeFault> {
     }
 }
 
+fn quantise(step: f32, lo: i32, hi: i32, input: &[usize]) -> Result<Vec<usize>, ShapeFault> {
+    if !is_step(step.into()) {
+        return step_fault(step);
+    }
+    if lo > hi {
+        return fault(format!("a greatest multiple of at least {lo}"), format!("{hi}"));
+    }
+    Ok(input.to_vec())
+}
+
+fn restep(from: f32, to: f32, input: &[usize]) -> Result<Vec<usize>, ShapeFault> {
+    match [from, to].into_iter().find(|&step| !is_step(step.into())) {
+        None => Ok(input.to_vec()),
+        Some(step) => step_fault(step),
+    }
+}
+
+fn integer_steps(outputs: usize, operand_step: f32, steps: &[f64]) -> Result<(), ShapeFault> {
+    if steps.len() != outputs {
+        return fault(format!("{outputs} steps, one for each output channel"), format!("{}", steps.len()));
+    }
+    match std::iter::once(f64::from(operand_step)).chain(steps.iter().copied()).find(|&step| !is_step(step)) {
+        None => Ok(()),
+        Some(step) => step_fault(step),
+    }
+}
+
+fn is_step(step: f64) -> bool {
+    step.is_finite() && step > 0.0
+}
+
+fn step_fault<T>(step: impl std::fmt::Display) -> Result<T, ShapeFault> {
+    fault("a finite step above 0", format!("{step}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use inferproof_circuits::formula::Real;
-    use ndarray::{ArrayD, IxDyn};
+    use ndarray::{Array4, ArrayD, IxDyn};
 
     #[test]
     fn operands_are_counted() {
@@ -176,5 +221,34 @@ mod tests {
         assert_eq!(clip(-1.0, 1.0).result_shape(&[&[2, 3]], &[]).unwrap(), [2, 3]);
         assert!(clip(f64::NEG_INFINITY, 1.0).result_shape(&[&[2, 3]], &[]).is_err());
         assert!(clip(-1.0, f64::NAN).result_shape(&[&[2, 3]], &[]).is_err());
+    }
+
+    #[test]
+    fn steps_are_positive_and_finite_and_ends_in_order() {
+        let shape = |op: Op| op.result_shape(&[&[2, 3, 3]], &[]);
+        let integer = |operand_step, steps: &[f64], kernel| Op::IntegerConv {
+            weights: Array4::zeros((2, 2, 2, 1)),
+            bias: vec![0; 2],
+            operand_step,
+            steps: steps.to_vec(),
+            window: Window::tiles(kernel),
+            groups: 1,
+        };
+        let quantise = |step, lo, hi| Op::Quantise { step, lo, hi };
+        let restep = |from, to| Op::Restep { from, shift: 0, to };
+        assert_eq!(shape(quantise(0.5, 3, 3)).unwrap(), [2, 3, 3]);
+        assert_eq!(shape(restep(0.5, 1.0)).unwrap(), [2, 3, 3]);
+        assert_eq!(shape(integer(0.5, &[1.0, 2.0], [2, 1])).unwrap(), [2, 1, 3]);
+        assert!(shape(quantise(0.5, 4, 3)).is_err());
+        assert!(shape(integer(0.5, &[1.0], [2, 1])).is_err());
+        assert!(shape(integer(0.5, &[1.0, 2.0], [1, 2])).is_err());
+        for bad in [0.0, -1.0, f32::NAN, f32::INFINITY] {
+            let bad_step = integer(1.0, &[1.0, bad.into()], [2, 1]);
+            for op in
+                [quantise(bad, 0, 1), restep(bad, 1.0), restep(1.0, bad), integer(bad, &[1.0; 2], [2, 1]), bad_step]
+            {
+                assert_eq!(shape(op).unwrap_err().expected, "a finite step above 0");
+            }
+        }
     }
 }

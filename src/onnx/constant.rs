@@ -5,6 +5,7 @@ use tract_onnx::pb::{TensorProto, tensor_proto::DataLocation, tensor_proto::Data
 
 use super::draft::MAX_RANK;
 use super::error::{OnnxError, printable};
+use super::exact::Exact;
 use crate::graph::{MAX_ELEMENTS, element_count};
 
 /// The elements of a constant, in row-major layout.
@@ -12,7 +13,8 @@ use crate::graph::{MAX_ELEMENTS, element_count};
 pub(super) enum Data {
     /// From `float` or `double`; finite.
     Float(ArrayD<f32>),
-    /// From `int64` or `int32`: shapes, axes and indices.
+    /// From the integer types of 8 to 64 bits but for unsigned ones above 16: shapes, axes and indices, and quantised
+    /// weights.
     Int(ArrayD<i64>),
     /// From `bool`: switches.
     Bool(ArrayD<bool>),
@@ -31,6 +33,8 @@ pub(super) struct Constant {
     pub kind: String,
     /// The elements.
     pub data: Data,
+    /// The integers behind floats that were dequantised.
+    pub exact: Option<Exact>,
 }
 
 impl Constant {
@@ -62,6 +66,10 @@ impl Constant {
                 let values = elements(tensor, &tensor.int32_data, i32::from_le_bytes, &shape, &name)?;
                 Data::Int(array(&name, &shape, values.into_iter().map(i64::from).collect())?)
             }
+            Ok(DataType::Uint8) => Data::Int(narrow(tensor, |[byte]: [u8; 1]| byte.into(), &shape, &name)?),
+            Ok(DataType::Int8) => Data::Int(narrow(tensor, |[byte]| i8::from_le_bytes([byte]).into(), &shape, &name)?),
+            Ok(DataType::Uint16) => Data::Int(narrow(tensor, |bytes| u16::from_le_bytes(bytes).into(), &shape, &name)?),
+            Ok(DataType::Int16) => Data::Int(narrow(tensor, |bytes| i16::from_le_bytes(bytes).into(), &shape, &name)?),
             Ok(DataType::Bool) => {
                 let typed: Vec<u8> = tensor.int32_data.iter().map(|&value| u8::from(value != 0)).collect();
                 let values = elements(tensor, &typed, |[byte]: [u8; 1]| byte, &shape, &name)?;
@@ -70,7 +78,7 @@ impl Constant {
             _ => Data::Other,
         };
         let kind = kind.map_or_else(|_| format!("number {}", tensor.data_type), |kind| kind.as_str_name().to_owned());
-        Ok(Self { name, shape, kind, data })
+        Ok(Self { name, shape, kind, data, exact: None })
     }
 
     /// A constant of the given elements. Floats have to be finite.
@@ -85,14 +93,14 @@ impl Constant {
         if let Data::Float(values) = &data {
             check_finite(&name, values.iter().copied().map(f64::from))?;
         }
-        Ok(Self { name, shape, kind: kind.as_str_name().to_owned(), data })
+        Ok(Self { name, shape, kind: kind.as_str_name().to_owned(), data, exact: None })
     }
 
     /// A list of integers, such as a shape.
     pub fn list(name: &str, values: Vec<i64>) -> Self {
         let (name, shape) = (printable(name), vec![values.len()]);
         let data = Data::Int(ndarray::Array1::from(values).into_dyn());
-        Self { name, shape, kind: DataType::Int64.as_str_name().to_owned(), data }
+        Self { name, shape, kind: DataType::Int64.as_str_name().to_owned(), data, exact: None }
     }
 
     /// The elements as floats.
@@ -161,6 +169,25 @@ fn elements<T: Copy, const SIZE: usize>(
         "tensor `{name}` has the shape {shape:?} but holds {} values; the file may be damaged",
         values.len()
     )))
+}
+
+/// Integers of 8 or 16 bits. Those that are not packed stand in a field of 32 bits.
+fn narrow<const SIZE: usize>(
+    tensor: &TensorProto,
+    decode: fn([u8; SIZE]) -> i64,
+    shape: &[usize],
+    name: &str,
+) -> Result<ArrayD<i64>, OnnxError> {
+    let typed: Vec<i64> = tensor.int32_data.iter().map(|&value| value.into()).collect();
+    // Packed again and read, a value that the type holds stays what it is.
+    let is_narrow = |value: i64| value.to_le_bytes().first_chunk().is_some_and(|&bytes| decode(bytes) == value);
+    match typed.iter().find(|&&value| !is_narrow(value)) {
+        None => array(name, shape, elements(tensor, &typed, decode, shape, name)?),
+        Some(value) => {
+            let reason = format!("tensor `{name}` holds {value}, which its type does not; the file may be damaged");
+            Err(OnnxError::malformed(reason))
+        }
+    }
 }
 
 /// Floats as an array, if each of them is a finite number in single precision.

@@ -148,7 +148,7 @@ impl<'a> Context<'a> {
     }
 
     /// Input `index`, unless it was left out, comes from a refused node or is not computed.
-    pub fn optional(&mut self, index: usize) -> Result<Option<Tensor>, Stop> {
+    fn optional_any(&mut self, index: usize) -> Result<Option<Tensor>, Stop> {
         match self.inputs.get(index) {
             None | Some(Value::Absent) => Ok(None),
             Some(Value::Tensor(tensor)) => Ok(Some(tensor.clone())),
@@ -163,6 +163,26 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Input `index`, which must not be left out, and may be a tensor of integers computed from the network's input.
+    /// For operators that only move elements, and those that know about integers.
+    pub fn any(&mut self, index: usize) -> Result<Tensor, Stop> {
+        self.optional_any(index)?.ok_or_else(|| self.missing(index))
+    }
+
+    /// Input `index`, unless it was left out.
+    pub fn optional(&mut self, index: usize) -> Result<Option<Tensor>, Stop> {
+        match self.optional_any(index)? {
+            Some(Tensor::Activation(Operand { integers: Some(integers), .. })) => {
+                let reason = format!(
+                    "input {index} is a tensor of type {}, expected a float tensor; dequantise it first",
+                    integers.kind.name()
+                );
+                Err(self.refuse(None, reason))
+            }
+            input => Ok(input),
+        }
+    }
+
     /// Input `index`, which must not be left out.
     pub fn required(&mut self, index: usize) -> Result<Tensor, Stop> {
         self.optional(index)?.ok_or_else(|| self.missing(index))
@@ -174,9 +194,27 @@ impl<'a> Context<'a> {
         (0..self.input_count()).map(|index| self.required(index)).collect()
     }
 
+    /// All inputs of an operator that takes one or more, of which some may be tensors of integers as in [`Self::any`].
+    pub fn any_inputs(&mut self) -> Result<Vec<Tensor>, Stop> {
+        self.expect_inputs(1, usize::MAX)?;
+        (0..self.input_count()).map(|index| self.any(index)).collect()
+    }
+
     /// Input `index`, which must be computed from the network's input.
     pub fn activation(&mut self, index: usize) -> Result<Operand, Stop> {
-        match self.required(index)? {
+        let input = self.required(index)?;
+        self.not_constant(index, input)
+    }
+
+    /// Input `index`, which must be computed from the network's input and may be a tensor of integers as in
+    /// [`Self::any`].
+    pub fn any_activation(&mut self, index: usize) -> Result<Operand, Stop> {
+        let input = self.any(index)?;
+        self.not_constant(index, input)
+    }
+
+    fn not_constant(&mut self, index: usize, input: Tensor) -> Result<Operand, Stop> {
+        match input {
             Tensor::Activation(x) => Ok(x),
             Tensor::Constant(constant) => {
                 let reason = format!(
@@ -196,7 +234,7 @@ impl<'a> Context<'a> {
 
     /// Input `index`, which must be a constant if it is there.
     pub fn optional_constant(&mut self, index: usize) -> Result<Option<Arc<Constant>>, Stop> {
-        match self.optional(index)? {
+        match self.optional_any(index)? {
             Some(Tensor::Constant(constant)) => Ok(Some(constant)),
             None => Ok(None),
             Some(Tensor::Activation(_)) => {

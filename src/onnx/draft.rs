@@ -1,6 +1,8 @@
 //! The float graph while it grows, and how a value's shape in ONNX relates to that of its node.
 
 use super::error::OnnxError;
+use super::integers::Integers;
+use crate::graph::grid::Grid;
 use crate::graph::{Graph, MAX_ELEMENTS, Node, NodeId, Op, element_count};
 
 /// Most axes that a value may have. No supported operator needs more, and without a limit a file could make every
@@ -10,12 +12,14 @@ pub(super) const MAX_RANK: usize = 8;
 /// A value of the network under the shape that ONNX gives it.
 ///
 /// The node behind it has the shape [`canonical`] and the same elements in the same, row-major order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Operand {
     /// The node.
     pub id: NodeId,
     /// The shape in ONNX, batch axis and all.
     pub shape: Vec<usize>,
+    /// What the value stands for, if it is a tensor of integers in ONNX. Only some builders know what to do with such.
+    pub integers: Option<Integers>,
 }
 
 /// The shape in the float graph, which leaves out a batch axis of size 1.
@@ -35,6 +39,8 @@ pub(super) fn dropped_axes(shape: &[usize]) -> usize {
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     nodes: Vec<Node>,
+    /// What is known of the value of each node.
+    grids: Vec<Option<Grid>>,
     elements: usize,
 }
 
@@ -53,6 +59,8 @@ impl Draft {
         let elements = element_count(&shape).and_then(|count| count.checked_add(op.parameter_count()));
         let what = format!("node `{name}` ({operator}) yields shape {shape:?} and brings the network");
         charge(&mut self.elements, elements, &what)?;
+        let grids: Vec<Option<Grid>> = inputs.iter().map(|&id| self.grid(id)).collect();
+        self.grids.push(Grid::of(&op, &grids));
         self.nodes.push(Node { name: name.to_owned(), op, inputs, shape });
         Ok(self.nodes.len() - 1)
     }
@@ -60,6 +68,11 @@ impl Draft {
     /// Shape of a node; empty if there is no such node.
     pub fn shape(&self, id: NodeId) -> &[usize] {
         self.nodes.get(id).map_or(&[], |node| &node.shape)
+    }
+
+    /// The integers behind the value of a node, if it is known to have some.
+    pub fn grid(&self, id: NodeId) -> Option<Grid> {
+        self.grids.get(id).copied().flatten()
     }
 
     /// The node itself, or the one whose elements it has under another shape.

@@ -8,6 +8,7 @@ use super::broadcast::broadcast_shape;
 use super::constant::{Constant, Data};
 use super::draft::MAX_RANK;
 use super::error::OnnxError;
+use super::integers::IntegerType;
 use crate::graph::MAX_ELEMENTS;
 
 /// An operator of two operands, element by element.
@@ -42,7 +43,8 @@ impl Constant {
         let fault =
             |error| OnnxError::malformed(format!("tensor `{}` cannot take the shape {shape:?}: {error}", self.name));
         let data = for_each_type!(self, array => array.to_shape(IxDyn(shape)).map_err(fault)?.into_owned());
-        Ok(self.with(data, shape.to_vec()))
+        let exact = self.exact.as_ref().and_then(|exact| exact.reshaped(shape));
+        Ok(Self { exact, ..self.with(data, shape.to_vec()) })
     }
 
     /// With axis `i` of the result being axis `perm[i]`; the caller checked that it is a permutation.
@@ -51,7 +53,8 @@ impl Constant {
             array.view().permuted_axes(IxDyn(perm)).as_standard_layout().into_owned()
         });
         let shape = perm.iter().filter_map(|&axis| self.shape.get(axis).copied()).collect();
-        Ok(self.with(data, shape))
+        let exact = self.exact.as_ref().map(|exact| exact.transposed(perm));
+        Ok(Self { exact, ..self.with(data, shape) })
     }
 
     /// An axis of `count` indices: index `i` is index `source(i)` of this tensor, or `fill`.
@@ -113,6 +116,13 @@ impl Constant {
         };
         let shape = broadcast_shape(&left.shape, &right.shape).ok_or_else(fault)?;
         left.check_size(&shape)?;
+        // Their arithmetic wraps around at 8 or 16 bits.
+        if let Some(narrow) = [left, right]
+            .into_iter()
+            .find(|one| IntegerType::from_name(&one.kind).is_some_and(|kind| kind != IntegerType::Int32))
+        {
+            return Err(narrow.type_error("FLOAT, DOUBLE, INT64 or INT32"));
+        }
         let data = match (&left.data, &right.data) {
             (Data::Float(left), Data::Float(right)) => {
                 let results = combine(left, right, &shape, |left, right| operator.floats(*left, *right));
@@ -181,7 +191,7 @@ impl Constant {
     }
 
     fn with(&self, data: Data, shape: Vec<usize>) -> Self {
-        Self { name: self.name.clone(), kind: self.kind.clone(), shape, data }
+        Self { name: self.name.clone(), kind: self.kind.clone(), shape, data, exact: None }
     }
 
     fn kind_of_data(&self) -> &'static str {

@@ -9,6 +9,7 @@ use super::constant::Constant;
 use super::context::{Built, Context, Stop, Tensor, Value};
 use super::draft::{Draft, Operand, canonical, charge};
 use super::error::{OnnxError, Unsupported, printable};
+use super::integers::Integers;
 use super::model::{Header, Size, declared_shape, is_standard, shown};
 use super::registry::Registry;
 use crate::graph::{Graph, Op, ShapeFault, element_count};
@@ -100,7 +101,14 @@ impl<'a> Importer<'a> {
         let shape = self.header.input_shape.clone();
         let name = printable(self.header.input);
         let id = self.draft.add(&name, "graph input", Op::Input, vec![], canonical(&shape))?;
-        self.define(self.header.input, Value::Tensor(Operand { id, shape }.into()))
+        let mut input = Operand { id, shape, integers: None };
+        if let Some(kind) = self.header.input_kind {
+            let (lo, hi) = kind.range();
+            let op = Op::Quantise { step: 1.0, lo, hi };
+            input.id = self.draft.add(&name, "graph input", op, vec![id], &[])?;
+            input.integers = Some(Integers::plain(kind));
+        }
+        self.define(self.header.input, Value::Tensor(input.into()))
     }
 
     /// Gives a tensor name its value; every name has one.
@@ -183,6 +191,9 @@ impl<'a> Importer<'a> {
             );
         }
         let builder = self.registry.builder(&node.op_type).filter(|_| is_standard(&node.domain));
+        if builder.is_none() && node.op_type == "DynamicQuantizeLinear" && is_standard(&node.domain) {
+            return Err("the scale depends on the data, expected constant scales; quantise the model statically".into());
+        }
         builder.ok_or_else(|| {
             let count = self.registry.operators().count();
             format!("the operator is not supported; replace it by some of the {count} in docs/operators.md")
@@ -199,7 +210,10 @@ impl<'a> Importer<'a> {
         match self.values.get(output.name.as_str()) {
             Some(Value::Tensor(Tensor::Activation(x))) => {
                 check_declared(&name, declared_shape(output).as_deref(), &x.shape)?;
-                Ok(x.clone())
+                match x.integers {
+                    None => Ok(x.clone()),
+                    Some(own) => plain(&mut self.draft, &name, x, own),
+                }
             }
             Some(other) => {
                 let reason = match other {
@@ -217,6 +231,16 @@ impl<'a> Importer<'a> {
             None => Err(OnnxError::malformed(format!("nothing defines the graph output `{name}`"))),
         }
     }
+}
+
+/// The integers themselves, for a result that is a tensor of integers.
+fn plain(draft: &mut Draft, name: &str, x: &Operand, own: Integers) -> Result<Operand, OnnxError> {
+    let mut y = Operand { integers: None, ..x.clone() };
+    if (own.scale, own.zero_point) != (1.0, 0) {
+        let op = Op::Restep { from: own.scale, shift: own.zero_point, to: 1.0 };
+        y.id = draft.add(name, "graph output", op, vec![x.id], &[])?;
+    }
+    Ok(y)
 }
 
 /// A file whose declared output differs from what its nodes compute is damaged, or was misread. Names are not compared:

@@ -12,6 +12,7 @@ use tract_onnx::prelude::Framework;
 use super::draft::MAX_RANK;
 use super::error::{OnnxError, Unsupported, printable, printable_reason};
 use super::import::ImportOptions;
+use super::integers::IntegerType;
 
 /// Oldest supported version of the standard operators: the first in which `Dropout` and `BatchNormalization` carry no
 /// switch for training and broadcasting follows one rule.
@@ -59,6 +60,8 @@ pub(super) struct Header<'a> {
     pub input: &'a str,
     /// As in ONNX, batch axis and all.
     pub input_shape: Vec<usize>,
+    /// Type of the elements, if they are integers.
+    pub input_kind: Option<IntegerType>,
     /// Whether the batch axis had no fixed size, so that 1 was taken.
     pub batch_assumed: bool,
     pub output: &'a ValueInfoProto,
@@ -82,9 +85,10 @@ impl<'a> Header<'a> {
             }]));
         }
         let (input, output) = ends(graph)?;
+        let input_kind = input_kind(input)?;
         let (input_shape, batch_assumed) = input_shape(input, options)?;
         let live = live_nodes(graph, &output.name);
-        Ok(Self { graph, opset, input: &input.name, input_shape, batch_assumed, output, live })
+        Ok(Self { graph, opset, input: &input.name, input_shape, input_kind, batch_assumed, output, live })
     }
 }
 
@@ -149,16 +153,29 @@ pub(super) fn declared_shape(value: &ValueInfoProto) -> Option<Vec<Size>> {
     Some(sizes.collect())
 }
 
+/// The type of the graph input; `None` for floats.
+fn input_kind(input: &ValueInfoProto) -> Result<Option<IntegerType>, OnnxError> {
+    let number = match input.r#type.as_ref().and_then(|kind| kind.value.as_ref()) {
+        Some(type_proto::Value::TensorType(tensor)) => tensor.elem_type,
+        _ => return Ok(None),
+    };
+    if number == DataType::Float as i32 {
+        return Ok(None);
+    }
+    match IntegerType::from_number(number.into()).filter(|&kind| kind != IntegerType::Int32) {
+        Some(kind) => Ok(Some(kind)),
+        None => {
+            let got =
+                DataType::try_from(number).map_or(format!("number {number}"), |kind| kind.as_str_name().to_owned());
+            let expected = "FLOAT, UINT8, INT8, UINT16 or INT16 for the graph input";
+            Err(OnnxError::ElementType { tensor: printable(&input.name), got, expected })
+        }
+    }
+}
+
 /// The shape of the graph input, and whether its batch axis is open and was taken as 1.
 fn input_shape(input: &ValueInfoProto, options: &ImportOptions) -> Result<(Vec<usize>, bool), OnnxError> {
     let name = || printable(&input.name);
-    if let Some(type_proto::Value::TensorType(tensor)) = input.r#type.as_ref().and_then(|kind| kind.value.as_ref())
-        && tensor.elem_type != DataType::Float as i32
-    {
-        let got = DataType::try_from(tensor.elem_type)
-            .map_or(format!("number {}", tensor.elem_type), |kind| kind.as_str_name().to_owned());
-        return Err(OnnxError::ElementType { tensor: name(), got, expected: "FLOAT for the graph input" });
-    }
     let declared = declared_shape(input);
     let fault = || OnnxError::InputShape { input: name(), got: shown(declared.as_deref()), max_rank: MAX_RANK };
     let sizes = declared.as_ref().filter(|sizes| (1..=MAX_RANK).contains(&sizes.len())).ok_or_else(fault)?;

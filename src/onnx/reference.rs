@@ -12,6 +12,7 @@ use tract_onnx::prelude::{
 
 use super::draft::canonical;
 use super::error::{OnnxError, printable_reason};
+use super::integers::IntegerType;
 use super::model::{guarded, pruned};
 use super::{Import, ImportOptions, Registry, import, model};
 use crate::graph::GraphError;
@@ -25,6 +26,7 @@ pub struct Reference {
     plan: Arc<TypedRunnableModel>,
     /// The shapes in ONNX; those of the float graph leave out a batch axis of 1.
     input_shape: Vec<usize>,
+    input_type: DatumType,
     output_shape: Vec<usize>,
 }
 
@@ -57,17 +59,24 @@ impl Reference {
     pub(super) fn from_model(proto: ModelProto, options: &ImportOptions) -> Result<Self, OnnxError> {
         let header = model::Header::read(&proto, options)?;
         let Import { input_shape, output_shape, .. } = import::build(&proto, &header, &Registry::standard())?;
+        let input_type = match header.input_kind {
+            None | Some(IntegerType::Int32) => DatumType::F32,
+            Some(IntegerType::Uint8) => DatumType::U8,
+            Some(IntegerType::Int8) => DatumType::I8,
+            Some(IntegerType::Uint16) => DatumType::U16,
+            Some(IntegerType::Int16) => DatumType::I16,
+        };
         let live = header.live;
         let plan = run_tract("loading the model", || {
             let mut model = tract_onnx::onnx().model_for_proto_model(&pruned(proto, &live))?;
-            model.set_input_fact(0, InferenceFact::dt_shape(DatumType::F32, &input_shape))?;
+            model.set_input_fact(0, InferenceFact::dt_shape(input_type, &input_shape))?;
             model.into_optimized()?.into_runnable()
         })?;
-        Ok(Self { plan, input_shape, output_shape })
+        Ok(Self { plan, input_shape, input_type, output_shape })
     }
 
-    /// Runs the model on one input and returns its output, both in the shapes of the float graph. Integers come back
-    /// as floats.
+    /// Runs the model on one input and returns its output, both in the shapes of the float graph. Integers go in
+    /// and come back as floats.
     ///
     /// # Errors
     /// [`OnnxError::Graph`] if the input has the wrong shape, [`OnnxError::Reference`] if the runtime fails or gives
@@ -79,7 +88,7 @@ impl Reference {
         }
         let values: Vec<f32> = input.iter().copied().collect();
         let (shape, values) = run_tract("running the model", || {
-            let tensor = Tensor::from_shape(&self.input_shape, &values)?;
+            let tensor = Tensor::from_shape(&self.input_shape, &values)?.cast_to_dt(self.input_type)?.into_owned();
             let outputs = self.plan.run(tvec!(tensor.into_tvalue()))?;
             let Some(output) = outputs.first() else { return Ok((vec![], vec![])) };
             let floats = output.cast_to::<f32>()?;

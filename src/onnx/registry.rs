@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::builders::reduce::Reduction;
 use super::builders::{
-    blocks, constants, convolution, elementwise, expand, extremum, linear, movement, normalization, pad, passthrough,
-    pool, reduce, resize, select, shape, softmax, transposed, unary,
+    blocks, constants, convolution, elementwise, expand, extremum, integer, linear, movement, normalization, pad,
+    passthrough, pool, quantise, reduce, resize, select, shape, softmax, transposed, unary,
 };
 use super::context::{Built, Context, Stop};
 use super::fold::Arithmetic;
@@ -25,6 +25,7 @@ impl Registry {
     pub fn standard() -> Self {
         let mut registry = Self { builders: BTreeMap::new() };
         registry.register_layers();
+        registry.register_integers();
         registry.register_functions();
         registry.register_arithmetic();
         registry.register_selections();
@@ -45,6 +46,16 @@ impl Registry {
         self.register("MaxPool", pool::max);
         self.register("Resize", resize::resize);
         self.register("Upsample", resize::upsample);
+    }
+
+    /// Quantised tensors.
+    fn register_integers(&mut self) {
+        self.register("ConvInteger", integer::conv_integer);
+        self.register("DequantizeLinear", quantise::dequantize_linear);
+        self.register("MatMulInteger", integer::matmul_integer);
+        self.register("QLinearConv", integer::qlinear_conv);
+        self.register("QLinearMatMul", integer::qlinear_matmul);
+        self.register("QuantizeLinear", quantise::quantize_linear);
     }
 
     /// Functions of each element.

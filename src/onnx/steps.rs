@@ -40,7 +40,7 @@ impl Context<'_> {
     pub fn elementwise(&mut self, op: Op, operands: &[&Operand]) -> Result<Operand, Stop> {
         let id = self.push(op, operands.iter().map(|x| x.id).collect(), &[])?;
         let shape = operands.first().map(|x| x.shape.clone()).unwrap_or_default();
-        Ok(Operand { id, shape })
+        Ok(Operand { id, shape, integers: None })
     }
 
     /// A function of each element.
@@ -51,14 +51,14 @@ impl Context<'_> {
     /// An operation that takes a value without batch axis: the result has a batch axis of 1.
     pub fn on_sample(&mut self, op: Op, x: &Operand) -> Result<Operand, Stop> {
         let id = self.push(op, vec![x.id], &[])?;
-        Ok(Operand { id, shape: [&[1], self.draft.shape(id)].concat() })
+        Ok(Operand { id, shape: [&[1], self.draft.shape(id)].concat(), integers: None })
     }
 
     /// The same elements under another shape.
     pub fn reshape(&mut self, x: &Operand, shape: Vec<usize>) -> Result<Operand, Stop> {
         self.fits(&shape)?;
         let id = self.reshaped_node(x.id, canonical(&shape))?;
-        Ok(Operand { id, shape })
+        Ok(Operand { id, shape, integers: x.integers })
     }
 
     /// A node of this shape with the elements of another one, which may be that node itself.
@@ -83,14 +83,15 @@ impl Context<'_> {
         op: impl FnOnce(usize) -> Op,
     ) -> Result<Operand, Stop> {
         let dropped = operands.first().map_or(0, |x| dropped_axes(&x.shape));
+        let integers = operands.first().and_then(|x| x.integers);
         if keeps_batch {
             let id = self.push(op(dropped), operands.iter().map(|x| x.id).collect(), &[])?;
-            return Ok(Operand { id, shape });
+            return Ok(Operand { id, shape, integers });
         }
         let inputs = operands.iter().map(|x| self.reshaped_node(x.id, &x.shape)).collect::<Result<_, _>>()?;
         let id = self.push(op(0), inputs, &[])?;
         let id = self.reshaped_node(id, canonical(&shape))?;
-        Ok(Operand { id, shape })
+        Ok(Operand { id, shape, integers })
     }
 
     /// Axis `i` of the result is axis `perm[i]` of the operand; `perm` is a permutation.
@@ -128,13 +129,16 @@ impl Context<'_> {
         self.on_axes(&[x], shape, axis > 0, |dropped| Op::Take { axis: axis - dropped, indices, fill })
     }
 
-    /// One or more operands, one after the other on an axis.
+    /// One or more operands, one after the other on an axis. Tensors of integers have one scale and zero point.
     pub fn concat(&mut self, parts: &[&Operand], axis: usize) -> Result<Operand, Stop> {
         let Some((&first, rest)) = parts.split_first() else {
             return Err(self.shape_error("at least one operand", "none"));
         };
         if rest.is_empty() {
             return Ok(first.clone());
+        }
+        if rest.iter().any(|part| part.integers != first.integers) {
+            return Err(self.refuse_mixed());
         }
         let mut shape = first.shape.clone();
         for part in rest {
@@ -150,6 +154,12 @@ impl Context<'_> {
         }
         self.fits(&shape)?;
         self.on_axes(parts, shape, axis > 0, |dropped| Op::Concat { axis: axis - dropped })
+    }
+
+    fn refuse_mixed(&mut self) -> Stop {
+        let reason = "got tensors of integers with different types, scales or zero points, or constants among them, \
+                      expected activations that are quantised alike; join them before they are quantised";
+        self.refuse(None, reason)
     }
 
     /// A constant as a value of the network, made from another one of which nothing is left.
@@ -211,6 +221,9 @@ impl Context<'_> {
         let Some(any) = activations.first() else {
             return Ok(Constant::joined(&self.name, &constants, axis)?.into());
         };
+        if any.integers.is_some() && !constants.is_empty() {
+            return Err(self.refuse_mixed());
+        }
         let parts: Vec<Operand> = parts
             .iter()
             .map(|part| match part {

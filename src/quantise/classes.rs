@@ -3,8 +3,9 @@
 use super::{
     Options,
     calibrate::Extent,
+    error::QuantiseError,
     lower::scale,
-    plan::{Affine, Fill, Plan, PlanFunction, PlanNode, PlanOp, PlanTerm},
+    plan::{Affine, Fill, Grid, Plan, PlanFunction, PlanNode, PlanOp, PlanTerm},
 };
 use inferproof_circuits::integer::Interval;
 
@@ -24,19 +25,25 @@ struct Class {
     /// Whether a unit of a source's value is a unit of the tensor: one integer stands for it.
     integral: bool,
     scale: Option<f64>,
+    /// The model's own step, and the node that it is written at.
+    grid: Option<(f64, usize)>,
 }
 
 impl Classes {
-    pub fn new(plan: &Plan, extents: &[Extent], options: &Options) -> Self {
+    ///
+    /// # Errors
+    /// Two grids in one class.
+    pub fn new(plan: &Plan, extents: &[Extent], options: &Options) -> Result<Self, QuantiseError> {
         let of = components(plan);
-        let signs = never_negative(plan, extents, options);
-        let empty = Class { sources: 0, magnitude: 0.0, range: range(options, true), integral: true, scale: None };
+        let (signs, integral) = (never_negative(plan, extents, options), integral(plan));
+        let empty =
+            Class { sources: 0, magnitude: 0.0, range: range(options, true), integral: true, scale: None, grid: None };
         let mut classes = vec![empty; of.len()];
         for (id, node) in plan.nodes.iter().enumerate().filter(|(_, node)| node.op.moved().is_empty()) {
             let class = &mut classes[of[id]];
             class.sources += 1;
             class.magnitude = class.magnitude.max(magnitude(plan, node, extents, options));
-            class.integral &= is_integral(node);
+            class.integral &= integral[id];
         }
         for (id, _) in plan.nodes.iter().enumerate().filter(|(id, _)| !signs[*id]) {
             classes[of[id]].range = range(options, false);
@@ -46,8 +53,44 @@ impl Classes {
             (0..of.len()).filter(|id| plan.nodes[*id].is_drop()).map(|id| of[id]).collect();
         with_drops.sort_unstable();
         with_drops.dedup();
-        with_drops.iter().for_each(|class| classes[*class].range.lo -= 1);
-        Self { of, classes }
+        let mut result = Self { of, classes };
+        for (id, node) in plan.nodes.iter().enumerate() {
+            if let Some(grid) = &node.grid {
+                result.fix(plan, id, grid, extents[node.source].magnitude())?;
+            }
+        }
+        with_drops.iter().for_each(|class| result.classes[*class].range.lo -= 1);
+        Ok(result)
+    }
+
+    /// Gives a class the range and the scale that the model says.
+    fn fix(&mut self, plan: &Plan, id: usize, grid: &Grid, magnitude: f64) -> Result<(), QuantiseError> {
+        let class = &mut self.classes[self.of[id]];
+        if grid.is_open && magnitude / grid.step > grid.range.hi as f64 {
+            return Ok(());
+        }
+        let (range, scale) = (grid.range, 1.0 / grid.step);
+        if let Some((_, other)) = class.grid
+            && (class.range, class.scale) != (range, Some(scale))
+        {
+            return Err(QuantiseError::Unsupported {
+                node: plan.nodes[id].name.clone(),
+                operator: "QuantizeLinear",
+                expected: format!(
+                    "the scale and zero point of `{}`, as elements of both are put together",
+                    plan.nodes[other].name
+                ),
+                got: "others".into(),
+                remedy: "give all operands of a concatenation one scale and zero point",
+            });
+        }
+        (class.range, class.scale, class.grid) = (range, Some(scale), Some((grid.step, id)));
+        Ok(())
+    }
+
+    /// The step of a node's class, if it is the model's own.
+    pub fn step(&self, id: usize) -> Option<f64> {
+        self.classes[self.of[id]].grid.map(|(step, _)| step)
     }
 
     /// Range and scale of the class of node `id`.
@@ -117,7 +160,7 @@ fn result_is_never_negative(affine: &Affine, signs: &[bool]) -> bool {
         PlanFunction::Relu => true,
         PlanFunction::Clip { lo, .. } => lo == 0.0 || sum_is_never_negative(affine, signs),
         PlanFunction::Formula { formula, .. } => formula.is_non_negative(),
-        PlanFunction::Identity => sum_is_never_negative(affine, signs),
+        PlanFunction::Identity | PlanFunction::Restep { .. } => sum_is_never_negative(affine, signs),
         PlanFunction::Drop => signs[affine.terms[0].inputs()[0]],
     }
 }
@@ -128,16 +171,34 @@ fn sum_is_never_negative(affine: &Affine, signs: &[bool]) -> bool {
             PlanTerm::Scale { input, negative } => !negative && signs[input],
             PlanTerm::SumPool { input, divisor, .. } => divisor > 0.0 && signs[input],
             PlanTerm::Product { left, right } => signs[left] && signs[right],
-            PlanTerm::Dense { .. } | PlanTerm::Conv { .. } => false,
+            PlanTerm::Dense { .. } | PlanTerm::Conv { .. } | PlanTerm::IntegerConv(_) => false,
         })
 }
 
-fn is_integral(node: &PlanNode) -> bool {
-    match &node.op {
-        PlanOp::Affine(Affine { function: PlanFunction::Formula { formula, .. }, .. }) => formula.is_integral(),
-        PlanOp::BeforeMax { .. } => true,
-        _ => false,
+/// For each tensor whether all its elements are whole numbers by their nature: one integer stands for one unit.
+fn integral(plan: &Plan) -> Vec<bool> {
+    let mut integral: Vec<bool> = vec![];
+    for node in &plan.nodes {
+        let whole = |value: f64| value.fract() == 0.0;
+        let is_integral = match &node.op {
+            PlanOp::Input => false,
+            PlanOp::BeforeMax { .. } => true,
+            PlanOp::Affine(Affine { function: PlanFunction::Formula { formula, .. }, .. }) => formula.is_integral(),
+            PlanOp::Affine(Affine { terms, bias, .. }) => {
+                let term = |term: &PlanTerm| match *term {
+                    PlanTerm::Scale { input, .. } => integral[input],
+                    PlanTerm::SumPool { input, divisor, .. } => integral[input] && divisor.abs() == 1.0,
+                    PlanTerm::Product { left, right } => integral[left] && integral[right],
+                    PlanTerm::Dense { .. } | PlanTerm::Conv { .. } | PlanTerm::IntegerConv(_) => false,
+                };
+                terms.iter().all(term) && bias.iter().all(|&bias| whole(bias))
+            }
+            PlanOp::Take { input, fill: Fill::Value(value), .. } => integral[*input] && whole(f64::from(*value)),
+            op => op.moved().iter().all(|&operand| integral[operand]),
+        };
+        integral.push(is_integral);
     }
+    integral
 }
 
 /// The greatest magnitude that the range of a source's tensor has to hold.

@@ -74,6 +74,20 @@ pub enum QuantiseError {
         /// The factor before rounding.
         got: f64,
     },
+    /// A layer of a model that comes quantised rounds in a way that no multiplication and shift gives.
+    #[error(
+        "node `{node}`: expected a shift at which it rounds exactly as the model says, got {shift}; {}",
+        needed.map_or("halves are rounded to the even integer on both sides there, as scales are in a ratio of a power of \
+        two; change one of the scales slightly".into(), |needed| format!("use a shift of {needed}"))
+    )]
+    Inexact {
+        /// Name of the node.
+        node: String,
+        /// The model's shift.
+        shift: u32,
+        /// The least shift that will do, if there is one.
+        needed: Option<u32>,
+    },
     /// The static bound on a layer's quotients is too wide.
     #[error(
         "node `{node}` (affine): expected quotients in at most {limit} integers, got the interval [{lo}, {hi}] of \
@@ -92,6 +106,27 @@ pub enum QuantiseError {
         /// The most allowed.
         limit: u64,
     },
+    /// No setting of bits and shift meets the targets of a search.
+    #[error(
+        "targets {targets}: met by none of {tried} settings; the nearest, activation_bits {activation_bits} and shift \
+         {shift}, has {got}; {limits}; {remedy}"
+    )]
+    TargetsMissed {
+        /// The targets.
+        targets: String,
+        /// Number of settings tried.
+        tried: usize,
+        /// Bits of the setting that came nearest.
+        activation_bits: u32,
+        /// Its shift.
+        shift: u32,
+        /// What it reaches, target by target.
+        got: String,
+        /// The layer that loses most there, and what is cut off.
+        limits: String,
+        /// What to do about it.
+        remedy: &'static str,
+    },
     /// The model given is not one of the graph given.
     #[error("node `{node}`: expected {expected} from the graph, got {got} in the model; quantise the graph again")]
     OtherGraph {
@@ -102,6 +137,22 @@ pub enum QuantiseError {
         /// What the model has.
         got: String,
     },
+}
+
+impl QuantiseError {
+    /// Whether other bits or another shift may do where these do not.
+    pub(super) const fn is_about_settings(&self) -> bool {
+        matches!(
+            self,
+            Self::Unsupported { .. }
+                | Self::TooLarge { .. }
+                | Self::FactorVanishes { .. }
+                | Self::Inexact { .. }
+                | Self::WideQuotients { .. }
+                | Self::Network(_)
+                | Self::Model(_)
+        )
+    }
 }
 
 /// Why samples, or one input, could not be read. Every variant that is about a file names it.

@@ -25,6 +25,7 @@ pub(super) fn is_linear(op: &Op) -> bool {
             | Op::Sub
             | Op::Mul
             | Op::SumPool { .. }
+            | Op::IntegerConv { .. }
     )
 }
 

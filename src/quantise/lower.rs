@@ -5,11 +5,12 @@ use super::{
     calibrate::Extent,
     classes::Classes,
     error::QuantiseError,
+    exact::{Exact, Unsolved},
     plan::{Affine, Fill, Plan, PlanFunction, PlanNode, PlanOp, PlanTerm},
 };
 use inferproof_circuits::{
     formula::{Formula, Real},
-    integer::{Activation, Function, Interval},
+    integer::{Activation, Function, Interval, MAX_SHIFT},
     network::{Architecture, LayerWeights, Node, Op, Term, Weights, affine_quotients, published_interval},
 };
 use std::collections::BTreeMap;
@@ -38,7 +39,7 @@ pub(super) struct Lowered {
 pub(super) fn lower(plan: &Plan, extents: &[Extent], options: &Options) -> Result<Lowered, QuantiseError> {
     let architecture = Architecture { shift: options.shift, nodes: vec![], output: plan.output };
     let lowered = Lowered { architecture, weights: Weights { layers: BTreeMap::new() }, scales: vec![] };
-    let classes = Classes::new(plan, extents, options);
+    let classes = Classes::new(plan, extents, options)?;
     let mut lowering = Lowering { extents, options, classes, lowered };
     for node in &plan.nodes {
         lowering.push(node)?;
@@ -124,8 +125,13 @@ impl Lowering<'_> {
             _ => self.unit(affine),
         };
         let (range, scale) = self.classes.decide(id, exact).map_err(|got| self.vanishes(node, got))?;
-        let Table { function, range: saturation, scale: quotient_scale } = self.table(node, affine, range, scale)?;
-        let (mut terms, layer) = self.layer(node, affine, quotient_scale)?;
+        // What is quantised saturates where the model says, also in a class that has one integer more.
+        let own = node.grid.filter(|_| self.classes.step(id).is_some()).map_or(range, |grid| grid.range);
+        let Table { function, range: saturation, scale: quotient_scale } = self.table(node, affine, own, scale)?;
+        let (mut terms, layer) = match self.exact_layer(node, id, affine, saturation)? {
+            Some(exact) => exact,
+            None => self.layer(node, affine, quotient_scale)?,
+        };
         if let PlanFunction::Drop = affine.function {
             drop_below(&mut terms, (range.len() as i64) << self.options.shift);
         }
@@ -154,7 +160,9 @@ impl Lowering<'_> {
     /// The function of a layer whose result has this range and scale.
     fn table(&self, node: &PlanNode, affine: &Affine, range: Interval, scale: f64) -> Result<Table, QuantiseError> {
         match affine.function {
-            PlanFunction::Identity | PlanFunction::Drop => Ok(Table { function: Function::Identity, range, scale }),
+            PlanFunction::Identity | PlanFunction::Drop | PlanFunction::Restep { .. } => {
+                Ok(Table { function: Function::Identity, range, scale })
+            }
             PlanFunction::Relu => Ok(Table { function: Function::Relu, range, scale }),
             PlanFunction::Clip { lo, hi } => {
                 let end = |bound: f64| ((bound * scale).round() as i64).clamp(range.lo, range.hi);
@@ -245,6 +253,47 @@ impl Lowering<'_> {
         }
     }
 
+    /// Terms and integers of a layer whose operands and result come quantised, if it rounds exactly as the model does.
+    ///
+    /// `range` is where the result saturates. `None` for a layer that is no function of one exact integer sum.
+    fn exact_layer(
+        &self,
+        node: &PlanNode,
+        id: usize,
+        affine: &Affine,
+        range: Interval,
+    ) -> Result<Option<(Vec<Term>, LayerWeights)>, QuantiseError> {
+        let step = |id: usize| self.classes.step(id);
+        let (Some(result), shift) = (step(id), self.options.shift) else { return Ok(None) };
+        if let (PlanFunction::Restep { shift: added }, [PlanTerm::Scale { input, .. }]) =
+            (&affine.function, &affine.terms[..])
+        {
+            let terms = vec![Term::Scale { input: *input, factor: 1 << shift }];
+            let bias = vec![added << shift; affine.bias.len()];
+            return Ok(Some((terms, LayerWeights { terms: vec![vec![]], bias })));
+        }
+        if matches!(affine.function, PlanFunction::Formula { .. } | PlanFunction::Drop) {
+            return Ok(None);
+        }
+        let operands: Option<Vec<f64>> = affine.terms.iter().flat_map(PlanTerm::inputs).map(step).collect();
+        let (Some(operands), true) = (operands, affine.bias.iter().all(|&bias| bias == 0.0)) else { return Ok(None) };
+        let ranges: Vec<Interval> = affine
+            .terms
+            .iter()
+            .flat_map(PlanTerm::inputs)
+            .map(|id| self.lowered.architecture.nodes[id].range)
+            .collect();
+        let problem = Exact { range, result, operands: &operands, ranges: &ranges, channels: affine.bias.len() };
+        let solve = |shift: u32| problem.solve(&affine.terms, shift);
+        match solve(shift) {
+            Ok(layer) => Ok(layer),
+            Err(Unsolved) => {
+                let needed = (shift + 1..=MAX_SHIFT).find(|shift| solve(*shift).is_ok());
+                Err(QuantiseError::Inexact { node: node.name.clone(), shift, needed })
+            }
+        }
+    }
+
     fn vanishes(&self, node: &PlanNode, got: f64) -> QuantiseError {
         QuantiseError::FactorVanishes { node: node.name.clone(), shift: self.options.shift, got }
     }
@@ -260,8 +309,15 @@ impl Lowering<'_> {
             terms.push(term);
             matrices.push(matrix);
         }
-        let bias: Result<_, _> =
-            affine.bias.iter().map(|&b| round(node, "bias", MAX_BIAS_BITS, b * scale * one)).collect();
+        let mut sums = affine.bias.clone();
+        for term in &affine.terms {
+            if let PlanTerm::IntegerConv(conv) = term {
+                sums.iter_mut()
+                    .zip(conv.bias.iter().zip(&conv.steps))
+                    .for_each(|(sum, (&b, step))| *sum += b as f64 * step);
+            }
+        }
+        let bias: Result<_, _> = sums.iter().map(|&b| round(node, "bias", MAX_BIAS_BITS, b * scale * one)).collect();
         Ok((terms, LayerWeights { terms: matrices, bias: bias? }))
     }
 }
@@ -299,6 +355,14 @@ fn integer_term(node: &PlanNode, term: &PlanTerm, ratio: f64) -> Result<(Term, V
     };
     Ok(match *term {
         PlanTerm::Dense { input, weights: ref w } => (Term::Dense { input }, weights(w)?),
+        PlanTerm::IntegerConv(ref conv) => {
+            let steps = conv.steps.iter().map(|step| step / conv.operand_step);
+            let row = conv.weights.len() / conv.steps.len();
+            let real =
+                conv.weights.chunks(row).zip(steps).flat_map(|(row, step)| row.iter().map(move |&w| w as f64 * step));
+            let real: Vec<f64> = real.collect();
+            (Term::Conv { input: conv.input, window: conv.window, groups: conv.groups }, weights(&real)?)
+        }
         PlanTerm::Conv { input, weights: ref w, window, groups } => (Term::Conv { input, window, groups }, weights(w)?),
         PlanTerm::Scale { input, negative } => {
             (Term::Scale { input, factor: factor(if negative { -ratio } else { ratio })? }, vec![])

@@ -10,6 +10,9 @@
 //! classes    which tensors share a range and a scale
 //! lower      scales, integer weights, published bounds
 //! report     the integer network against the float graph
+//! target     what a search has to reach
+//! search     the cheapest options that reach it
+//! evaluation the integer network on its task, without the graph
 //! ```
 //!
 //! The model is a function of the graph, the measured ranges and the options: only `+ - * /` and rounding of `f64` are
@@ -19,15 +22,22 @@ mod arrays;
 mod calibrate;
 mod classes;
 mod error;
+mod evaluation;
+mod exact;
 mod hoist;
 mod lower;
 mod plan;
 mod report;
 mod samples;
+mod search;
+mod target;
 
 pub use error::{QuantiseError, SampleError};
-pub use report::{Accuracy, LayerReport, Report, evaluate};
-pub use samples::{Samples, load_tensor};
+pub use evaluation::{ClassCount, ConfusionCell, Evaluation, Labelled, evaluate_model};
+pub use report::{Accuracy, Fit, LayerReport, Loss, Report, TensorReport, evaluate};
+pub use samples::{Samples, load_labels, load_tensor};
+pub use search::{Candidate, Explanation, Fixed, PlannedCost, Tuner, search};
+pub use target::Target;
 
 use crate::{graph::Graph, model::Model};
 use inferproof_circuits::integer::{MAX_SHIFT, MIN_SHIFT};
@@ -106,7 +116,7 @@ pub fn source_digest(bytes: &[u8]) -> [u8; 32] {
 /// The graph is simplified first; nodes keep their names, a fused layer has that of its last linear node. Spec:
 /// `docs/spec/network.md#quantisation`.
 ///
-/// Cost: two float inferences and one integer inference a sample, on all cores.
+/// Cost: two float and two integer inferences a sample, on all cores.
 ///
 /// # Errors
 /// [`QuantiseError`]: an operation without integer form, samples of another shape, a layer that needs too large a
@@ -115,7 +125,14 @@ pub fn quantise(graph: &Graph, samples: &Samples, options: &Options) -> Result<(
     options.check()?;
     let plan = Plan::new(graph)?;
     let extents = calibrate::calibrate(&plan.graph, samples, options.clip.is_some())?;
-    let lower::Lowered { architecture, weights, scales } = lower::lower(&plan, &extents, options)?;
+    let model = assemble(&plan, &extents, options)?;
+    let report = report::report(&plan, &model, samples)?;
+    Ok((model, report))
+}
+
+/// The model of a plan whose tensors have these extents.
+fn assemble(plan: &Plan, extents: &[calibrate::Extent], options: &Options) -> Result<Model, QuantiseError> {
+    let lower::Lowered { architecture, weights, scales } = exactly(plan, extents, options)?;
     let model = Model {
         name: options.name.clone(),
         source_digest: options.source_digest,
@@ -124,6 +141,16 @@ pub fn quantise(graph: &Graph, samples: &Samples, options: &Options) -> Result<(
         tensor_scales: scales,
     };
     model.validate()?;
-    let report = report::report(&plan, &model, samples)?;
-    Ok((model, report))
+    Ok(model)
+}
+
+/// Lowers a plan at the least shift, from that of the options on, at which layers that come quantised round exactly.
+fn exactly(plan: &Plan, extents: &[calibrate::Extent], options: &Options) -> Result<lower::Lowered, QuantiseError> {
+    let mut options = options.clone();
+    loop {
+        match lower::lower(plan, extents, &options) {
+            Err(QuantiseError::Inexact { needed: Some(needed), .. }) => options.shift = needed,
+            result => return result,
+        }
+    }
 }

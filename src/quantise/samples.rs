@@ -139,6 +139,27 @@ pub fn load_tensor(path: impl AsRef<Path>, shape: &[usize]) -> Result<ArrayD<f32
     Ok(reshaped(array.values, shape))
 }
 
+/// Reads the classes of samples from a `.npy` file, or a `.npz` file of one array: integers of shape `[N]` or `[N, 1]`.
+///
+/// # Errors
+/// Any [`SampleError`] that names a file; [`SampleError::Labels`] for what is no class.
+pub fn load_labels(path: impl AsRef<Path>) -> Result<Vec<usize>, SampleError> {
+    let path = path.as_ref();
+    let mut arrays = arrays::read(path)?.into_iter();
+    let (Some(array), None) = (arrays.next(), arrays.next()) else {
+        let got = "an archive that does not hold exactly one array".into();
+        return Err(SampleError::Format { path: path.to_owned(), got });
+    };
+    if !matches!(array.values.shape(), [_] | [_, 1]) {
+        return Err(wrong_shape(path, &array, "[N]".into()));
+    }
+    if !array.is_integer {
+        let expected = "integers, saved with astype('int64')".into();
+        return Err(SampleError::Labels { expected, got: "floats".into() });
+    }
+    read_labels(&array)
+}
+
 fn is_labels(array: &NamedArray, input_shape: &[usize]) -> bool {
     matches!(array.name.as_str(), "y" | "labels")
         && array.is_integer

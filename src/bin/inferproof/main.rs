@@ -4,6 +4,7 @@
 
 #[cfg(feature = "evm")]
 mod contract;
+mod evaluate;
 mod failure;
 mod inputs;
 mod inspect;
@@ -40,6 +41,8 @@ enum Command {
     CalibrateMachine(machine::CalibrateMachine),
     /// Turn an ONNX model into an exact integer model, with an accuracy report.
     Quantise(quantise::Quantise),
+    /// Measure a quantised model on its task, and against the float model if that is given.
+    Evaluate(evaluate::Evaluate),
     /// Make or import a structured reference string.
     #[command(subcommand)]
     Srs(srs::Srs),
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         Command::Inspect(command) => command.run(),
         Command::CalibrateMachine(command) => command.run(),
         Command::Quantise(command) => command.run(),
+        Command::Evaluate(command) => command.run(),
         Command::Srs(command) => command.run(),
         Command::Setup(command) => command.run(),
         Command::Run(command) => command.run(),

@@ -13,6 +13,11 @@ pub(crate) struct Stages {
 impl Stages {
     /// Runs `work` as the stage `name`.
     pub(crate) fn run<T>(&mut self, name: &'static str, work: impl FnOnce() -> T) -> T {
+        self.run_telling(name, |_| work())
+    }
+
+    /// The same; the work may say how far it is.
+    pub(crate) fn run_telling<T>(&mut self, name: &'static str, work: impl FnOnce(&dyn Fn(&str)) -> T) -> T {
         let bar = if std::io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
             bar.set_style(style);
@@ -20,7 +25,7 @@ impl Stages {
         bar.set_message(name);
         bar.enable_steady_tick(Duration::from_millis(100));
         let start = Instant::now();
-        let result = work();
+        let result = work(&|progress| bar.set_message(format!("{name}: {progress}")));
         bar.finish_and_clear();
         self.done.push((name, start.elapsed().as_secs_f64()));
         result

@@ -2,12 +2,17 @@
 
 use crate::Outcome;
 use crate::failure::Failure;
+use crate::machine;
 use crate::progress::Stages;
 use clap::Args;
 use inferproof::artefact::replace_file;
+use inferproof::model::Model;
 use inferproof::onnx;
-use inferproof::quantise::{Options, Samples, quantise, source_digest};
+use inferproof::quantise::{
+    Candidate, Explanation, Fixed, Options, Report, Samples, Target, Tuner, evaluate, quantise, source_digest,
+};
 use serde_json::json;
+use std::fmt::Write;
 use std::path::PathBuf;
 
 /// Arguments of `quantise`.
@@ -18,6 +23,9 @@ pub(crate) struct Quantise {
     /// Calibration samples (.npz or .npy).
     #[arg(long)]
     samples: PathBuf,
+    /// Other samples for the report and for targets (.npz or .npy); without, the calibration samples decide.
+    #[arg(long)]
+    validate: Option<PathBuf>,
     /// Quantised model to write (.ifq); it holds the weights.
     #[arg(short, long)]
     output: PathBuf,
@@ -30,6 +38,21 @@ pub(crate) struct Quantise {
     /// Layers divide by 2^SHIFT, 4 to 40.
     #[arg(long)]
     shift: Option<u32>,
+    /// What to reach at the least cost of a proof: top1>=F, max-error<=E or mean-error<=E against the float model. All
+    /// that are given have to hold. Searches the bits and the shift, unless one is given.
+    #[arg(long = "target", value_name = "TARGET")]
+    targets: Vec<Target>,
+    /// Say what one bit more would change: quantises once more.
+    #[arg(long)]
+    explain: bool,
+}
+
+/// A model, what it was measured on, and how it was found.
+struct Found {
+    model: Model,
+    report: Report,
+    options: Options,
+    candidates: Option<Vec<Candidate>>,
 }
 
 impl Quantise {
@@ -39,25 +62,115 @@ impl Quantise {
             .map_err(|e| Failure::Unusable(format!("cannot read {}: {e}", self.model.display())))?;
         let graph = stages.run("import", || onnx::import(&bytes))?;
         let samples = Samples::load(&self.samples, graph.input_shape())?;
+        let validation = self.validate.as_ref().map(|path| Samples::load(path, graph.input_shape())).transpose()?;
+        let options = self.options(&bytes);
+        let mut tuner = Tuner::new(&graph, &samples, &options);
+        (tuner.validation, tuner.machine) = (validation.as_ref(), machine::costs()?.0);
+        let found =
+            if self.targets.is_empty() { plainly(&tuner, &mut stages)? } else { self.search(&tuner, &mut stages)? };
+        let explanation = match self.explain {
+            true => {
+                let tuner = Tuner { options: &found.options, ..tuner };
+                Some(stages.run("explain", || tuner.explain(&found.model, &found.report))?)
+            }
+            false => None,
+        };
+        found.model.save(&self.output)?;
+        if let Some(path) = &self.report {
+            replace_file(path, &[&serde_json::to_vec_pretty(&found.report)?], false)?;
+        }
+        self.outcome(&found, explanation.as_ref(), &stages)
+    }
+
+    fn options(&self, bytes: &[u8]) -> Options {
         let defaults = Options::default();
         let name = self.model.file_stem().map_or_else(|| defaults.name.clone(), |s| s.to_string_lossy().into_owned());
-        let options = Options {
+        Options {
             activation_bits: self.bits.unwrap_or(defaults.activation_bits),
             shift: self.shift.unwrap_or(defaults.shift),
             name,
-            source_digest: source_digest(&bytes),
+            source_digest: source_digest(bytes),
             ..defaults
-        };
-        let (model, report) = stages.run("quantise", || quantise(&graph, &samples, &options))?;
-        model.save(&self.output)?;
-        if let Some(path) = &self.report {
-            replace_file(path, &[&serde_json::to_vec_pretty(&report)?], false)?;
         }
-        let digest = hex::encode(model.digest()?);
-        let text = format!("{report}\nwritten  {} (digest {digest})\n{}", self.output.display(), stages.to_text());
-        Ok(Outcome {
-            json: json!({ "ok": true, "digest": digest, "report": report, "seconds": stages.to_json() }),
-            text,
-        })
     }
+
+    fn search(&self, tuner: &Tuner, stages: &mut Stages) -> Result<Found, Failure> {
+        let fixed = Fixed { activation_bits: self.bits, shift: self.shift };
+        let (model, report, candidates) = stages.run_telling("search", |tell| {
+            let progress = |tried: &Candidate| tell(&format!("{} bits, shift {}", tried.activation_bits, tried.shift));
+            tuner.search(&self.targets, fixed, progress)
+        })?;
+        let chosen = candidates.iter().find(|candidate| candidate.chosen);
+        let activation_bits = chosen.map_or(tuner.options.activation_bits, |chosen| chosen.activation_bits);
+        let options = Options { activation_bits, shift: model.architecture.shift, ..tuner.options.clone() };
+        Ok(Found { model, report, options, candidates: Some(candidates) })
+    }
+
+    fn outcome(&self, found: &Found, explanation: Option<&Explanation>, stages: &Stages) -> Result<Outcome, Failure> {
+        let Found { model, report, options, candidates } = found;
+        let digest = hex::encode(model.digest()?);
+        let decided_on = if self.validate.is_some() { "validation" } else { "calibration" };
+        let mut text = format!("{report}\nmeasured on the {} {decided_on} samples\n", report.samples);
+        if let Some(candidates) = candidates {
+            text += &format!("\nsettings tried, decided on the {decided_on} samples; * is taken\n");
+            text += &candidate_table(candidates);
+        }
+        if let Some(explanation) = explanation {
+            text += &explained(explanation);
+        }
+        text += &format!("\nwritten  {} (digest {digest})\n{}", self.output.display(), stages.to_text());
+        let json = json!({
+            "ok": true, "digest": digest, "bits": options.activation_bits, "shift": options.shift, "report": report,
+            "decidedOn": decided_on, "candidates": candidates, "explanation": explanation,
+            "seconds": stages.to_json(),
+        });
+        Ok(Outcome { json, text })
+    }
+}
+
+/// With the options as they are.
+fn plainly(tuner: &Tuner, stages: &mut Stages) -> Result<Found, Failure> {
+    let Tuner { graph, samples, options, .. } = *tuner;
+    let (model, mut report) = stages.run("quantise", || quantise(graph, samples, options))?;
+    if let Some(validation) = tuner.validation {
+        report = stages.run("validate", || evaluate(graph, &model, validation))?;
+    }
+    Ok(Found { model, report, options: options.clone(), candidates: None })
+}
+
+/// One line for each setting that was tried.
+fn candidate_table(candidates: &[Candidate]) -> String {
+    let mut text = "    bits  shift    top-1   max error  mean error   k     rows  prover s\n".to_string();
+    for candidate in candidates {
+        let mark = if candidate.chosen { '*' } else { ' ' };
+        let _ = write!(text, "  {mark} {:>4}  {:>5}", candidate.activation_bits, candidate.shift);
+        if let Some(fit) = candidate.fit {
+            let top1 = 100.0 * fit.top1_agreement;
+            let _ = write!(text, "  {top1:>5.1} %  {:>10.3e}  {:>10.3e}", fit.max_abs_error, fit.mean_abs_error);
+        }
+        if let Some(cost) = candidate.cost {
+            let _ = write!(text, "  {:>2}  {:>7}  {:>8.2}", cost.k, cost.rows, cost.prover_seconds);
+        }
+        let _ = match &candidate.failure {
+            Some(failure) => writeln!(text, "  {failure}"),
+            None => writeln!(text, "{}", if candidate.meets_targets { "" } else { "  misses" }),
+        };
+    }
+    text
+}
+
+/// What loses most, and what one bit more would do.
+fn explained(explanation: &Explanation) -> String {
+    let mut text = String::new();
+    if let Some(loss) = &explanation.loses_most {
+        let _ = write!(text, "\nlayer {} loses most of its own: {:.2} dB", loss.node, loss.own_snr_db);
+        if let Some(finer) = explanation.finer_own_snr_db {
+            let _ = write!(text, "; with one bit more {finer:.2} dB");
+        }
+        text.push('\n');
+    }
+    let Some(finer) = &explanation.finer else {
+        return text + "there are no more bits than 16\n";
+    };
+    text + "\none bit more; * is written\n" + &candidate_table(&[explanation.now.clone(), finer.clone()])
 }

@@ -5,7 +5,8 @@
 //! by clipping both rectangles.
 
 use ndarray::{
-    Array1, Array3, Array4, ArrayD, ArrayView2, ArrayView3, ArrayViewMut2, Axis, Ix3, ShapeError, Slice, Zip,
+    Array1, Array3, Array4, ArrayD, ArrayView2, ArrayView3, ArrayViewMut2, Axis, Ix3, LinalgScalar, ShapeError, Slice,
+    Zip,
 };
 
 use super::Window;
@@ -16,14 +17,14 @@ pub(super) fn image(x: &ArrayD<f32>) -> Result<ArrayView3<'_, f32>, ShapeError> 
 }
 
 /// `window` has the kernel of the weights; `shape` is that of the result.
-pub(super) fn conv(
-    x: ArrayView3<f32>,
-    weights: &Array4<f32>,
-    bias: &Array1<f32>,
+pub(super) fn conv<T: LinalgScalar>(
+    x: ArrayView3<T>,
+    weights: &Array4<T>,
+    bias: &Array1<T>,
     groups: usize,
     window: &Window,
     shape: &[usize],
-) -> Array3<f32> {
+) -> Array3<T> {
     let (outputs, channels, ..) = weights.dim();
     let mut result = Array3::zeros((shape[0], shape[1], shape[2]));
     for (mut plane, &value) in result.outer_iter_mut().zip(bias) {
@@ -79,7 +80,7 @@ struct Meeting {
 }
 
 /// All meetings for results of the shape `shape`, by window element in row-major order.
-fn meetings(window: &Window, x: &ArrayView3<f32>, shape: &[usize]) -> impl Iterator<Item = Meeting> + use<> {
+fn meetings<T>(window: &Window, x: &ArrayView3<T>, shape: &[usize]) -> impl Iterator<Item = Meeting> + use<T> {
     let (window, image, results) = (*window, [x.dim().1, x.dim().2], [shape[1], shape[2]]);
     let overlap = move |axis: usize, element: usize| {
         let offset = element * window.dilations[axis];
@@ -92,11 +93,11 @@ fn meetings(window: &Window, x: &ArrayView3<f32>, shape: &[usize]) -> impl Itera
     })
 }
 
-fn clip<'a>(channel: &'a ArrayView2<f32>, rows: &Overlap, columns: &Overlap) -> ArrayView2<'a, f32> {
+fn clip<'a, T>(channel: &'a ArrayView2<T>, rows: &Overlap, columns: &Overlap) -> ArrayView2<'a, T> {
     channel.slice_each_axis(|on| if on.axis == Axis(0) { rows.pixels } else { columns.pixels })
 }
 
-fn clip_mut<'a>(plane: &'a mut ArrayViewMut2<f32>, rows: &Overlap, columns: &Overlap) -> ArrayViewMut2<'a, f32> {
+fn clip_mut<'a, T>(plane: &'a mut ArrayViewMut2<T>, rows: &Overlap, columns: &Overlap) -> ArrayViewMut2<'a, T> {
     plane.slice_each_axis_mut(|on| if on.axis == Axis(0) { rows.results } else { columns.results })
 }
 

@@ -52,7 +52,7 @@ fn block_size(context: &mut Context<'_>) -> usize {
 }
 
 fn image(context: &mut Context<'_>) -> Result<(Operand, [usize; 4]), Stop> {
-    let x = context.activation(0)?;
+    let x = context.any_activation(0)?;
     match <[usize; 4]>::try_from(x.shape.as_slice()) {
         Ok(shape) => Ok((x, shape)),
         Err(_) => {

@@ -1,12 +1,16 @@
 //! `Conv` over signals, images and volumes.
 
-use ndarray::{Array1, ArrayD, Ix1, Ix4, IxDyn};
+use std::sync::Arc;
+
+use ndarray::{Array1, Ix1};
 
 use super::volume;
 use super::window::{Slide, Windows};
-use crate::graph::Op;
+use crate::graph::Window;
+use crate::onnx::constant::Constant;
 use crate::onnx::context::{Built, Context, Stop};
 use crate::onnx::draft::Operand;
+use crate::onnx::layer::Layer;
 
 /// Largest batch. Samples are convolved one by one, each with its own copy of the kernels.
 const MAX_BATCH: usize = 16;
@@ -19,10 +23,11 @@ pub(in crate::onnx) fn conv(context: &mut Context<'_>) -> Result<Built, Stop> {
     context.expect_inputs(2, 3)?;
     let x = context.activation(0)?;
     let (kernels, lengths) = kernels(context, &x)?;
-    let slides = windows.resolve(context, kernels.shape().get(2..).unwrap_or_default(), &lengths)?;
-    let outputs = kernels.shape().first().copied().unwrap_or(0);
-    let bias = bias(context, outputs)?;
-    Ok(Convolution { kernels, bias, slides, groups }.run(context, &x)?.into())
+    let slides = windows.resolve(context, kernels.shape.get(2..).unwrap_or_default(), &lengths)?;
+    let bias = bias(context, kernels.shape.first().copied().unwrap_or(0))?;
+    let source = context.optional_constant(2)?;
+    let layer = context.layer(&x, &kernels, bias, source.as_deref())?;
+    Ok(Convolution { layer, slides, groups }.run(context, &x)?.into())
 }
 
 /// The attribute `group`; anything below 1 is noted.
@@ -34,25 +39,30 @@ pub(super) fn group_count(context: &mut Context<'_>) -> usize {
     })
 }
 
-/// The second input, and the sizes of the spatial axes of the first one, of which there are 1 to 3.
-pub(super) fn kernels(context: &mut Context<'_>, x: &Operand) -> Result<(ArrayD<f32>, Vec<usize>), Stop> {
+/// The second input, and the sizes of the spatial axes of the first one.
+pub(super) fn kernels(context: &mut Context<'_>, x: &Operand) -> Result<(Arc<Constant>, Vec<usize>), Stop> {
     let constant = context.constant(1)?;
-    let lengths = match x.shape.get(2..) {
-        Some(lengths) if (1..=3).contains(&lengths.len()) => lengths.to_vec(),
+    let lengths = spatial_lengths(context, x)?;
+    let kernels = constant.floats()?;
+    if kernels.ndim() != x.shape.len() || kernels.is_empty() {
+        let got = format!("`{}` of shape {:?}", constant.name, constant.shape);
+        return Err(context.shape_error(format!("kernels of {} axes, none empty", x.shape.len()), got));
+    }
+    Ok((constant, lengths))
+}
+
+/// The sizes of the spatial axes of the first input, of which there are 1 to 3.
+pub(super) fn spatial_lengths(context: &mut Context<'_>, x: &Operand) -> Result<Vec<usize>, Stop> {
+    match x.shape.get(2..) {
+        Some(lengths) if (1..=3).contains(&lengths.len()) => Ok(lengths.to_vec()),
         _ => {
             let reason = format!(
                 "input 0 has the shape {:?}, expected a batch axis, channels and 1 to 3 spatial axes; reshape it",
                 x.shape
             );
-            return Err(context.refuse(None, reason));
+            Err(context.refuse(None, reason))
         }
-    };
-    let kernels = constant.floats()?.clone();
-    if kernels.ndim() != x.shape.len() || kernels.is_empty() {
-        let got = format!("`{}` of shape {:?}", constant.name, constant.shape);
-        return Err(context.shape_error(format!("kernels of {} axes, none empty", x.shape.len()), got));
     }
-    Ok((kernels, lengths))
 }
 
 /// The third input: one value for each output channel, zero if it is left out.
@@ -66,10 +76,8 @@ pub(super) fn bias(context: &mut Context<'_>, outputs: usize) -> Result<Array1<f
 /// A convolution over 1 to 3 spatial axes.
 #[derive(Debug, Clone)]
 pub(super) struct Convolution {
-    /// Of shape `[out, in / groups, ..]`.
-    pub kernels: ArrayD<f32>,
-    /// One value for each output channel.
-    pub bias: Array1<f32>,
+    /// Kernels of shape `[out, in / groups, ..]`.
+    pub layer: Layer,
     /// The windows on each spatial axis.
     pub slides: Vec<Slide>,
     /// Parts into which the channels fall.
@@ -101,11 +109,11 @@ impl Convolution {
         match (self.slides.as_slice(), x.shape.as_slice()) {
             (&[slide], &[_, channels, width]) => {
                 let x = context.reshape(x, vec![1, channels, 1, width])?;
-                let mut shape = self.kernels.shape().to_vec();
+                let mut shape = self.layer.shape().to_vec();
                 shape.insert(2, 1);
-                let kernels = reshaped(context, self.kernels, &shape)?;
+                let layer = self.layer.reshaped(context, &shape)?;
                 let slides = vec![Slide::POINT, slide];
-                let y = Self { kernels, slides, ..self }.on_image(context, &x)?;
+                let y = Self { layer, slides, ..self }.on_image(context, &x)?;
                 let shape = y.shape.iter().enumerate().filter(|(axis, _)| *axis != 2).map(|(_, &size)| size).collect();
                 context.reshape(&y, shape)
             }
@@ -116,25 +124,21 @@ impl Convolution {
 
     /// The convolution of one image, of shape `[1, channels, height, width]`.
     pub fn on_image(self, context: &mut Context<'_>, x: &Operand) -> Result<Operand, Stop> {
-        let (Ok(weights), &[v, h]) = (self.kernels.into_dimensionality::<Ix4>(), self.slides.as_slice()) else {
-            return Err(context.shape_error("kernels of two spatial axes", format!("{} windows", self.slides.len())));
+        let op = match self.slides.as_slice() {
+            &[v, h] => {
+                let window = Window {
+                    kernel: [v.kernel, h.kernel],
+                    strides: [v.stride, h.stride],
+                    pads: [v.before, h.before, v.after, h.after],
+                    dilations: [v.dilation, h.dilation],
+                };
+                self.layer.into_op(window, self.groups)
+            }
+            _ => None,
         };
-        let op = Op::Conv {
-            weights,
-            bias: self.bias,
-            strides: [v.stride, h.stride],
-            pads: [v.before, h.before, v.after, h.after],
-            dilations: [v.dilation, h.dilation],
-            groups: self.groups,
-        };
-        context.on_sample(op, x)
+        match op {
+            Some(op) => context.on_sample(op, x),
+            None => Err(context.shape_error("kernels of two spatial axes", format!("{} windows", self.slides.len()))),
+        }
     }
-}
-
-/// The same elements in row-major order under another shape.
-pub(super) fn reshaped(context: &Context<'_>, values: ArrayD<f32>, shape: &[usize]) -> Result<ArrayD<f32>, Stop> {
-    let values = if values.is_standard_layout() { values } else { values.as_standard_layout().into_owned() };
-    let fault =
-        |error: ndarray::ShapeError| context.shape_error(format!("values of shape {shape:?}"), error.to_string());
-    values.into_shape_with_order(IxDyn(shape)).map_err(fault)
 }

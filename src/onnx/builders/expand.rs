@@ -7,7 +7,7 @@ use crate::onnx::context::{Built, Context, Stop, Tensor, short_list};
 pub(in crate::onnx) fn expand(context: &mut Context<'_>) -> Result<Built, Stop> {
     context.finish_attributes()?;
     context.expect_inputs(2, 2)?;
-    let mut x = context.required(0)?;
+    let mut x = context.any(0)?;
     let wanted = sizes(context, 1)?;
     let shape = context.broadcast(x.shape(), &wanted)?;
     if let Tensor::Activation(x) = &x {
@@ -25,7 +25,7 @@ pub(in crate::onnx) fn expand(context: &mut Context<'_>) -> Result<Built, Stop> 
 pub(in crate::onnx) fn tile(context: &mut Context<'_>) -> Result<Built, Stop> {
     context.finish_attributes()?;
     context.expect_inputs(2, 2)?;
-    let mut x = context.required(0)?;
+    let mut x = context.any(0)?;
     let repeats = sizes(context, 1)?;
     if repeats.len() != x.shape().len() {
         let expected = format!("one number of repeats for each axis of {:?}", x.shape());

@@ -1,6 +1,6 @@
 //! Matrix products with a constant factor: `Gemm` and `MatMul`.
 
-use ndarray::{Array1, Array2, Ix2, arr0};
+use ndarray::{Array1, arr0};
 
 use super::elementwise::combine;
 use crate::onnx::broadcast::{aligned, broadcast_shape};
@@ -8,6 +8,7 @@ use crate::onnx::constant::Constant;
 use crate::onnx::context::{Built, Context, Stop, Tensor};
 use crate::onnx::draft::Operand;
 use crate::onnx::fold::Arithmetic;
+use crate::onnx::layer::Layer;
 
 /// `Y = alpha A B + beta C` with one constant matrix.
 pub(in crate::onnx) fn gemm(context: &mut Context<'_>) -> Result<Built, Stop> {
@@ -35,17 +36,23 @@ pub(in crate::onnx) fn gemm(context: &mut Context<'_>) -> Result<Built, Stop> {
     }
     match (a, b) {
         (Tensor::Activation(x), Tensor::Constant(b)) => {
-            let weights = matrix(context, &b)?.reversed_axes();
+            let weights = matrix(context, &b)?.transposed(&[1, 0])?;
             let weights = scaled(context, weights, alpha)?;
+            let source = c.clone();
             let (bias, rest) = column_bias(context, c, beta, columns)?;
-            let y = context.along_axis(&x, 1, weights, bias)?;
+            let source = source.as_ref().filter(|_| rest.is_none() && beta == 1.0).and_then(|c| match c {
+                Tensor::Constant(c) => Some(c.as_ref()),
+                Tensor::Activation(_) => None,
+            });
+            let layer = context.layer(&x, &weights, bias, source)?;
+            let y = context.along_axis(&x, 1, layer)?;
             add_scaled(context, y, rest, beta)
         }
         (Tensor::Constant(a), Tensor::Activation(x)) => {
             let weights = matrix(context, &a)?;
             let weights = scaled(context, weights, alpha)?;
-            let bias = Array1::zeros(weights.nrows());
-            let y = context.along_axis(&x, 0, weights, bias)?;
+            let layer = unbiased(context, &x, &weights)?;
+            let y = context.along_axis(&x, 0, layer)?;
             add_scaled(context, y, c, beta)
         }
         (a, _) => Err(refuse_product(context, &a)),
@@ -60,12 +67,9 @@ pub(in crate::onnx) fn matmul(context: &mut Context<'_>) -> Result<Built, Stop> 
     match (a, b) {
         (Tensor::Activation(x), Tensor::Constant(b)) => {
             let axis = x.shape.len().saturating_sub(1);
-            let weights = match b.shape.len() {
-                // A vector is a column, which leaves no axis in the result.
-                1 => matrix(context, &b.reshaped(&[1, b.shape.iter().product()])?)?,
-                _ => matrix(context, &b)?.reversed_axes(),
-            };
-            product(context, &x, axis, weights, &b)
+            let weights = column_matrix(context, &b)?;
+            let layer = unbiased(context, &x, &weights)?;
+            Ok(product(context, &x, axis, layer, b.shape.len())?.into())
         }
         (Tensor::Constant(a), Tensor::Activation(x)) => {
             let axis = x.shape.len().saturating_sub(2);
@@ -73,30 +77,43 @@ pub(in crate::onnx) fn matmul(context: &mut Context<'_>) -> Result<Built, Stop> 
                 1 => matrix(context, &a.reshaped(&[1, a.shape.iter().product()])?)?,
                 _ => matrix(context, &a)?,
             };
-            product(context, &x, axis, weights, &a)
+            let layer = unbiased(context, &x, &weights)?;
+            Ok(product(context, &x, axis, layer, a.shape.len())?.into())
         }
         (a, _) => Err(refuse_product(context, &a)),
     }
 }
 
-/// Applies a matrix to an axis. That of a constant vector disappears; the axes of size 1 in front of a constant
-/// matrix appear in the result.
-fn product(
+/// The second factor of a product as a matrix to apply to rows: `[columns, in]`.
+pub(super) fn column_matrix(context: &mut Context<'_>, b: &Constant) -> Result<Constant, Stop> {
+    match b.shape.len() {
+        // A vector is a column, which leaves no axis in the result.
+        1 => matrix(context, &b.reshaped(&[1, b.shape.iter().product()])?),
+        _ => Ok(matrix(context, b)?.transposed(&[1, 0])?),
+    }
+}
+
+fn unbiased(context: &Context<'_>, x: &Operand, weights: &Constant) -> Result<Layer, Stop> {
+    context.layer(x, weights, Array1::zeros(weights.shape.first().copied().unwrap_or(0)), None)
+}
+
+/// Applies a matrix to an axis; `rank` is that of the constant it was made from. The axis of a constant vector
+/// disappears, the axes of size 1 in front of a constant matrix appear in the result.
+pub(super) fn product(
     context: &mut Context<'_>,
     x: &Operand,
     axis: usize,
-    weights: Array2<f32>,
-    constant: &Constant,
-) -> Result<Built, Stop> {
-    let bias = Array1::zeros(weights.nrows());
-    let y = context.along_axis(x, axis, weights, bias)?;
+    layer: Layer,
+    rank: usize,
+) -> Result<Operand, Stop> {
+    let y = context.along_axis(x, axis, layer)?;
     let mut shape = y.shape.clone();
-    match constant.shape.len() {
+    match rank {
         1 => drop(shape.remove(axis)),
         rank if x.shape.len() > 1 => shape = aligned(&shape, rank),
         rank => shape = [vec![1; rank - 2], shape].concat(),
     }
-    Ok(context.reshape(&y, shape)?.into())
+    context.reshape(&y, shape)
 }
 
 fn refuse_product(context: &mut Context<'_>, first: &Tensor) -> Stop {
@@ -109,13 +126,12 @@ fn refuse_product(context: &mut Context<'_>, first: &Tensor) -> Stop {
 }
 
 /// A constant as a matrix; axes of size 1 in front of it do not matter.
-fn matrix(context: &mut Context<'_>, constant: &Constant) -> Result<Array2<f32>, Stop> {
+fn matrix(context: &mut Context<'_>, constant: &Constant) -> Result<Constant, Stop> {
     if let Some((front, own)) = constant.shape.split_at_checked(constant.shape.len().saturating_sub(2))
         && own.len() == 2
         && front.iter().all(|&size| size == 1)
-        && let Ok(values) = constant.reshaped(own)?.floats()?.view().into_dimensionality::<Ix2>()
     {
-        return Ok(values.to_owned());
+        return Ok(constant.reshaped(own)?);
     }
     let reason = format!(
         "the weights `{}` have the shape {:?}, expected a matrix; products with several matrices are not supported",
@@ -124,9 +140,11 @@ fn matrix(context: &mut Context<'_>, constant: &Constant) -> Result<Array2<f32>,
     Err(context.refuse(None, reason))
 }
 
-fn scaled(context: &mut Context<'_>, weights: Array2<f32>, alpha: f32) -> Result<Array2<f32>, Stop> {
-    let weights = weights.mapv(|value| value * alpha);
-    if weights.iter().all(|value| value.is_finite()) {
+fn scaled(context: &mut Context<'_>, weights: Constant, alpha: f32) -> Result<Constant, Stop> {
+    if alpha == 1.0 {
+        return Ok(weights);
+    }
+    if let Ok(weights) = weights.mapped(&context.name, |value| value * f64::from(alpha)) {
         return Ok(weights);
     }
     Err(context

@@ -6,7 +6,7 @@ use crate::onnx::context::{Built, Context, Stop, Tensor, short_list};
 pub(in crate::onnx) fn concat(context: &mut Context<'_>) -> Result<Built, Stop> {
     let axis = context.required_int("axis");
     context.finish_attributes()?;
-    let parts = context.all_inputs()?;
+    let parts = context.any_inputs()?;
     let rank = parts.first().map_or(0, |part| part.shape().len());
     let axis = context.axis(axis, rank)?;
     Ok(context.concat_any(&parts, axis)?.into())
@@ -17,7 +17,7 @@ pub(in crate::onnx) fn gather(context: &mut Context<'_>) -> Result<Built, Stop> 
     let axis = context.int("axis", 0);
     context.finish_attributes()?;
     context.expect_inputs(2, 2)?;
-    let input = context.required(0)?;
+    let input = context.any(0)?;
     let indices = context.constant(1)?;
     let axis = context.axis(axis, input.shape().len())?;
     let length = input.shape().get(axis).copied().unwrap_or(0);
@@ -46,7 +46,7 @@ pub(in crate::onnx) fn slice(context: &mut Context<'_>) -> Result<Built, Stop> {
     let most = if context.opset >= 10 { 5 } else { 1 };
     context.finish_attributes()?;
     context.expect_inputs(1, most)?;
-    let mut value = context.required(0)?;
+    let mut value = context.any(0)?;
     let [starts, ends, axes] = lists;
     let starts = starts.required(context, 1, "starts")?;
     let ends = ends.required(context, 2, "ends")?;
@@ -109,7 +109,7 @@ pub(in crate::onnx) fn split(context: &mut Context<'_>) -> Result<Built, Stop> {
     let parts = context.int("num_outputs", outputs as i64);
     context.finish_attributes()?;
     context.expect_inputs(1, 1 + sizes.inputs())?;
-    let input = context.required(0)?;
+    let input = context.any(0)?;
     let axis = context.axis(axis, input.shape().len())?;
     let length = input.shape().get(axis).copied().unwrap_or(0);
     let sizes = match sizes.read(context, 1)? {

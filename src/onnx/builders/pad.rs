@@ -1,7 +1,9 @@
 //! `Pad`: new elements around a tensor, or fewer of them where the padding is negative.
 
 use crate::graph::MAX_ELEMENTS;
-use crate::onnx::context::{Built, Context, Stop};
+use crate::onnx::context::{Built, Context, Stop, Tensor};
+use crate::onnx::draft::Operand;
+use crate::onnx::integers::Integers;
 
 /// What stands in the padding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,9 +27,17 @@ pub(in crate::onnx) fn pad(context: &mut Context<'_>) -> Result<Built, Stop> {
     let value = if are_inputs { 0.0 } else { context.float("value", 0.0) };
     context.finish_attributes()?;
     context.expect_inputs(1, if are_inputs { 4 } else { 1 })?;
-    let mut x = context.required(0)?;
+    let mut x = context.any(0)?;
     let pads = pads.required(context, 1, "pads")?;
-    let fill = if are_inputs { context.optional_scalar(2)?.unwrap_or(0.0) } else { value };
+    let fill = match &x {
+        Tensor::Activation(Operand { integers: Some(own), .. }) if are_inputs && mode == Mode::Constant => {
+            integer_fill(context, *own)?
+        }
+        // The other modes, and integers in old versions of the operator, pad with nothing.
+        Tensor::Activation(Operand { integers: Some(_), .. }) if are_inputs => 0.0,
+        _ if are_inputs => context.optional_scalar(2)?.unwrap_or(0.0),
+        _ => value,
+    };
     let axes = match if are_inputs { context.optional_constant(3)? } else { None } {
         Some(axes) => context.axes(&axes.ints()?, x.shape().len())?,
         None => (0..x.shape().len()).collect(),
@@ -49,6 +59,22 @@ pub(in crate::onnx) fn pad(context: &mut Context<'_>) -> Result<Built, Stop> {
         x = context.take_any(&x, axis, padding.count, |index| padding.place(index, mode), fill)?;
     }
     Ok(x.into())
+}
+
+/// The real value that stands in the padding of a tensor of integers.
+fn integer_fill(context: &mut Context<'_>, own: Integers) -> Result<f32, Stop> {
+    let fill = match context.optional_constant(2)? {
+        Some(constant) => constant.ints()?.first().copied().unwrap_or(0),
+        None => 0,
+    };
+    if fill == i64::from(own.zero_point) {
+        return Ok(0.0);
+    }
+    let reason = format!(
+        "a tensor of integers with the zero point {} is padded with {fill}, expected the zero point;          pad it before it is quantised",
+        own.zero_point
+    );
+    Err(context.refuse(None, reason))
 }
 
 /// Padding on one axis. Elements are cut off first, so that what is mirrored or repeated is what is left.

@@ -5,6 +5,8 @@ use tract_onnx::pb::tensor_proto::DataType;
 
 use crate::onnx::constant::Data;
 use crate::onnx::context::{Built, Context, Stop, Tensor};
+use crate::onnx::draft::Operand;
+use crate::onnx::integers::{IntegerType, Integers};
 
 /// Another name for its input.
 pub(in crate::onnx) fn identity(context: &mut Context<'_>) -> Result<Built, Stop> {
@@ -28,10 +30,11 @@ pub(in crate::onnx) fn dropout(context: &mut Context<'_>) -> Result<Built, Stop>
 
 fn same(context: &mut Context<'_>, most: usize) -> Result<Built, Stop> {
     context.expect_inputs(1, most)?;
-    Ok(context.required(0)?.into())
+    Ok(context.any(0)?.into())
 }
 
-/// Another element type. Activations are floats and stay what they are; constants are converted.
+/// Another element type. Float activations stay what they are, integers may become floats or get more bits, and
+/// constants are converted.
 pub(in crate::onnx) fn cast(context: &mut Context<'_>) -> Result<Built, Stop> {
     let to = context.required_int("to");
     // How to round to types of eight bits, which are refused.
@@ -40,15 +43,28 @@ pub(in crate::onnx) fn cast(context: &mut Context<'_>) -> Result<Built, Stop> {
     context.finish_attributes()?;
     context.expect_inputs(1, 1)?;
     let kind = i32::try_from(to).ok().and_then(|to| DataType::try_from(to).ok());
-    match (context.required(0)?, kind) {
-        (Tensor::Activation(x), Some(DataType::Float | DataType::Double)) => Ok(x.into()),
+    let input = context.any(0)?;
+    if let Tensor::Activation(x) = &input
+        && let (Some(own), Some(kind)) = (x.integers, IntegerType::from_number(to))
+        && kind.holds(own.kind)
+    {
+        return Ok(Operand { integers: Some(Integers { kind, ..own }), ..x.clone() }.into());
+    }
+    match (input, kind) {
+        (Tensor::Activation(x), Some(DataType::Float | DataType::Double)) => match x.integers {
+            None => Ok(x.into()),
+            Some(own) => Ok(context.dequantised(&x, own, 1.0, 0)?.into()),
+        },
         (Tensor::Constant(constant), Some(DataType::Float | DataType::Double)) => Ok(constant.to_floats()?.into()),
         (Tensor::Constant(constant), Some(DataType::Int64 | DataType::Int32)) => Ok(constant.to_ints()?.into()),
         (Tensor::Constant(constant), Some(DataType::Bool)) => Ok(constant.to_bools()?.into()),
         (input, kind) => {
             let got = kind.map_or(format!("number {to}"), |kind| kind.as_str_name().to_owned());
             let expected = match input {
-                Tensor::Activation(_) => "FLOAT or DOUBLE for a value computed from the network's input",
+                Tensor::Activation(Operand { integers: None, .. }) => {
+                    "FLOAT or DOUBLE for a value computed from the network's input"
+                }
+                Tensor::Activation(_) => "FLOAT, DOUBLE or an integer type of at most 32 bits that holds every value",
                 Tensor::Constant(_) => "FLOAT, DOUBLE, INT64, INT32 or BOOL",
             };
             Err(context.refuse_value("to", &got, expected, "remove the cast"))

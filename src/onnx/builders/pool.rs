@@ -16,9 +16,13 @@ pub(in crate::onnx) fn max(context: &mut Context<'_>) -> Result<Built, Stop> {
     require_kernel(context);
     let windows = Windows::read(context);
     let is_rounded_up = context.int("ceil_mode", 0) != 0;
-    let (x, lengths, slides) = operand(context, &windows)?;
+    context.finish_attributes()?;
+    // The largest integer has the largest real value.
+    let x = context.any_activation(0)?;
+    let (lengths, slides) = operand(context, &x, &windows)?;
     let slides = if is_rounded_up { rounded_up(&slides, &lengths, &windows) } else { slides };
-    Ok(pool(context, &x, &slides, |window, _| Op::MaxPool(window))?.into())
+    let y = pool(context, &x, &slides, |window, _| Op::MaxPool(window))?;
+    Ok(Operand { integers: x.integers, ..y }.into())
 }
 
 /// The mean of each window.
@@ -27,7 +31,9 @@ pub(in crate::onnx) fn average(context: &mut Context<'_>) -> Result<Built, Stop>
     require_kernel(context);
     let windows = Windows::read(context);
     let is_rounded_up = context.int("ceil_mode", 0) != 0;
-    let (x, lengths, slides) = operand(context, &windows)?;
+    context.finish_attributes()?;
+    let x = context.activation(0)?;
+    let (lengths, slides) = operand(context, &x, &windows)?;
     let padded = if is_rounded_up { rounded_up(&slides, &lengths, &windows) } else { slides.clone() };
     let mut axes = Vec::with_capacity(slides.len());
     for ((slide, padded), &length) in slides.iter().zip(&padded).zip(&lengths) {
@@ -70,16 +76,14 @@ fn global(context: &mut Context<'_>, op: impl Fn(Window, usize) -> Op) -> Result
     Ok(context.reshape(&y, shape)?.into())
 }
 
-/// What both pools share: the operand, the sizes of its spatial axes and the windows on them.
-fn operand(context: &mut Context<'_>, windows: &Windows) -> Result<(Operand, Vec<usize>, Vec<Slide>), Stop> {
-    context.finish_attributes()?;
+/// What both pools share: the sizes of the spatial axes of the operand and the windows on them.
+fn operand(context: &mut Context<'_>, x: &Operand, windows: &Windows) -> Result<(Vec<usize>, Vec<Slide>), Stop> {
     context.expect_inputs(1, 1)?;
-    let x = context.activation(0)?;
     match x.shape.get(2..) {
         Some(lengths) if (1..=3).contains(&lengths.len()) => {
             let lengths = lengths.to_vec();
             let slides = windows.resolve(context, &windows.own_kernel(), &lengths)?;
-            Ok((x, lengths, slides))
+            Ok((lengths, slides))
         }
         _ => {
             let reason = format!(

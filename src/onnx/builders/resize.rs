@@ -9,6 +9,7 @@ use crate::graph::MAX_ELEMENTS;
 use crate::onnx::context::{Built, Context, Stop};
 use crate::onnx::draft::Operand;
 use crate::onnx::error::OnnxError;
+use crate::onnx::layer::Layer;
 
 /// What `sizes` mean for the shape of the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -212,5 +213,6 @@ fn interpolated(
         let reason = "the interpolation has an infinite weight, expected finite ones; choose other parameters";
         return Err(context.refuse(None, reason));
     }
-    context.along_axis(x, at, weights, Array1::zeros(axis.output))
+    let layer = Layer::Float { kernels: weights.into_dyn(), bias: Array1::zeros(axis.output) };
+    context.along_axis(x, at, layer)
 }

@@ -16,7 +16,8 @@ pub(in crate::onnx) fn arg(context: &mut Context<'_>, is_max: bool) -> Result<Bu
     let takes_last = context.int("select_last_index", 0) != 0;
     context.finish_attributes()?;
     context.expect_inputs(1, 1)?;
-    let x = context.activation(0)?;
+    // Integers are in the order of their real values.
+    let x = Operand { integers: None, ..context.any_activation(0)? };
     let axis = context.axis(axis, x.shape.len())?;
     let mut rows = Rows::new(context, &x, vec![axis])?;
     if !is_max {

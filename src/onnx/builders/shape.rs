@@ -11,7 +11,7 @@ pub(in crate::onnx) fn flatten(context: &mut Context<'_>) -> Result<Built, Stop>
     let axis = context.int("axis", 1);
     context.finish_attributes()?;
     context.expect_inputs(1, 1)?;
-    let input = context.required(0)?;
+    let input = context.any(0)?;
     let rank = input.shape().len();
     // Behind the last axis is a place to split as well.
     let split = if axis == rank as i64 { rank } else { context.axis(axis, rank)? };
@@ -27,7 +27,7 @@ pub(in crate::onnx) fn reshape(context: &mut Context<'_>) -> Result<Built, Stop>
     let zero_means_same = context.int("allowzero", 0) == 0;
     context.finish_attributes()?;
     context.expect_inputs(2, 2)?;
-    let input = context.required(0)?;
+    let input = context.any(0)?;
     let wanted = context.constant(1)?.ints()?;
     match resolve(input.shape(), &wanted, zero_means_same) {
         Some(resolved) => Ok(context.reshape_any(input, resolved)?.into()),
@@ -61,7 +61,7 @@ pub(in crate::onnx) fn squeeze(context: &mut Context<'_>) -> Result<Built, Stop>
     let axes = context.moved_ints("axes", 13);
     context.finish_attributes()?;
     context.expect_inputs(1, 1 + axes.inputs())?;
-    let input = context.required(0)?;
+    let input = context.any(0)?;
     let shape = input.shape().to_vec();
     let dropped: Vec<usize> = match axes.read(context, 1)? {
         Some(axes) => context.axes(&axes, shape.len())?,
@@ -79,7 +79,7 @@ pub(in crate::onnx) fn unsqueeze(context: &mut Context<'_>) -> Result<Built, Sto
     let axes = context.moved_ints("axes", 13);
     context.finish_attributes()?;
     context.expect_inputs(1, 1 + axes.inputs())?;
-    let input = context.required(0)?;
+    let input = context.any(0)?;
     let axes = axes.required(context, 1, "axes")?;
     let rank = input.shape().len() + axes.len();
     let new = context.axes(&axes, rank)?;
@@ -93,7 +93,7 @@ pub(in crate::onnx) fn transpose(context: &mut Context<'_>) -> Result<Built, Sto
     let perm = context.ints("perm");
     context.finish_attributes()?;
     context.expect_inputs(1, 1)?;
-    let input = context.required(0)?;
+    let input = context.any(0)?;
     let rank = input.shape().len();
     let perm: Vec<usize> = match perm {
         Some(perm) => perm.iter().filter_map(|&axis| usize::try_from(axis).ok()).collect(),
@@ -113,7 +113,7 @@ pub(in crate::onnx) fn shape(context: &mut Context<'_>) -> Result<Built, Stop> {
     let end = context.int("end", i64::MAX);
     context.finish_attributes()?;
     context.expect_inputs(1, 1)?;
-    let input = context.required(0)?;
+    let input = context.any(0)?;
     let rank = input.shape().len();
     let place = |axis: i64| {
         let from_front = if axis < 0 { axis.saturating_add_unsigned(rank as u64).max(0) } else { axis };
@@ -127,6 +127,6 @@ pub(in crate::onnx) fn shape(context: &mut Context<'_>) -> Result<Built, Stop> {
 pub(in crate::onnx) fn size(context: &mut Context<'_>) -> Result<Built, Stop> {
     context.finish_attributes()?;
     context.expect_inputs(1, 1)?;
-    let count: usize = context.required(0)?.shape().iter().product();
+    let count: usize = context.any(0)?.shape().iter().product();
     Ok(Constant::new(&context.name, Data::Int(arr0(count as i64).into_dyn()))?.into())
 }

@@ -6,10 +6,11 @@
 
 use ndarray::{ArrayD, Axis};
 
-use super::convolution::{Convolution, bias, group_count, kernels, reshaped};
+use super::convolution::{Convolution, bias, group_count, kernels};
 use super::window::{AutoPad, Slide, Windows, expect_entries, split_padding};
 use crate::onnx::context::{Built, Context, Stop};
 use crate::onnx::draft::Operand;
+use crate::onnx::layer::{Layer, reshaped};
 
 /// A transposed convolution with constant kernels.
 pub(in crate::onnx) fn conv_transpose(context: &mut Context<'_>) -> Result<Built, Stop> {
@@ -20,7 +21,8 @@ pub(in crate::onnx) fn conv_transpose(context: &mut Context<'_>) -> Result<Built
     context.finish_attributes()?;
     context.expect_inputs(2, 3)?;
     let mut x = context.activation(0)?;
-    let (kernels, lengths) = kernels(context, &x)?;
+    let (constant, lengths) = kernels(context, &x)?;
+    let kernels = constant.floats()?.clone();
     let rank = lengths.len();
     let slides = windows.unpadded(context, kernels.shape().get(2..).unwrap_or_default(), rank)?;
     let extra = output_padding.unwrap_or_else(|| vec![0; rank]);
@@ -35,7 +37,7 @@ pub(in crate::onnx) fn conv_transpose(context: &mut Context<'_>) -> Result<Built
     }
     let kernels = turned(context, kernels, groups)?;
     let bias = bias(context, kernels.shape().first().copied().unwrap_or(0))?;
-    Ok(Convolution { kernels, bias, slides: plain, groups }.run(context, &x)?.into())
+    Ok(Convolution { layer: Layer::Float { kernels, bias }, slides: plain, groups }.run(context, &x)?.into())
 }
 
 /// What the result of one axis looks like.

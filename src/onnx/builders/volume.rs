@@ -17,7 +17,7 @@
 //! The design not taken is one convolution for each pair of an output slice and a tap, with a sum: it has many more
 //! nodes, and rounds each tap by itself once the network is quantised.
 
-use super::convolution::{Convolution, reshaped};
+use super::convolution::Convolution;
 use super::window::Slide;
 use crate::onnx::context::{Context, Stop};
 use crate::onnx::draft::Operand;
@@ -39,17 +39,17 @@ pub(super) fn convolve(context: &mut Context<'_>, convolution: Convolution, x: &
     let pitch = (v.before + height).max(reach.saturating_sub(v.before)).next_multiple_of(v.stride);
 
     // The kernel's depth becomes the inner part of its channels, in the order in which the taps are taken.
-    let &[outputs, inputs, _, kernel_height, kernel_width] = convolution.kernels.shape() else {
-        return Err(context.shape_error("kernels of three spatial axes", format!("{:?}", convolution.kernels.shape())));
+    let &[outputs, inputs, _, kernel_height, kernel_width] = convolution.layer.shape() else {
+        return Err(context.shape_error("kernels of three spatial axes", format!("{:?}", convolution.layer.shape())));
     };
     let flat = [outputs, inputs.saturating_mul(taps), kernel_height, kernel_width];
-    let kernels = reshaped(context, convolution.kernels, &flat)?;
+    let layer = convolution.layer.reshaped(context, &flat)?;
 
     let x = context.take(x, 2, taps * slices, |index| source(&along_depth, index, slices, depth), 0.0)?;
     let x = context.take(&x, 3, pitch, |row| Some(row).filter(|&row| row < height), 0.0)?;
     let x = context.reshape(&x, vec![1, channels * taps, slices * pitch, width])?;
     let slides = vec![Slide { after: 0, ..v }, h];
-    let y = Convolution { kernels, slides, ..convolution }.on_image(context, &x)?;
+    let y = Convolution { layer, slides, ..convolution }.on_image(context, &x)?;
 
     // The windows between two slices mean nothing.
     let per_slice = pitch / v.stride;

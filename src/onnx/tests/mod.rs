@@ -8,6 +8,7 @@ mod models;
 mod movements;
 mod options;
 mod products;
+mod quantised;
 mod refused;
 mod selections;
 mod windows;

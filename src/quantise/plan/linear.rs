@@ -1,10 +1,10 @@
 //! Affine layers: which linear nodes one of them takes in.
 
 use super::windows::window;
-use super::{Affine, PlanFunction, PlanId, PlanOp, PlanTerm, Planner, is_linear};
+use super::{Affine, Grid, IntegerConv, PlanFunction, PlanId, PlanOp, PlanTerm, Planner, is_linear};
 use crate::graph::{Node, NodeId, Op};
 use crate::quantise::error::QuantiseError;
-use inferproof_circuits::{formula::Formula, network::Window};
+use inferproof_circuits::{formula::Formula, integer::Interval, network::Window};
 use ndarray::{ArrayD, Axis};
 
 /// Most elements that are multiplied by a constant each, in a layer of their own.
@@ -20,22 +20,49 @@ struct Pending {
 impl Planner<'_> {
     /// An affine layer, named after the last linear node in it, else after its function.
     pub(super) fn affine(&mut self, id: NodeId) -> Result<PlanId, QuantiseError> {
-        let node = &self.graph.nodes[id];
+        // From the result upwards: to a grid, a function, a linear form; each may be missing.
+        let quantise = matches!(self.graph.nodes[id].op, Op::Quantise { .. });
+        let is_function = |op: &Op| matches!(op, Op::Relu | Op::Unary(_));
+        let top = self.absorbed_operand(id).filter(|&operand| quantise && is_function(&self.graph.nodes[operand].op));
+        let top = top.unwrap_or(id);
+        let node = &self.graph.nodes[top];
         let function = match (&node.op, node.inputs.first()) {
             (Op::Relu, _) => PlanFunction::Relu,
             (Op::Unary(formula), Some(&argument)) => function(*formula, argument),
+            (Op::Restep { shift, .. }, _) => PlanFunction::Restep { shift: i64::from(*shift) },
             _ => PlanFunction::Identity,
         };
-        let is_function = matches!(node.op, Op::Relu | Op::Unary(_));
-        let root = match node.inputs.first() {
-            Some(&operand) if is_function && self.is_absorbed(operand) => operand,
-            _ => id,
-        };
+        let ends_form = is_function(&node.op) || matches!(node.op, Op::Quantise { .. });
+        let root = self.absorbed_operand(top).filter(|_| ends_form).unwrap_or(top);
         let shape = self.affine_shape(root);
         let (terms, bias) = self.linear_form(root, &shape)?;
+        let grid = self.grid(id, &terms);
         let affine = self.push(id, shape, PlanOp::Affine(Affine { terms, bias, function }));
         self.nodes[affine].name.clone_from(&self.graph.nodes[root].name);
+        self.nodes[affine].grid = grid;
         Ok(self.in_shape(id, affine, &self.graph.nodes[id].shape))
+    }
+
+    /// The first operand of a node, if the node takes it in.
+    fn absorbed_operand(&self, id: NodeId) -> Option<NodeId> {
+        self.graph.nodes[id].inputs.first().copied().filter(|&operand| self.is_absorbed(operand))
+    }
+
+    /// Step and range that the model itself gives the result of a layer.
+    fn grid(&self, id: NodeId, terms: &[PlanTerm]) -> Option<Grid> {
+        match (&self.graph.nodes[id].op, terms) {
+            (Op::Quantise { step, lo, hi }, _) => Some(Grid::new(*step, *lo, *hi)),
+            (Op::Restep { shift, to, .. }, [term]) => {
+                let shift = i64::from(*shift);
+                let Grid { range, is_open, .. } = self.nodes[term.inputs()[0]].grid?;
+                Some(Grid { step: f64::from(*to), range: Interval::new(range.lo + shift, range.hi + shift), is_open })
+            }
+            (Op::IntegerConv { .. }, [PlanTerm::IntegerConv(IntegerConv { steps, .. })]) => {
+                let step = *steps.first()?;
+                steps.iter().all(|other| *other == step).then(|| Grid::open(step))
+            }
+            _ => None,
+        }
     }
 
     /// Whether the only reader of a linear node takes it into an affine layer of its own.
@@ -44,9 +71,16 @@ impl Planner<'_> {
     /// takes no layer of several groups either.
     pub(super) fn is_absorbed(&self, id: NodeId) -> bool {
         let op = &self.graph.nodes[id].op;
-        let (1, Some(reader), true) = (self.uses[id], self.reader[id], is_linear(op)) else { return false };
-        match &self.graph.nodes[reader].op {
-            Op::Relu | Op::Unary(_) => true,
+        let (1, Some(reader)) = (self.uses[id], self.reader[id]) else { return false };
+        let reader_op = &self.graph.nodes[reader].op;
+        if matches!(op, Op::Relu | Op::Unary(_)) {
+            return matches!(reader_op, Op::Quantise { .. });
+        }
+        if !is_linear(op) {
+            return false;
+        }
+        match reader_op {
+            Op::Relu | Op::Unary(_) | Op::Quantise { .. } => true,
             Op::Add | Op::Sub | Op::AddConstant { .. } => {
                 is_addable(op) && self.affine_shape(id) == self.affine_shape(reader)
             }
@@ -80,6 +114,7 @@ impl Planner<'_> {
             let node = &self.graph.nodes[id];
             let is_sum = match &node.op {
                 Op::Add | Op::Sub | Op::AddConstant { .. } | Op::Relu | Op::Unary(_) => true,
+                Op::Quantise { .. } | Op::Restep { .. } => true,
                 Op::ScaleShift { scale, .. } => is_shift(scale),
                 _ => false,
             };
@@ -115,6 +150,18 @@ impl Planner<'_> {
                 let (_, _, height, width) = weights.dim();
                 let window = Window { kernel: [height, width], strides: *strides, pads: *pads, dilations: *dilations };
                 Ok(PlanTerm::Conv { input, weights: weights.iter().map(signed).collect(), window, groups: *groups })
+            }
+            Op::IntegerConv { weights, bias, operand_step, steps, window, groups } => {
+                let sign = if negative { -1 } else { 1 };
+                Ok(PlanTerm::IntegerConv(IntegerConv {
+                    input,
+                    operand_step: f64::from(*operand_step),
+                    weights: weights.iter().map(|&w| sign * i64::from(w)).collect(),
+                    bias: bias.iter().map(|&b| sign * b).collect(),
+                    steps: steps.clone(),
+                    window: *window,
+                    groups: *groups,
+                }))
             }
             Op::SumPool { window: pool, divisor } => {
                 let window = window(pool, &self.nodes[input].shape, &node.shape);
@@ -170,7 +217,7 @@ fn function(formula: Formula, argument: NodeId) -> PlanFunction {
 /// Whether the node's terms can stand beside others in a layer.
 fn is_addable(op: &Op) -> bool {
     match op {
-        Op::SumPool { .. } | Op::Mul | Op::MulConstant { .. } => false,
+        Op::SumPool { .. } | Op::Mul | Op::MulConstant { .. } | Op::IntegerConv { .. } => false,
         Op::ScaleShift { scale, .. } => is_shift(scale),
         Op::Conv { groups, .. } => *groups == 1,
         _ => true,

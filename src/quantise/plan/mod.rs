@@ -15,7 +15,7 @@ use super::{
     hoist::{hoist_relus, is_linear, uses},
 };
 use crate::graph::{Graph, NodeId, Op, rewrite::simplify};
-use inferproof_circuits::{formula::Formula, network::Window};
+use inferproof_circuits::{formula::Formula, integer::Interval, network::Window};
 use std::collections::HashMap;
 
 /// Position of a node in [`Plan::nodes`], and in the architecture that is made of it.
@@ -38,6 +38,18 @@ pub(super) struct PlanNode {
     /// The float node it comes from; for the input and affine nodes one with the same elements in the same order.
     pub source: NodeId,
     pub op: PlanOp,
+    /// Step and range, where the model says them.
+    pub grid: Option<Grid>,
+}
+
+/// The integers of a tensor that comes quantised.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Grid {
+    /// Real value of one unit.
+    pub step: f64,
+    pub range: Interval,
+    /// Whether the range is only as far as integers reach here: the tensor is no such grid if its samples leave it.
+    pub is_open: bool,
 }
 
 pub(super) enum PlanOp {
@@ -49,6 +61,18 @@ pub(super) enum PlanOp {
     Take { input: PlanId, axis: usize, indices: Vec<Option<usize>>, fill: Fill },
     Concat { inputs: Vec<PlanId>, axis: usize },
     BeforeMax { input: PlanId, maximum: PlanId },
+}
+
+impl Grid {
+    pub fn new(step: f32, lo: i32, hi: i32) -> Self {
+        Self { step: step.into(), range: Interval::new(lo.into(), hi.into()), is_open: false }
+    }
+
+    /// All that 16 bits hold.
+    pub fn open(step: f64) -> Self {
+        let most = i64::from(i16::MAX);
+        Self { step, range: Interval::new(-most, most), is_open: true }
+    }
 }
 
 impl PlanNode {
@@ -100,6 +124,10 @@ pub(super) enum PlanFunction {
     /// As it is, in a range with one integer less than any other: where a row's maximum was dropped. The terms are the
     /// tensor and its rows' bits before the maximum, first moved on by one.
     Drop,
+    /// A number added to each integer of the operand.
+    Restep {
+        shift: i64,
+    },
     /// A table, and the float node whose value is its argument.
     Formula {
         formula: Formula,
@@ -110,9 +138,24 @@ pub(super) enum PlanFunction {
 pub(super) enum PlanTerm {
     Dense { input: PlanId, weights: Vec<f64> },
     Conv { input: PlanId, weights: Vec<f64>, window: Window, groups: usize },
+    IntegerConv(IntegerConv),
     Scale { input: PlanId, negative: bool },
     SumPool { input: PlanId, window: Window, divisor: f64 },
     Product { left: PlanId, right: PlanId },
+}
+
+/// A convolution of integers, exact.
+pub(super) struct IntegerConv {
+    pub input: PlanId,
+    /// Real value of a unit of the operand.
+    pub operand_step: f64,
+    /// `[out, c / groups, kh, kw]`, row-major.
+    pub weights: Vec<i64>,
+    pub bias: Vec<i64>,
+    /// Real value of a unit of each output channel.
+    pub steps: Vec<f64>,
+    pub window: Window,
+    pub groups: usize,
 }
 
 impl PlanTerm {
@@ -121,6 +164,7 @@ impl PlanTerm {
         match self {
             Self::Dense { input, .. }
             | Self::Conv { input, .. }
+            | Self::IntegerConv(IntegerConv { input, .. })
             | Self::Scale { input, .. }
             | Self::SumPool { input, .. } => vec![*input],
             Self::Product { left, right } => vec![*left, *right],
@@ -192,6 +236,12 @@ impl<'a> Planner<'a> {
             Op::Take { axis, indices, fill } => {
                 PlanOp::Take { input: operand, axis: *axis, indices: indices.clone(), fill: Fill::Value(*fill) }
             }
+            Op::Quantise { step, lo, hi } if node.inputs == [self.graph.input] && self.uses[self.graph.input] == 1 => {
+                // The network's input itself is what is quantised.
+                self.nodes[operand].grid = Some(Grid::new(*step, *lo, *hi));
+                self.placed[id] = operand;
+                return Ok(());
+            }
             Op::Concat { axis } => PlanOp::Concat { inputs: self.concatenated(id), axis: *axis },
             _ if self.is_absorbed(id) => return Ok(()),
             _ => {
@@ -204,7 +254,7 @@ impl<'a> Planner<'a> {
     }
 
     fn push(&mut self, source: NodeId, shape: Vec<usize>, op: PlanOp) -> PlanId {
-        self.nodes.push(PlanNode { name: self.graph.nodes[source].name.clone(), shape, source, op });
+        self.nodes.push(PlanNode { name: self.graph.nodes[source].name.clone(), shape, source, op, grid: None });
         self.nodes.len() - 1
     }
 
