@@ -11,7 +11,7 @@ use crate::graph::{MAX_ELEMENTS, element_count};
 /// The elements of a constant, in row-major layout.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Data {
-    /// From `float` or `double`; finite.
+    /// From `float`, `double` or `float16`; finite.
     Float(ArrayD<f32>),
     /// From the integer types of 8 to 64 bits but for unsigned ones above 16: shapes, axes and indices, and quantised
     /// weights.
@@ -57,6 +57,11 @@ impl Constant {
             Ok(DataType::Double) => {
                 let values = elements(tensor, &tensor.double_data, f64::from_le_bytes, &shape, &name)?;
                 Data::Float(finite(&name, &shape, values, |value| value)?)
+            }
+            Ok(DataType::Float16) => {
+                let typed: Vec<f32> = tensor.int32_data.iter().map(|&bits| half(bits as u16)).collect();
+                let values = elements(tensor, &typed, |bytes| half(u16::from_le_bytes(bytes)), &shape, &name)?;
+                Data::Float(finite(&name, &shape, values, f64::from)?)
             }
             Ok(DataType::Int64) => {
                 let values = elements(tensor, &tensor.int64_data, i64::from_le_bytes, &shape, &name)?;
@@ -106,8 +111,17 @@ impl Constant {
     /// The elements as floats.
     pub fn floats(&self) -> Result<&ArrayD<f32>, OnnxError> {
         match &self.data {
-            Data::Float(values) => Ok(values),
+            // With operands of half precision the results are to be rounded to it as well.
+            Data::Float(values) if self.kind != DataType::Float16.as_str_name() => Ok(values),
             _ => Err(self.type_error("FLOAT or DOUBLE")),
+        }
+    }
+
+    /// The elements as floats, where it does not matter that they may have half precision.
+    pub fn floats_or_halves(&self) -> Result<&ArrayD<f32>, OnnxError> {
+        match &self.data {
+            Data::Float(values) => Ok(values),
+            _ => Err(self.type_error("FLOAT, DOUBLE or FLOAT16")),
         }
     }
 
@@ -171,6 +185,18 @@ fn elements<T: Copy, const SIZE: usize>(
     )))
 }
 
+/// A float of half precision: 5 bits of exponent, 10 of mantissa.
+fn half(bits: u16) -> f32 {
+    let (exponent, mantissa) = (i32::from(bits >> 10 & 0x1f), f32::from(bits & 0x3ff));
+    let size = match exponent {
+        0 => mantissa * 2f32.powi(-24),
+        31 if mantissa == 0.0 => f32::INFINITY,
+        31 => f32::NAN,
+        _ => (1024.0 + mantissa) * 2f32.powi(exponent - 25),
+    };
+    if bits >> 15 == 1 { -size } else { size }
+}
+
 /// Integers of 8 or 16 bits. Those that are not packed stand in a field of 32 bits.
 fn narrow<const SIZE: usize>(
     tensor: &TensorProto,
@@ -230,6 +256,22 @@ mod tests {
     }
 
     #[test]
+    fn half_precision_is_read_exactly() {
+        let cases =
+            [(0x3c00, 1.0), (0xc000, -2.0), (0x3555, 0.333_251_95), (0x0001, 5.960_464_5e-8), (0x7bff, 65504.0)];
+        for (bits, expected) in cases {
+            assert_eq!(half(bits), expected);
+        }
+        let bits = vec![0x3c00, 0x3555];
+        let typed = TensorProto { int32_data: bits, ..tensor(DataType::Float16, &[2]) };
+        let constant = Constant::read(&typed, "w").unwrap();
+        assert_eq!(constant.floats_or_halves().unwrap(), &ndarray::array![1.0, 0.333_251_95].into_dyn());
+        assert!(matches!(constant.floats(), Err(OnnxError::ElementType { .. })));
+        let wild = TensorProto { int32_data: vec![0x7c00], ..tensor(DataType::Float16, &[1]) };
+        assert!(matches!(Constant::read(&wild, "w"), Err(OnnxError::NonFinite { .. })));
+    }
+
+    #[test]
     fn lengths_that_do_not_fit_are_refused() {
         let short = TensorProto { float_data: vec![1.0], ..tensor(DataType::Float, &[2]) };
         let ragged = TensorProto { raw_data: vec![0; 7], ..tensor(DataType::Float, &[2]) };
@@ -257,8 +299,8 @@ mod tests {
 
     #[test]
     fn other_element_types_matter_only_when_they_are_used() {
-        let half = Constant::read(&tensor(DataType::Float16, &[2]), "w").unwrap();
-        assert!(matches!(half.floats(), Err(OnnxError::ElementType { .. })));
+        let other = Constant::read(&tensor(DataType::Bfloat16, &[2]), "w").unwrap();
+        assert!(matches!(other.floats(), Err(OnnxError::ElementType { .. })));
         let unknown = Constant::read(&TensorProto { data_type: 99, ..Default::default() }, "w").unwrap();
         assert_eq!(
             unknown.ints().unwrap_err().to_string(),

@@ -26,6 +26,16 @@ impl Exact {
         }
     }
 
+    /// Other integers under the same steps.
+    pub fn with(&self, integers: ArrayD<i32>) -> Self {
+        Self { integers, steps: self.steps.clone(), axis: self.axis }
+    }
+
+    /// Whether elements may move along an axis: it is not the one of the steps.
+    pub fn is_free(&self, axis: usize) -> bool {
+        self.steps.len() == 1 || self.axis != axis
+    }
+
     /// With axis `i` of the result being axis `perm[i]`, a permutation.
     pub fn transposed(&self, perm: &[usize]) -> Self {
         let integers = self.integers.view().permuted_axes(IxDyn(perm)).as_standard_layout().into_owned();

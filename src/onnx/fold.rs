@@ -8,7 +8,6 @@ use super::broadcast::broadcast_shape;
 use super::constant::{Constant, Data};
 use super::draft::MAX_RANK;
 use super::error::OnnxError;
-use super::integers::IntegerType;
 use crate::graph::MAX_ELEMENTS;
 
 /// An operator of two operands, element by element.
@@ -72,12 +71,15 @@ impl Constant {
         }
         self.check_size(&shape)?;
         let data = match &self.data {
-            Data::Float(array) => Data::Float(take(array, axis, source, fill, &shape)),
-            Data::Int(array) => Data::Int(take(array, axis, source, fill as i64, &shape)),
-            Data::Bool(array) => Data::Bool(take(array, axis, source, fill != 0.0, &shape)),
+            Data::Float(array) => Data::Float(take(array, axis, &source, fill, &shape)),
+            Data::Int(array) => Data::Int(take(array, axis, &source, fill as i64, &shape)),
+            Data::Bool(array) => Data::Bool(take(array, axis, &source, fill != 0.0, &shape)),
             Data::Other => return Err(self.type_error(TYPES)),
         };
-        Ok(self.with(data, shape))
+        let exact = self.exact.as_ref().filter(|exact| fill == 0.0 && exact.is_free(axis)).map(|exact| {
+            exact.with(take(&exact.integers, axis, source, 0, &shape))
+        });
+        Ok(Self { exact, ..self.with(data, shape) })
     }
 
     /// One or more tensors of one type, one after the other on an axis.
@@ -116,11 +118,9 @@ impl Constant {
         };
         let shape = broadcast_shape(&left.shape, &right.shape).ok_or_else(fault)?;
         left.check_size(&shape)?;
-        // Their arithmetic wraps around at 8 or 16 bits.
-        if let Some(narrow) = [left, right]
-            .into_iter()
-            .find(|one| IntegerType::from_name(&one.kind).is_some_and(|kind| kind != IntegerType::Int32))
-        {
+        // That of the other types wraps around, or is rounded, at fewer bits.
+        let is_wide = |one: &&Self| matches!(one.kind.as_str(), "FLOAT" | "DOUBLE" | "INT64" | "INT32" | "BOOL");
+        if let Some(narrow) = [left, right].into_iter().find(|one| !is_wide(one)) {
             return Err(narrow.type_error("FLOAT, DOUBLE, INT64 or INT32"));
         }
         let data = match (&left.data, &right.data) {

@@ -126,7 +126,7 @@ impl Context<'_> {
     /// Input `index` as positive scales.
     pub fn scales(&mut self, index: usize) -> Result<Vec<f32>, Stop> {
         let constant = self.constant(index)?;
-        let scales: Vec<f32> = constant.floats()?.iter().copied().collect();
+        let scales: Vec<f32> = constant.floats_or_halves()?.iter().copied().collect();
         if scales.iter().all(|scale| scale.is_normal() && *scale > 0.0) {
             return Ok(scales);
         }

@@ -31,7 +31,7 @@ const STALE_WIDTHS: usize = 2;
 pub struct Candidate {
     /// As in [`Options`].
     pub activation_bits: u32,
-    /// As in [`Options`].
+    /// As in [`Options`], or more where a model that comes quantised needs it.
     pub shift: u32,
     /// Against the float network, on the samples that decide; `None` if the network cannot be quantised like this.
     #[serde(flatten)]
@@ -61,9 +61,9 @@ pub struct PlannedCost {
 /// Settings that a search leaves as they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fixed {
-    /// Bits of activations, 4 to 16.
+    /// As in [`Options`].
     pub activation_bits: Option<u32>,
-    /// The shift, 4 to 24.
+    /// As in [`Options`].
     pub shift: Option<u32>,
 }
 
@@ -170,7 +170,7 @@ impl<'a> Tuner<'a> {
     /// # Errors
     /// Samples and options that do not fit the graph. That the finer model cannot be made is part of the explanation.
     pub fn explain(&self, model: &Model, report: &Report) -> Result<Explanation, QuantiseError> {
-        let Options { activation_bits, shift, .. } = *self.options;
+        let (activation_bits, shift) = (self.options.activation_bits, model.architecture.shift);
         let mut now = Candidate::untried(activation_bits, shift);
         (now.chosen, now.meets_targets) = (true, true);
         now.fit = Some(report.fit());
@@ -185,7 +185,7 @@ impl<'a> Tuner<'a> {
         let mut finer = Candidate::untried(bits, shift);
         match self.finer(bits, shift) {
             Ok((model, report)) => {
-                (finer.fit, finer.meets_targets) = (Some(report.fit()), true);
+                (finer.fit, finer.shift, finer.meets_targets) = (Some(report.fit()), model.architecture.shift, true);
                 finer.plan(&model.architecture, &self.machine);
                 let same =
                     |layer: &&super::LayerReport| Some(layer.id) == explanation.loses_most.as_ref().map(|l| l.id);
@@ -270,6 +270,11 @@ impl Tried<'_> {
                 }
                 Err(error) => return Err(error),
             };
+            // Models that come quantised may need more than was asked for.
+            candidate.shift = model.architecture.shift;
+            if self.candidates.iter().any(|c| (c.activation_bits, c.shift) == (bits, candidate.shift)) {
+                continue;
+            }
             let fit = bench.fit(&model)?;
             let meets = self.targets.iter().all(|target| target.is_met(&fit));
             (candidate.fit, candidate.meets_targets) = (Some(fit), meets);

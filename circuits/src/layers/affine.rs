@@ -2,7 +2,7 @@
 //!
 //! Spec: `docs/spec/machine.md#layout-of-a-layer`.
 
-use super::forms::{FormKey, NativeForm};
+use super::forms::{FormKey, NativeForm, gated};
 use super::position::{Axis, plane};
 use super::{Compiler, groups};
 use crate::integer::Activation;
@@ -290,8 +290,13 @@ impl Compiler<'_> {
         self.builder.absolute(Val { cell: sum, mono: Mono::position(taps[0] * q) })
     }
 
-    /// Adds `factor` times the products of two tensors' elements. Cost: four rows an element.
+    /// Adds `factor` times the products of two tensors' elements. Cost: four rows a channel and two for their sum, if one
+    /// tensor has one element a channel; else four rows an element.
     fn products_of_elements(&mut self, id: NodeId, operands: [NodeId; 2], factor: i64, sum: Cell) -> Cell {
+        let dims = self.architecture.nodes[id].dims().expect("checked");
+        if let Some((tensor, gate)) = gated(self.architecture, operands, dims) {
+            return self.gated_channels(tensor, gate, dims, factor, sum);
+        }
         let mut total: Option<(Cell, Mono)> = None;
         for Element { index, mono } in self.elements(id, None).into_iter().rev() {
             let [x, y] = operands.map(|operand| self.tensors[operand][index]);
@@ -308,6 +313,22 @@ impl Compiler<'_> {
         let (cell, mono) = total.expect("a tensor has an element");
         let factor = self.builder.constant(factor);
         self.builder.accumulate(Val { cell, mono }, factor, sum)
+    }
+
+    /// Adds `factor` times each channel of `tensor` times the one element that `gate` has in it.
+    fn gated_channels(&mut self, tensor: NodeId, gate: NodeId, dims: [usize; 3], factor: i64, sum: Cell) -> Cell {
+        let key = FormKey::phases(self.architecture, tensor, dims, [1, 1]);
+        let plane = dims[1] * dims[2];
+        let channels: Vec<Option<Val>> = (0..dims[0])
+            .map(|channel| {
+                let form = self.channel_form(&key, channel, [0, 0])?;
+                let cell = self.builder.multiply(form.cell, self.tensors[gate][channel * plane]);
+                Some(Val { cell, ..form })
+            })
+            .collect();
+        let Some(total) = self.horner(&channels) else { return sum };
+        let factor = self.builder.constant(factor);
+        self.builder.accumulate(total, factor, sum)
     }
 
     /// The output channels `channels` in blocks of lanes, highest first: the first of each, and how many.

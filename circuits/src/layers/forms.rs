@@ -6,7 +6,7 @@
 use super::position::plane;
 use super::{Compiler, unsupported};
 use crate::error::CompileError;
-use crate::network::{Architecture, NodeId, Op, Term, storage};
+use crate::network::{Architecture, NodeId, Op, Term, origins, storage};
 use crate::program::{Builder, Cell, ChainItem, Lane, Layout, Mono, Val};
 use std::collections::HashMap;
 
@@ -175,7 +175,11 @@ impl Forms {
         let dims = architecture.nodes[id].dims().expect("checked");
         let operand = || architecture.nodes[term.input()].dims().expect("validated");
         let (key, per_channel) = match term {
-            Term::Dense { .. } | Term::Product { .. } => return,
+            Term::Dense { .. } => return,
+            Term::Product { left, right, .. } => match gated(architecture, [*left, *right], dims) {
+                Some((tensor, _)) => (FormKey::phases(architecture, tensor, dims, [1, 1]), true),
+                None => return,
+            },
             Term::Scale { input, .. } => (FormKey::phases(architecture, *input, dims, [1, 1]), false),
             Term::SumPool { input, window, .. } if window.is_tiling() => {
                 (FormKey::windows(architecture, *input, operand(), window.kernel, true), false)
@@ -287,6 +291,19 @@ impl NativeForm {
     }
 }
 
+/// Of a product of two tensors the one whose elements all count and the one that has one element a channel, if they
+/// are so.
+pub(super) fn gated(architecture: &Architecture, operands: [NodeId; 2], dims: [usize; 3]) -> Option<(NodeId, NodeId)> {
+    let plane = dims[1] * dims[2];
+    let is_gate = |node: &NodeId| {
+        let elements = origins(architecture, *node);
+        elements.chunks(plane).all(|channel| channel.iter().all(|element| *element == channel[0]))
+    };
+    let [left, right] = operands;
+    let pairs = [(left, right), (right, left)];
+    pairs.into_iter().find(|(_, gate)| plane > 1 && is_gate(gate))
+}
+
 /// Affine nodes whose requantisation a max-pool takes over: nobody else reads them and the
 /// activation commutes with a maximum.
 fn fused_pools(architecture: &Architecture) -> HashMap<NodeId, NodeId> {
@@ -381,7 +398,7 @@ impl Compiler<'_> {
 
     /// `sum of R^c value_c`. Cost: two rows a channel; two more for each that is off by another monomial than
     /// the first.
-    fn horner(&mut self, channels: &[Option<Val>]) -> Option<Val> {
+    pub(super) fn horner(&mut self, channels: &[Option<Val>]) -> Option<Val> {
         let mono = channels.iter().flatten().next()?.mono;
         let mut sum: Option<Cell> = None;
         for value in channels.iter().rev() {

@@ -145,6 +145,23 @@ fn products_of_activations() {
 }
 
 #[test]
+fn products_by_one_element_a_channel() {
+    for lanes in [1, 4] {
+        let mut b = NetworkBuilder::new(&[2, 3, 3], SIGNED, 18);
+        let means = Term::SumPool { input: 0, window: Window::tiles([3, 3]), factor: 9 };
+        let gate = b.affine(&[2, 1, 1], SIGNED8, vec![means]);
+        let rows = b.take(gate, 1, &[Some(0); 3], 0);
+        let gate = b.take(rows, 2, &[Some(0); 3], 0);
+        let one = b.affine(&[2, 3, 3], RELU8, vec![Term::Product { left: gate, right: 0, factor: 3 }]);
+        let term = Term::Product { left: one, right: gate, factor: 2 };
+        b.affine(&[2, 3, 3], SIGNED8, vec![term, conv(one, [3, 3], [1, 1], [1; 4])]);
+        let case = b.build(lanes);
+        case.assert_satisfied();
+        assert!(case.program.rows.len() < 400, "{} rows: products an element each", case.program.rows.len());
+    }
+}
+
+#[test]
 fn elements_move_without_rows() {
     let mut b = NetworkBuilder::new(&[2, 3, 4], SIGNED, 12);
     let zeros = b.take(0, 2, &[Some(0), None, Some(1), None, Some(2), None, Some(3)], 0);

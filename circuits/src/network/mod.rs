@@ -180,6 +180,12 @@ impl Op {
         }
     }
 
+    /// Whether the operator computes nothing: every element is one of an operand, or a constant.
+    #[must_use]
+    pub const fn moves(&self) -> bool {
+        matches!(self, Self::Reshape { .. } | Self::Transpose { .. } | Self::Take { .. } | Self::Concat { .. })
+    }
+
     /// The operator's name.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -411,6 +417,30 @@ pub fn sources(architecture: &Architecture, id: NodeId) -> Option<Vec<Option<(No
         }
         Op::Input | Op::Affine { .. } | Op::MaxPool { .. } | Op::BeforeMax { .. } => None,
     }
+}
+
+/// The computed element that each element of a tensor is, through all nodes that only move elements.
+#[must_use]
+pub(crate) fn origins(architecture: &Architecture, id: NodeId) -> Vec<Option<(NodeId, usize)>> {
+    let mut elements: Vec<Option<(NodeId, usize)>> = (0..architecture.nodes[id].len()).map(|i| Some((id, i))).collect();
+    // Operands come first, so the greatest node is the one to look through.
+    while let Some((node, from)) = elements
+        .iter()
+        .flatten()
+        .map(|(node, _)| *node)
+        .filter(|node| architecture.nodes[*node].op.moves())
+        .max()
+        .and_then(|node| Some((node, sources(architecture, node)?)))
+    {
+        for element in &mut elements {
+            if let Some((at, index)) = *element
+                && at == node
+            {
+                *element = from[index];
+            }
+        }
+    }
+    elements
 }
 
 /// Order of a transposed tensor: element `i` of the result is element `order[i]` of the operand.

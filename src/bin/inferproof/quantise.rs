@@ -120,7 +120,7 @@ impl Quantise {
         }
         text += &format!("\nwritten  {} (digest {digest})\n{}", self.output.display(), stages.to_text());
         let json = json!({
-            "ok": true, "digest": digest, "bits": options.activation_bits, "shift": options.shift, "report": report,
+            "ok": true, "digest": digest, "bits": options.activation_bits, "shift": model.architecture.shift, "report": report,
             "decidedOn": decided_on, "candidates": candidates, "explanation": explanation,
             "seconds": stages.to_json(),
         });

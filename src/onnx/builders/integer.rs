@@ -3,7 +3,7 @@
 use ndarray::Ix1;
 
 use super::convolution::{Convolution, group_count, spatial_lengths};
-use super::linear::{column_matrix, product};
+use super::linear::times_constant;
 use super::window::Windows;
 use crate::onnx::constant::{Constant, Data};
 use crate::onnx::context::{Built, Context, Stop};
@@ -89,9 +89,7 @@ fn matrix_product(context: &mut Context<'_>, operand: &Places, weights: &Places)
     let (x, step) = real_operand(context, operand)?;
     let rank = context.constant(weights.value)?.shape.len();
     let weights = real_weights(context, weights, rank.saturating_sub(1))?;
-    let matrix = column_matrix(context, &weights)?;
-    let layer = integer_layer(context, &matrix, None, step)?;
-    product(context, &x, x.shape.len().saturating_sub(1), layer, weights.shape.len())
+    times_constant(context, &x, &weights, |context, _, matrix| integer_layer(context, matrix, None, step))
 }
 
 /// The real values of an operand, and the step of which they are multiples.

@@ -3,6 +3,7 @@
 use ndarray::{Array1, arr0};
 
 use super::elementwise::combine;
+use crate::graph::Window;
 use crate::onnx::broadcast::{aligned, broadcast_shape};
 use crate::onnx::constant::Constant;
 use crate::onnx::context::{Built, Context, Stop, Tensor};
@@ -59,17 +60,22 @@ pub(in crate::onnx) fn gemm(context: &mut Context<'_>) -> Result<Built, Stop> {
     }
 }
 
-/// `Y = A B`, with one constant matrix and any number of axes in front of the other factor.
+/// `Y = A B`, with one or several constant matrices and any number of axes in front of the other factor.
 pub(in crate::onnx) fn matmul(context: &mut Context<'_>) -> Result<Built, Stop> {
     context.finish_attributes()?;
     context.expect_inputs(2, 2)?;
     let (a, b) = (context.required(0)?, context.required(1)?);
     match (a, b) {
         (Tensor::Activation(x), Tensor::Constant(b)) => {
-            let axis = x.shape.len().saturating_sub(1);
-            let weights = column_matrix(context, &b)?;
-            let layer = unbiased(context, &x, &weights)?;
-            Ok(product(context, &x, axis, layer, b.shape.len())?.into())
+            Ok(times_constant(context, &x, &b, |context, x, weights| unbiased(context, x, weights))?.into())
+        }
+        (Tensor::Constant(a), Tensor::Activation(x)) if is_batched(&a) => {
+            let columns = match x.shape.as_slice() {
+                &[length] => context.reshape(&x, vec![length, 1])?,
+                _ => x.clone(),
+            };
+            let y = batched(context, &columns, &a, |context, x, weights| unbiased(context, x, weights))?;
+            Ok(if x.shape.len() == 1 { without_axis(context, &y, 0)? } else { y }.into())
         }
         (Tensor::Constant(a), Tensor::Activation(x)) => {
             let axis = x.shape.len().saturating_sub(2);
@@ -84,8 +90,85 @@ pub(in crate::onnx) fn matmul(context: &mut Context<'_>) -> Result<Built, Stop> 
     }
 }
 
+/// `X B` with a constant `B`. `layer` makes a layer on an operand of weights whose axis 0 counts the results.
+pub(super) fn times_constant(
+    context: &mut Context<'_>,
+    x: &Operand,
+    b: &Constant,
+    layer: impl FnOnce(&mut Context<'_>, &Operand, &Constant) -> Result<Layer, Stop>,
+) -> Result<Operand, Stop> {
+    if !is_batched(b) {
+        let weights = column_matrix(context, b)?;
+        let layer = layer(context, x, &weights)?;
+        return product(context, x, x.shape.len().saturating_sub(1), layer, b.shape.len());
+    }
+    let rows = match x.shape.as_slice() {
+        &[length] => context.reshape(x, vec![1, length])?,
+        _ => x.clone(),
+    };
+    let columns = context.transpose(&rows, &last_two_exchanged(rows.shape.len()))?;
+    let y = batched(context, &columns, &b.transposed(&last_two_exchanged(b.shape.len()))?, layer)?;
+    let y = context.transpose(&y, &last_two_exchanged(y.shape.len()))?;
+    if x.shape.len() == 1 { without_axis(context, &y, 1) } else { Ok(y) }
+}
+
+/// Whether a constant is several matrices.
+fn is_batched(constant: &Constant) -> bool {
+    constant.shape.iter().rev().skip(2).any(|&size| size != 1)
+}
+
+/// Several products `W X` of constant matrices `[.., out, in]` and matrices `[.., in, columns]`, whose axes in front
+/// broadcast: one convolution with as many groups, of an image with a row for each column.
+fn batched(
+    context: &mut Context<'_>,
+    x: &Operand,
+    weights: &Constant,
+    layer: impl FnOnce(&mut Context<'_>, &Operand, &Constant) -> Result<Layer, Stop>,
+) -> Result<Operand, Stop> {
+    let (&[ref front @ .., inputs, columns], &[ref own @ .., outputs, depth]) =
+        (x.shape.as_slice(), weights.shape.as_slice())
+    else {
+        return Err(context.shape_error("matrices", format!("{:?} and {:?}", x.shape, weights.shape)));
+    };
+    if inputs != depth {
+        return Err(context.shape_error(format!("weights for {inputs} inputs"), format!("weights for {depth} inputs")));
+    }
+    let batch = context.broadcast(front, own)?;
+    let count = context.fits(&[&batch[..], &[outputs.max(inputs), columns.max(depth)]].concat())?
+        / (outputs.max(inputs) * columns.max(depth));
+    let x = context.expand(x, &[&batch[..], &[inputs, columns]].concat())?;
+    let image = context.reshape(&x, vec![1, count * inputs, columns, 1])?;
+    let mut kernels = weights.reshaped(&aligned(&weights.shape, batch.len() + 2))?;
+    for (axis, &size) in
+        batch.iter().enumerate().filter(|&(axis, &size)| kernels.shape.get(axis) != Some(&size)).collect::<Vec<_>>()
+    {
+        kernels = kernels.taken(axis, size, |_| Some(0), 0.0)?;
+    }
+    let kernels = kernels.reshaped(&[count * outputs, inputs, 1, 1])?;
+    let Some(op) = layer(context, &image, &kernels)?.into_op(Window::tiles([1, 1]), count) else {
+        return Err(context.shape_error("matrices", format!("{:?}", weights.shape)));
+    };
+    let y = context.on_sample(op, &image)?;
+    context.reshape(&y, [&batch[..], &[outputs, columns]].concat())
+}
+
+fn last_two_exchanged(rank: usize) -> Vec<usize> {
+    let mut perm: Vec<usize> = (0..rank).collect();
+    if rank >= 2 {
+        perm.swap(rank - 2, rank - 1);
+    }
+    perm
+}
+
+/// Without an axis of size 1, counted from the last one.
+fn without_axis(context: &mut Context<'_>, y: &Operand, from_last: usize) -> Result<Operand, Stop> {
+    let mut shape = y.shape.clone();
+    shape.remove(shape.len() - 1 - from_last);
+    context.reshape(y, shape)
+}
+
 /// The second factor of a product as a matrix to apply to rows: `[columns, in]`.
-pub(super) fn column_matrix(context: &mut Context<'_>, b: &Constant) -> Result<Constant, Stop> {
+fn column_matrix(context: &mut Context<'_>, b: &Constant) -> Result<Constant, Stop> {
     match b.shape.len() {
         // A vector is a column, which leaves no axis in the result.
         1 => matrix(context, &b.reshaped(&[1, b.shape.iter().product()])?),
@@ -99,13 +182,7 @@ fn unbiased(context: &Context<'_>, x: &Operand, weights: &Constant) -> Result<La
 
 /// Applies a matrix to an axis; `rank` is that of the constant it was made from. The axis of a constant vector
 /// disappears, the axes of size 1 in front of a constant matrix appear in the result.
-pub(super) fn product(
-    context: &mut Context<'_>,
-    x: &Operand,
-    axis: usize,
-    layer: Layer,
-    rank: usize,
-) -> Result<Operand, Stop> {
+fn product(context: &mut Context<'_>, x: &Operand, axis: usize, layer: Layer, rank: usize) -> Result<Operand, Stop> {
     let y = context.along_axis(x, axis, layer)?;
     let mut shape = y.shape.clone();
     match rank {
@@ -133,10 +210,7 @@ fn matrix(context: &mut Context<'_>, constant: &Constant) -> Result<Constant, St
     {
         return Ok(constant.reshaped(own)?);
     }
-    let reason = format!(
-        "the weights `{}` have the shape {:?}, expected a matrix; products with several matrices are not supported",
-        constant.name, constant.shape
-    );
+    let reason = format!("the weights `{}` have the shape {:?}, expected a matrix", constant.name, constant.shape);
     Err(context.refuse(None, reason))
 }
 

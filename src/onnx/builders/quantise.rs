@@ -18,6 +18,7 @@ pub(in crate::onnx) fn quantize_linear(context: &mut Context<'_>) -> Result<Buil
     let x = context.any(0)?;
     let zero_points = context.zero_points(2)?;
     let kind = output_type(context, asked, zero_points.as_ref().map(|(_, kind)| *kind))?;
+    context.constant(1)?.floats()?;
     match x {
         Tensor::Activation(x) => {
             let scale = context.scale(1)?;
@@ -73,6 +74,8 @@ pub(in crate::onnx) fn dequantize_linear(context: &mut Context<'_>) -> Result<Bu
     context.require_int("block_size", 0, "quantise per tensor or per axis");
     context.finish_attributes()?;
     context.expect_inputs(2, 3)?;
+    // A scale of half precision asks for a result of half precision.
+    context.constant(1)?.floats()?;
     match context.any(0)? {
         Tensor::Activation(_) => {
             let (x, own) = context.integer_activation(0)?;

@@ -1,10 +1,8 @@
 //! `Resize` and `Upsample`. The nearest element is a choice of indices; an interpolation is a constant matrix applied
 //! along one axis after the other.
 
-use ndarray::Array1;
-
 use super::expand::sizes;
-use super::sampling::{Axis, Coordinates, Interpolation, Nearest};
+use super::sampling::{Axis, Coordinates, Filter, Interpolation, Nearest, WHOLE};
 use crate::graph::MAX_ELEMENTS;
 use crate::onnx::context::{Built, Context, Stop};
 use crate::onnx::draft::Operand;
@@ -27,6 +25,9 @@ struct Resize {
     coordinates: Coordinates,
     interpolation: Interpolation,
     excludes_outside: bool,
+    antialiases: bool,
+    /// What stands outside of the input, where it is cropped.
+    extrapolation: f32,
     aspect: Aspect,
     axes: Option<Vec<i64>>,
 }
@@ -51,12 +52,30 @@ pub(in crate::onnx) fn resize(context: &mut Context<'_>) -> Result<Built, Stop> 
         _ => None,
     };
     let lengths: Vec<usize> = axes.iter().filter_map(|&axis| x.shape.get(axis).copied()).collect();
-    let plan = match (scales, wanted) {
+    let mut plan = match (scales, wanted) {
         (Some(scales), None) => by_scales(context, &lengths, &scales)?,
         (None, Some(sizes)) => by_sizes(context, &lengths, &sizes, resize.aspect)?,
         _ => return Err(context.shape_error("either scales or sizes", "both or neither")),
     };
+    if resize.coordinates == Coordinates::TfCropAndResize {
+        crop(context, &mut plan)?;
+    }
     Ok(resized(context, x, &axes, &plan, &resize)?.into())
+}
+
+/// Takes the crop of each axis from the second input: all starts, then all ends.
+fn crop(context: &mut Context<'_>, plan: &mut [Axis]) -> Result<(), Stop> {
+    let roi = context.constant(1)?;
+    let values: Vec<f64> = roi.floats()?.iter().map(|&value| value.into()).collect();
+    if values.len() != 2 * plan.len() {
+        let got = format!("`{}` of shape {:?}", roi.name, roi.shape);
+        return Err(context.shape_error(format!("a crop with start and end of {} axes", plan.len()), got));
+    }
+    let (starts, ends) = values.split_at(plan.len());
+    for ((axis, &start), &end) in plan.iter_mut().zip(starts).zip(ends) {
+        axis.crop = [start, end];
+    }
+    Ok(())
 }
 
 fn read_attributes(context: &mut Context<'_>) -> Resize {
@@ -67,6 +86,7 @@ fn read_attributes(context: &mut Context<'_>) -> Resize {
         ("align_corners", Coordinates::AlignCorners),
         ("asymmetric", Coordinates::Asymmetric),
         ("tf_half_pixel_for_nn", Coordinates::TfHalfPixelForNn),
+        ("tf_crop_and_resize", Coordinates::TfCropAndResize),
     ];
     let remedy = "choose one of them";
     let coordinates = context.choice("coordinate_transformation_mode", coordinates, remedy);
@@ -84,15 +104,14 @@ fn read_attributes(context: &mut Context<'_>) -> Resize {
         ("cubic", Interpolation::Cubic { a }),
     ];
     let interpolation = context.choice("mode", modes, remedy);
-    context.require_int("antialias", 0, "resize without a filter");
-    // Only `tf_crop_and_resize`, which is refused, looks outside the image.
-    context.ignore("extrapolation_value");
     let aspects =
         [("stretch", Aspect::Stretch), ("not_larger", Aspect::NotLarger), ("not_smaller", Aspect::NotSmaller)];
     Resize {
         coordinates: coordinates.unwrap_or(Coordinates::HalfPixel),
         interpolation: interpolation.unwrap_or(Interpolation::Linear),
         excludes_outside: context.int("exclude_outside", 0) != 0,
+        antialiases: context.int("antialias", 0) != 0,
+        extrapolation: context.float("extrapolation_value", 0.0),
         aspect: context.choice("keep_aspect_ratio_policy", aspects, remedy).unwrap_or(Aspect::Stretch),
         axes: context.ints("axes").map(<[i64]>::to_vec),
     }
@@ -120,7 +139,15 @@ pub(in crate::onnx) fn upsample(context: &mut Context<'_>) -> Result<Built, Stop
     let plan = by_scales(context, &x.shape, &scales)?;
     let axes: Vec<usize> = (0..x.shape.len()).collect();
     let (coordinates, aspect) = (Coordinates::Asymmetric, Aspect::Stretch);
-    let resize = Resize { coordinates, interpolation, excludes_outside: false, aspect, axes: None };
+    let resize = Resize {
+        coordinates,
+        interpolation,
+        excludes_outside: false,
+        antialiases: false,
+        extrapolation: 0.0,
+        aspect,
+        axes: None,
+    };
     Ok(resized(context, x, &axes, &plan, &resize)?.into())
 }
 
@@ -142,7 +169,7 @@ fn by_scales(context: &mut Context<'_>, lengths: &[usize], scales: &[f32]) -> Re
             let expected = format!("a factor that leaves 1 to {MAX_ELEMENTS} elements");
             return Err(context.shape_error(expected, format!("{scale} for {input} elements")));
         }
-        plan.push(Axis { input, output: output as usize, length: f64::from(scale) * input as f64 });
+        plan.push(Axis { input, output: output as usize, length: f64::from(scale) * input as f64, crop: WHOLE });
     }
     Ok(plan)
 }
@@ -157,7 +184,7 @@ fn by_sizes(context: &mut Context<'_>, lengths: &[usize], sizes: &[usize], aspec
     };
     let axis = |(&input, &size): (&usize, &usize)| {
         let length = common.map_or(size as f64, |scale| scale * input as f64);
-        Axis { input, output: (length + 0.5).floor() as usize, length }
+        Axis { input, output: (length + 0.5).floor() as usize, length, crop: WHOLE }
     };
     let plan: Vec<Axis> = lengths.iter().zip(sizes).map(axis).collect();
     match plan.iter().find(|axis| !(1..=MAX_ELEMENTS).contains(&axis.output)) {
@@ -186,8 +213,12 @@ fn resized(
     for (&at, axis) in axes.iter().zip(plan).filter(|(_, axis)| !axis.is_unchanged()) {
         x = match resize.interpolation {
             Interpolation::Nearest(nearest) => {
-                let source = |index| Some(axis.nearest(index, resize.coordinates, nearest));
-                context.take(&x, at, axis.output, source, 0.0)?
+                let outside = axis.outside(resize.coordinates);
+                let source = |index| match outside.get(index) {
+                    Some(false) => Some(axis.nearest(index, resize.coordinates, nearest)),
+                    _ => None,
+                };
+                context.take(&x, at, axis.output, source, resize.extrapolation)?
             }
             Interpolation::Linear => interpolated(context, &x, at, axis, None, resize)?,
             Interpolation::Cubic { a } => interpolated(context, &x, at, axis, Some(a), resize)?,
@@ -208,11 +239,15 @@ fn interpolated(
         let what = format!("the matrix that resizes {} to {} elements", axis.input, axis.output);
         return Err(OnnxError::TooLarge { what, limit: format!("{MAX_ELEMENTS} elements") }.into());
     }
-    let weights = axis.weights(resize.coordinates, a, resize.excludes_outside);
+    let (antialiases, excludes_outside) = (resize.antialiases, resize.excludes_outside);
+    let weights = axis.weights(resize.coordinates, Filter { a, antialiases, excludes_outside });
     if !weights.iter().all(|weight| weight.is_finite()) {
         let reason = "the interpolation has an infinite weight, expected finite ones; choose other parameters";
         return Err(context.refuse(None, reason));
     }
-    let layer = Layer::Float { kernels: weights.into_dyn(), bias: Array1::zeros(axis.output) };
+    // Weights sum to 1, so that a later axis leaves this value as it is.
+    let outside = axis.outside(resize.coordinates);
+    let bias = outside.iter().map(|&is_outside| if is_outside { resize.extrapolation } else { 0.0 }).collect();
+    let layer = Layer::Float { kernels: weights.into_dyn(), bias };
     context.along_axis(x, at, layer)
 }

@@ -11,6 +11,7 @@ pub(super) enum Coordinates {
     AlignCorners,
     Asymmetric,
     TfHalfPixelForNn,
+    TfCropAndResize,
 }
 
 /// Which of two neighbours is nearest.
@@ -36,6 +37,9 @@ pub(super) enum Interpolation {
     },
 }
 
+/// A crop of everything.
+pub(super) const WHOLE: [f64; 2] = [0.0, 1.0];
+
 /// One axis of a resize.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Axis {
@@ -45,12 +49,14 @@ pub(super) struct Axis {
     pub output: usize,
     /// The length that was asked for, before it was rounded to `output`.
     pub length: f64,
+    /// Where a crop starts and ends: 0 is the first element, 1 the last.
+    pub crop: [f64; 2],
 }
 
 impl Axis {
     /// Whether nothing happens to the axis.
     pub fn is_unchanged(&self) -> bool {
-        self.input == self.output && self.length == self.input as f64
+        self.input == self.output && self.length == self.input as f64 && self.crop == WHOLE
     }
 
     /// The coordinate in the input of an index of the result.
@@ -71,6 +77,11 @@ impl Axis {
             Coordinates::AlignCorners => x * (input - 1.0) / (length - 1.0),
             Coordinates::Asymmetric => shrunk(x),
             Coordinates::TfHalfPixelForNn => shrunk(x + 0.5),
+            Coordinates::TfCropAndResize => {
+                let ([start, end], last) = (self.crop, input - 1.0);
+                let part = if length == 1.0 { 0.5 } else { x / (length - 1.0) };
+                part * (end - start) * last + start * last
+            }
         }
     }
 
@@ -89,46 +100,82 @@ impl Axis {
         place.clamp(0.0, self.input.saturating_sub(1) as f64) as usize
     }
 
-    /// The weights of the input's elements, `[output, input]`. `a` makes the interpolation cubic. Elements outside the
-    /// input are those at its edge, or left out if `excludes_outside`.
-    pub fn weights(&self, coordinates: Coordinates, a: Option<f64>, excludes_outside: bool) -> Array2<f32> {
+    /// The weights of the input's elements, `[output, input]`. Elements outside the input are those at its edge. Of an
+    /// index of the result that stands outside of a crop, all weights are 0.
+    pub fn weights(&self, coordinates: Coordinates, filter: Filter) -> Array2<f32> {
         let mut weights = Array2::zeros((self.output, self.input));
         let inside = 0.0..self.input as f64;
+        // The filter of a reduction is as much longer, so that every element has its weight.
+        let stretch = if filter.antialiases { (self.length / self.input as f64).min(1.0) } else { 1.0 };
+        let reach = filter.reach() / stretch;
         for (index, mut row) in weights.outer_iter_mut().enumerate() {
             let x = self.coordinate(index, coordinates);
-            let ratio = x - x.floor();
-            let taps = match a {
-                None => [(0.0, 1.0 - ratio), (1.0, ratio), (0.0, 0.0), (0.0, 0.0)],
-                Some(a) => cubic(ratio, a),
-            };
-            let places = taps.map(|(offset, weight)| (x.floor() + offset, weight));
-            let kept = places.iter().filter(|(place, _)| !excludes_outside || inside.contains(place));
-            let sum: f64 = if excludes_outside { kept.clone().map(|(_, weight)| weight).sum() } else { 1.0 };
-            for (place, weight) in kept {
-                if let Some(entry) = row.get_mut(self.clamped(*place)) {
+            if self.is_outside(x, coordinates) {
+                continue;
+            }
+            let (first, last) = ((x - reach).floor() as i64, (x + reach).ceil() as i64);
+            let taps = (first..=last).map(|place| (place as f64, filter.at((place as f64 - x) * stretch)));
+            let taps: Vec<(f64, f64)> =
+                taps.filter(|(place, _)| !filter.excludes_outside || inside.contains(place)).collect();
+            let is_whole = stretch == 1.0 && !filter.excludes_outside;
+            let sum: f64 = if is_whole { 1.0 } else { taps.iter().map(|(_, weight)| weight).sum() };
+            for (place, weight) in taps {
+                if let Some(entry) = row.get_mut(self.clamped(place)) {
                     *entry += (weight / sum) as f32;
                 }
             }
         }
         weights
     }
+
+    /// The indices of the result that stand outside of the input, where it is cropped.
+    pub fn outside(&self, coordinates: Coordinates) -> Vec<bool> {
+        (0..self.output).map(|index| self.is_outside(self.coordinate(index, coordinates), coordinates)).collect()
+    }
+
+    fn is_outside(&self, x: f64, coordinates: Coordinates) -> bool {
+        coordinates == Coordinates::TfCropAndResize && !(0.0..=self.input as f64 - 1.0).contains(&x)
+    }
 }
 
-/// The cubic convolution of Keys: offsets and weights of the four elements around a coordinate, which is `ratio` behind
-/// the second one.
-fn cubic(ratio: f64, a: f64) -> [(f64, f64); 4] {
-    let near = |d: f64| ((a + 2.0) * d - (a + 3.0)) * d * d + 1.0;
-    let far = |d: f64| ((a * d - 5.0 * a) * d + 8.0 * a) * d - 4.0 * a;
-    [(-1.0, far(ratio + 1.0)), (0.0, near(ratio)), (1.0, near(1.0 - ratio)), (2.0, far(2.0 - ratio))]
+/// How much an element counts at a distance.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Filter {
+    /// The parameter of a cubic interpolation; `None` for a linear one.
+    pub a: Option<f64>,
+    /// Whether the filter is stretched where the axis is reduced.
+    pub antialiases: bool,
+    /// Whether elements outside of the input are left out.
+    pub excludes_outside: bool,
+}
+
+impl Filter {
+    /// The distance from which on nothing counts.
+    fn reach(self) -> f64 {
+        if self.a.is_some() { 2.0 } else { 1.0 }
+    }
+
+    /// A line, or the cubic convolution of Keys.
+    fn at(self, distance: f64) -> f64 {
+        let d = distance.abs();
+        match self.a {
+            _ if d >= self.reach() => 0.0,
+            None => 1.0 - d,
+            Some(a) if d <= 1.0 => ((a + 2.0) * d - (a + 3.0)) * d * d + 1.0,
+            Some(a) => ((a * d - 5.0 * a) * d + 8.0 * a) * d - 4.0 * a,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const LINEAR: Filter = Filter { a: None, antialiases: false, excludes_outside: false };
+
     #[test]
     fn nearest_elements_are_those_of_the_standard() {
-        let axis = Axis { input: 4, output: 2, length: 2.4 };
+        let axis = Axis { input: 4, output: 2, length: 2.4, crop: WHOLE };
         let all = |coordinates, nearest| -> Vec<usize> {
             (0..axis.output).map(|index| axis.nearest(index, coordinates, nearest)).collect()
         };
@@ -140,15 +187,49 @@ mod tests {
 
     #[test]
     fn weights_of_every_row_sum_to_one() {
-        let axis = Axis { input: 3, output: 7, length: 7.0 };
+        let axis = Axis { input: 3, output: 7, length: 7.0, crop: WHOLE };
         for coordinates in [Coordinates::HalfPixel, Coordinates::AlignCorners, Coordinates::Asymmetric] {
             for (a, excludes_outside) in [(None, false), (Some(-0.75), false), (Some(-0.5), true)] {
-                for row in axis.weights(coordinates, a, excludes_outside).outer_iter() {
-                    assert!((row.sum() - 1.0).abs() < 1e-6, "{row}");
+                for antialiases in [false, true] {
+                    let filter = Filter { a, antialiases, excludes_outside };
+                    for axis in [axis, Axis { input: 7, output: 3, length: 3.0, crop: WHOLE }] {
+                        for row in axis.weights(coordinates, filter).outer_iter() {
+                            assert!((row.sum() - 1.0).abs() < 1e-6, "{row}");
+                        }
+                    }
                 }
             }
         }
-        let weights = Axis { input: 2, output: 4, length: 4.0 }.weights(Coordinates::HalfPixel, None, false);
+        let weights = Axis { input: 2, output: 4, length: 4.0, crop: WHOLE }.weights(Coordinates::HalfPixel, LINEAR);
         assert_eq!(weights.column(1).to_vec(), [0.0, 0.25, 0.75, 1.0]);
+    }
+
+    #[test]
+    fn a_reduction_without_aliases_counts_every_element() {
+        // From 4 to 2 the triangle is twice as long: the elements are 0.5 and 1.5 away, and 2.5 is beyond its end.
+        let filter = Filter { antialiases: true, ..LINEAR };
+        let axis = Axis { input: 4, output: 2, length: 2.0, crop: WHOLE };
+        let expected = ndarray::array![[0.375 + 0.125, 0.375, 0.125, 0.0], [0.0, 0.125, 0.375, 0.375 + 0.125]];
+        assert_eq!(axis.weights(Coordinates::HalfPixel, filter), expected);
+        let excluding = Filter { excludes_outside: true, ..filter };
+        let row = axis.weights(Coordinates::HalfPixel, excluding).row(0).to_vec();
+        assert_eq!(row, [3.0 / 7.0, 3.0 / 7.0, 1.0 / 7.0, 0.0].map(|weight: f64| weight as f32));
+        // An enlargement has no aliases.
+        let axis = Axis { input: 2, output: 4, length: 4.0, crop: WHOLE };
+        assert_eq!(axis.weights(Coordinates::HalfPixel, filter), axis.weights(Coordinates::HalfPixel, LINEAR));
+    }
+
+    #[test]
+    fn a_crop_may_reach_beyond_the_input() {
+        // From 0.5 of 4 steps to 1.5 of them: the coordinates 2, 4 and 6.
+        let axis = Axis { input: 5, output: 3, length: 3.0, crop: [0.5, 1.5] };
+        assert_eq!(axis.outside(Coordinates::TfCropAndResize), [false, false, true]);
+        let weights = axis.weights(Coordinates::TfCropAndResize, LINEAR);
+        assert_eq!(weights.row(0).to_vec(), [0.0, 0.0, 1.0, 0.0, 0.0]);
+        assert_eq!((weights[[1, 4]], weights.row(2).sum()), (1.0, 0.0));
+        // A single element is the middle of the crop.
+        let axis = Axis { input: 5, output: 1, length: 1.0, crop: [0.25, 0.75] };
+        assert_eq!(axis.nearest(0, Coordinates::TfCropAndResize, Nearest::Floor), 2);
+        assert!(!axis.is_unchanged() && !Axis { input: 1, ..axis }.is_unchanged());
     }
 }

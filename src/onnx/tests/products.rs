@@ -31,6 +31,29 @@ fn products_with_a_constant_on_either_side() {
 }
 
 #[test]
+fn products_with_several_constant_matrices() {
+    let cases = [
+        (&[1, 2, 3, 4][..], &[1, 2, 4, 5][..]),
+        (&[2, 3, 4], &[2, 4, 1]),
+        (&[3, 4], &[2, 4, 5]),
+        (&[1, 4], &[2, 4, 5]),
+        (&[4], &[2, 4, 5]),
+        (&[5, 1, 3, 4], &[2, 4, 5]),
+        (&[2, 3, 4], &[6, 1, 4, 5]),
+        (&[2, 1, 4], &[3, 2, 4, 1]),
+    ];
+    for (x, w) in cases {
+        let used = one(x, node("MatMul", &["x", "w"], &["y"], vec![]), vec![weights("w", w)]);
+        assert_eq!(used.iter().filter(|&&name| name == "Conv").count(), 1, "{used:?}");
+    }
+    for (w, x) in
+        [(&[2, 3, 4][..], &[4, 5][..]), (&[2, 3, 4], &[6, 1, 4, 5]), (&[2, 3, 4], &[4]), (&[2, 1, 4], &[2, 4, 1])]
+    {
+        one(x, node("MatMul", &["w", "x"], &["y"], vec![]), vec![weights("w", w)]);
+    }
+}
+
+#[test]
 fn gemm_in_every_order() {
     for (x, turns_x) in [([5, 4], 0), ([4, 5], 1)] {
         for (w, turns_w) in [([4, 3], 0), ([3, 4], 1)] {

@@ -457,6 +457,33 @@ fn quantised_products_are_those_of_the_standard() {
 }
 
 #[test]
+fn several_quantised_products_at_once() {
+    // The case `qlinearmatmul_3D_uint8_float16` of ONNX: the same twice, with scales of half precision.
+    let a = [208.0, 236.0, 0.0, 238.0, 3.0, 214.0, 255.0, 29.0];
+    let b = [152, 51, 244, 60, 26, 255, 0, 127, 246, 127, 254, 247];
+    let halves = |name: &str, bits| small(name, DataType::Float16, &[1], &[bits]);
+    let inputs = ["x", "sa", "za", "b", "sb", "zb", "sy", "zy"];
+    for dims in [&[2i64, 4, 3][..], &[1, 2, 4, 3], &[2, 1, 4, 3]] {
+        let constants = vec![
+            // 0.0066, 0.00705 and 0.0107.
+            halves("sa", 0x1ec2),
+            small("za", DataType::Uint8, &[1], &[113]),
+            small("b", DataType::Uint8, dims, &[b, b].concat()),
+            halves("sb", 0x1f38),
+            small("zb", DataType::Uint8, &[1], &[114]),
+            halves("sy", 0x217a),
+            small("zy", DataType::Uint8, &[1], &[118]),
+        ];
+        let model = model(&[2, 2, 4], vec![node("QLinearMatMul", &inputs, &["y"], vec![])], constants);
+        let y = run_on(&with_input(DataType::Uint8, model), &[a, a].concat());
+        let repeats = y.len() / 6;
+        let expected = [168.0, 115.0, 255.0, 1.0, 66.0, 151.0].repeat(repeats);
+        assert_eq!(y.iter().copied().collect::<Vec<_>>(), expected);
+        assert_eq!(repeats, if dims == [2, 1, 4, 3] { 4 } else { 2 });
+    }
+}
+
+#[test]
 fn integers_move_with_their_scale() {
     let nodes = vec![
         quantize("x", "", "a"),
@@ -563,7 +590,7 @@ fn tensors_of_other_types_are_refused() {
     let error = load(&with_input(DataType::Int32, relu())).unwrap_err();
     assert!(matches!(&error, OnnxError::ElementType { got, .. } if got == "INT32"), "{error}");
     let nodes = || vec![quantize("x", "", "y")];
-    let half = TensorProto { raw_data: vec![0, 60], ..small("z", DataType::Float16, &[], &[]) };
+    let half = small("z", DataType::Float16, &[], &[0]);
     let error = load(&model(&[1, 2], nodes(), vec![scalar("s", 1.0), half])).unwrap_err();
     assert!(matches!(&error, OnnxError::ElementType { got, .. } if got == "FLOAT16"), "{error}");
     let wide = small("z", DataType::Int8, &[], &[128]);
