@@ -76,9 +76,11 @@ impl Constant {
             Data::Bool(array) => Data::Bool(take(array, axis, &source, fill != 0.0, &shape)),
             Data::Other => return Err(self.type_error(TYPES)),
         };
-        let exact = self.exact.as_ref().filter(|exact| fill == 0.0 && exact.is_free(axis)).map(|exact| {
-            exact.with(take(&exact.integers, axis, source, 0, &shape))
-        });
+        let exact = self
+            .exact
+            .as_ref()
+            .filter(|exact| fill == 0.0 && exact.is_free(axis))
+            .map(|exact| exact.with(take(&exact.integers, axis, source, 0, &shape)));
         Ok(Self { exact, ..self.with(data, shape) })
     }
 

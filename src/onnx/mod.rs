@@ -9,6 +9,10 @@
 //! axis of a shape if it is a batch axis of size 1, and has the same elements in the same order. An operator of ONNX may
 //! become several nodes of the graph, and one whose inputs are constants becomes none.
 //!
+//! A model that comes quantised keeps its integers: a tensor of integers is a value `(q - zero point) * scale` that is
+//! known to be one, and a layer between quantised operands becomes one of integers
+//! ([`IntegerConv`](crate::graph::Op::IntegerConv)). Where the graph's output is a tensor of integers, it is `q` itself.
+//!
 //! Files come from outside and nothing here panics on them: sizes are checked before memory is taken, and the code of
 //! tract runs behind a barrier that turns its panics into errors.
 //!

@@ -7,7 +7,7 @@ use super::{
     lower::scale,
     plan::{Affine, Fill, Grid, Plan, PlanFunction, PlanNode, PlanOp, PlanTerm},
 };
-use inferproof_circuits::integer::Interval;
+use inferproof_circuits::{integer::Interval, packing::Packing};
 
 /// Tensors by class. A class has one or more *sources*, the tensors whose elements are computed.
 pub(super) struct Classes {
@@ -70,6 +70,15 @@ impl Classes {
             return Ok(());
         }
         let (range, scale) = (grid.range, 1.0 / grid.step);
+        if !Packing::encodes(range) {
+            return Err(QuantiseError::Unsupported {
+                node: plan.nodes[id].name.clone(),
+                operator: "QuantizeLinear",
+                expected: "integers that are within 16 bits when the zero point is taken off".into(),
+                got: format!("{} to {}", range.lo, range.hi),
+                remedy: "use 8-bit integers, or a zero point of 0",
+            });
+        }
         if let Some((_, other)) = class.grid
             && (class.range, class.scale) != (range, Some(scale))
         {

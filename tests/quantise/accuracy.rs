@@ -61,6 +61,9 @@ fn check_report(model: &Model, report: &Report) {
         assert!(saturated * 50 <= *elements, "{report}");
         assert!(snr_db.unwrap() > 25.0 && own_snr_db.unwrap() > 25.0, "{report}");
         assert!(report.loses_most.as_ref().unwrap().own_snr_db <= own_snr_db.unwrap());
+        if nodes[*id].op.inputs().iter().all(|operand| *operand == 0) {
+            assert_eq!(own_snr_db, snr_db, "the input inherits nothing\n{report}");
+        }
         assert_eq!(quotient.len(), *quotient_width);
         assert!(*quotient_width <= 1 << 16);
         let bound = affine_quotients(&model.architecture, *id, &model.weights.layers[id]).unwrap();

@@ -2,11 +2,13 @@
 
 use crate::Outcome;
 use crate::failure::Failure;
+use crate::inputs::dimension;
 use crate::progress::Stages;
 use clap::Args;
 use inferproof::artefact::replace_file;
+use inferproof::graph::OutputForm;
 use inferproof::model::Model;
-use inferproof::onnx;
+use inferproof::onnx::{self, ImportOptions};
 use inferproof::quantise::{Report, Samples, evaluate, evaluate_model, load_labels, source_digest};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -25,6 +27,12 @@ pub(crate) struct Evaluate {
     /// The ONNX model it was made of, to compare with.
     #[arg(long)]
     onnx: Option<PathBuf>,
+    /// The form of the output that the model was quantised with.
+    #[arg(long, default_value = "whole", requires = "onnx")]
+    output_form: OutputForm,
+    /// Size of a dimension that the ONNX model leaves open, for instance batch=1; may be given several times.
+    #[arg(long, value_name = "NAME=SIZE", value_parser = dimension, requires = "onnx")]
+    dim: Vec<(String, usize)>,
     /// Bar chart of each layer's SNR to write.
     #[arg(long, requires = "onnx")]
     svg: Option<PathBuf>,
@@ -47,7 +55,7 @@ impl Evaluate {
         }
         let evaluation = stages.run("evaluate", || evaluate_model(&model, &samples))?;
         let compared = match &self.onnx {
-            Some(path) => Some(stages.run("compare", || compare(path, &model, &samples))?),
+            Some(path) => Some(stages.run("compare", || self.compare(path, &model, &samples))?),
             None => None,
         };
         let mut text = evaluation.to_string();
@@ -71,12 +79,14 @@ impl Evaluate {
         });
         Ok(Outcome { json, text })
     }
-}
 
-fn compare(path: &Path, model: &Model, samples: &Samples) -> Result<Compared, Failure> {
-    let bytes = std::fs::read(path).map_err(|e| Failure::Unusable(format!("cannot read {}: {e}", path.display())))?;
-    let graph = onnx::import(&bytes)?;
-    let is_known = model.source_digest != [0; 32];
-    let same_source = is_known.then(|| model.source_digest == source_digest(&bytes));
-    Ok(Compared { report: evaluate(&graph, model, samples)?, same_source })
+    fn compare(&self, path: &Path, model: &Model, samples: &Samples) -> Result<Compared, Failure> {
+        let bytes =
+            std::fs::read(path).map_err(|e| Failure::Unusable(format!("cannot read {}: {e}", path.display())))?;
+        let dims = ImportOptions { dims: self.dim.iter().cloned().collect() };
+        let graph = onnx::import_with(&bytes, &dims)?.graph.with_output(&self.output_form)?;
+        let is_known = model.source_digest != [0; 32];
+        let same_source = is_known.then(|| model.source_digest == source_digest(&bytes));
+        Ok(Compared { report: evaluate(&graph, model, samples)?, same_source })
+    }
 }

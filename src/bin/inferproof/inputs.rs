@@ -60,3 +60,12 @@ pub(crate) fn parse_word(text: &str) -> Result<[u8; 32], String> {
     let bytes = hex::decode(digits).map_err(|e| format!("not hex: {e}"))?;
     bytes.try_into().map_err(|b: Vec<u8>| format!("{} bytes, expected 32", b.len()))
 }
+
+/// A dimension and its size.
+pub(crate) fn dimension(text: &str) -> Result<(String, usize), String> {
+    let (name, size) = text.split_once('=').ok_or("expected NAME=SIZE")?;
+    match size.parse() {
+        Ok(size) if size > 0 && !name.is_empty() => Ok((name.into(), size)),
+        _ => Err("expected NAME=SIZE with a size of at least 1".into()),
+    }
+}

@@ -2,6 +2,7 @@
 
 use crate::Outcome;
 use crate::failure::Failure;
+use crate::inputs::dimension;
 use crate::preflight::preflight;
 use clap::Args;
 use inferproof::artefact::{Identity, Kind, identify};
@@ -177,14 +178,5 @@ impl Inspect {
             "samples": if self.samples.is_some() { "given" } else { "random" }, "plans": plans,
         });
         Ok(Outcome { json, text })
-    }
-}
-
-/// A dimension and its size.
-fn dimension(text: &str) -> Result<(String, usize), String> {
-    let (name, size) = text.split_once('=').ok_or("expected NAME=SIZE")?;
-    match size.parse() {
-        Ok(size) if size > 0 && !name.is_empty() => Ok((name.into(), size)),
-        _ => Err("expected NAME=SIZE with a size of at least 1".into()),
     }
 }

@@ -2,12 +2,14 @@
 
 use crate::Outcome;
 use crate::failure::Failure;
+use crate::inputs::dimension;
 use crate::machine;
 use crate::progress::Stages;
 use clap::Args;
 use inferproof::artefact::replace_file;
+use inferproof::graph::OutputForm;
 use inferproof::model::Model;
-use inferproof::onnx;
+use inferproof::onnx::{self, ImportOptions};
 use inferproof::quantise::{
     Candidate, Explanation, Fixed, Options, Report, Samples, Target, Tuner, evaluate, quantise, source_digest,
 };
@@ -45,6 +47,13 @@ pub(crate) struct Quantise {
     /// Say what one bit more would change: quantises once more.
     #[arg(long)]
     explain: bool,
+    /// What of the result is the output, and all that a verifier sees: whole, argmax, top-k=K, score[INDEX]>NUMBER or
+    /// entries=INDEX,INDEX,..
+    #[arg(long, default_value = "whole")]
+    output_form: OutputForm,
+    /// Size of a dimension that the model leaves open, for instance batch=1; may be given several times.
+    #[arg(long, value_name = "NAME=SIZE", value_parser = dimension)]
+    dim: Vec<(String, usize)>,
 }
 
 /// A model, what it was measured on, and how it was found.
@@ -60,7 +69,8 @@ impl Quantise {
         let mut stages = Stages::default();
         let bytes = std::fs::read(&self.model)
             .map_err(|e| Failure::Unusable(format!("cannot read {}: {e}", self.model.display())))?;
-        let graph = stages.run("import", || onnx::import(&bytes))?;
+        let dims = ImportOptions { dims: self.dim.iter().cloned().collect() };
+        let graph = stages.run("import", || onnx::import_with(&bytes, &dims))?.graph.with_output(&self.output_form)?;
         let samples = Samples::load(&self.samples, graph.input_shape())?;
         let validation = self.validate.as_ref().map(|path| Samples::load(path, graph.input_shape())).transpose()?;
         let options = self.options(&bytes);

@@ -112,12 +112,13 @@ pub(super) fn compare(
 ) -> Result<Sample, QuantiseError> {
     let float = plan.graph.run_f32(input)?;
     let architecture = &model.architecture;
-    let trace = execute(architecture, &model.weights, &model.quantise_input(input)?)?;
+    let integers = model.quantise_input(input)?;
+    let trace = execute(architecture, &model.weights, &integers)?;
     let output = compare_output(model, &float[plan.graph.output], &trace.values[architecture.output]);
     let real = shadow(plan, architecture, &float);
     drop(float);
     let mut tensors: Vec<TensorSums> = real.iter().map(|values| extremes(values)).collect();
-    for (id, own) in forced.run(model, &real)? {
+    for (id, own) in forced.run(model, &integers, &real)? {
         let (sums, scale) = (&mut tensors[id], model.tensor_scales[id]);
         (sums.signal, sums.noise) = signal_and_noise(&real[id], &trace.values[id], scale);
         sums.own_noise = signal_and_noise(&real[id], &own, scale).1;

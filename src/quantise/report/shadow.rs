@@ -149,15 +149,27 @@ impl Forced {
         }
     }
 
-    /// The result of every layer on the real values `shadow`, by position in the model.
+    /// The result of every layer on the real values `shadow`, by position in the model; `input` is the model's input in
+    /// integers.
     ///
     /// Cost: one integer inference.
     ///
     /// # Errors
     /// None for a validated model.
-    pub fn run(&self, model: &Model, shadow: &[Vec<f32>]) -> Result<Vec<(NodeId, Vec<i64>)>, NetworkError> {
-        let input: Vec<i64> = self.operands.iter().flat_map(|id| quantised(model, *id, &shadow[*id])).collect();
-        let mut trace = execute(&self.architecture, &self.weights, &input)?;
+    pub fn run(
+        &self,
+        model: &Model,
+        input: &[i64],
+        shadow: &[Vec<f32>],
+    ) -> Result<Vec<(NodeId, Vec<i64>)>, NetworkError> {
+        let mut operands = Vec::with_capacity(self.architecture.nodes[0].len());
+        for &id in &self.operands {
+            match id {
+                0 => operands.extend_from_slice(input),
+                _ => operands.extend(quantised(model, id, &shadow[id])),
+            }
+        }
+        let mut trace = execute(&self.architecture, &self.weights, &operands)?;
         Ok(self.layers.iter().map(|&(id, here)| (id, std::mem::take(&mut trace.values[here]))).collect())
     }
 }
