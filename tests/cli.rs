@@ -355,20 +355,24 @@ fn the_output_may_be_less_than_the_tensor() {
     job.json(&["srs", "new", "--insecure", "--k", "11", "-o", "dev.srs"], 0);
     job.json(&["quantise", &onnx, "--samples", &samples, "-o", "whole.ifq"], 0);
     job.json(&["run", "whole.ifq", "--input", &input, "-o", "whole.npy"], 0);
-    let scores = ndarray_npy::read_npy::<_, ndarray::Array1<f32>>(job.path("whole.npy")).unwrap();
-    let best = (0..10).rev().max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap();
-    for (form, expected) in [
-        ("argmax", vec![best as f32]),
-        (&*format!("entries={best},0"), vec![scores[best], scores[0]]),
-        (&*format!("score[{best}]>0"), vec![f32::from(u8::from(scores[best] > 0.0))]),
-    ] {
+    let integers = |file: &str| ndarray_npy::read_npy::<_, ndarray::Array1<i64>>(job.path(file)).unwrap().to_vec();
+    let scores = integers("whole.npy");
+    let best = (0..10).rev().max_by_key(|&class| scores[class]).unwrap();
+    // Entries have a scale of their own: what is left of them is their order.
+    let entries = format!("entries={best},{}", (best + 1) % 10);
+    type Expected = Box<dyn Fn(&[i64]) -> bool>;
+    let forms: [(&str, Expected); 3] = [
+        ("argmax", Box::new(move |got| got == [best as i64])),
+        (&entries, Box::new(|got| got.len() == 2 && got[0] > got[1])),
+        (&format!("score[{best}]>0"), Box::new(move |got| got == [i64::from(scores[best] > 0)])),
+    ];
+    for (form, expected) in forms {
         let quantised =
             job.json(&["quantise", &onnx, "--samples", &samples, "-o", "form.ifq", "--output-form", form], 0);
-        assert_eq!(quantised["report"]["top1_agreement"], 1.0, "{form}");
+        assert!(quantised["report"]["top1_agreement"].as_f64().unwrap() >= 0.98, "{form}");
         job.json(&["setup", "form.ifq", "--srs", "dev.srs", "-o", "keys"], 0);
         job.json(&["run", "form.ifq", "--input", &input, "-o", "form.npy"], 0);
-        let got = ndarray_npy::read_npy::<_, ndarray::Array1<f32>>(job.path("form.npy")).unwrap();
-        assert_eq!(got.to_vec(), expected, "{form}");
+        assert!(expected(&integers("form.npy")), "{form}: {:?}", integers("form.npy"));
         job.json(&["prove", "--keys", "keys", "--srs", "dev.srs", "--input", &input, "-o", "proof.json"], 0);
         let key = ["verify", "--key", "keys/verifying.key", "--srs", "dev.srs"];
         job.json(&[&key[..], &["--expect-output", "form.npy", "proof.json"]].concat(), 0);

@@ -149,7 +149,7 @@ fn term(rng: &mut StdRng, x: &[usize], input: NodeId, wanted: Option<&[usize]>) 
                 return Some((Term::SumPool { input, window, factor: rng.gen_range(-9..=9) }, vec![x[0], h, w]));
             }
             let channels = wanted.filter(|s| s.len() == 3).map_or_else(|| rng.gen_range(1..=3), |s| s[0]);
-            let groups = if rng.gen_bool(0.4) && channels % x[0] == 0 { x[0] } else { 1 };
+            let groups = if rng.gen_bool(0.4) && channels.is_multiple_of(x[0]) { x[0] } else { 1 };
             Some((Term::Conv { input, window, groups }, vec![channels, h, w]))
         }
         _ => None,

@@ -188,7 +188,7 @@ fn no_weight_reaches_another_group() {
         assert_eq!(hidden.1, [5, 0]);
         hidden.1[1] = weight;
         // Channel 1 gains `weight` times the input's channel 0: as many whole quotients.
-        let gained = weight * 3 >> case.program.shift;
+        let gained = (weight * 3) >> case.program.shift;
         for (i, r) in case.program.rows.iter().enumerate() {
             match r.lane {
                 Lane::Requantised { index: 1, .. } => {
