@@ -32,7 +32,7 @@ use std::{borrow::Cow, collections::BTreeMap, fmt, path::Path};
 use thiserror::Error;
 
 /// Version of the `.ifq` format this build writes and reads.
-pub const FORMAT: u16 = 1;
+pub const FORMAT: u16 = 2;
 
 /// An exact integer network and what its numbers mean: value = integer / scale.
 ///

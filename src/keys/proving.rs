@@ -1,6 +1,6 @@
 //! The proving key: the model, how its weights are blinded, and the verifying key.
 
-use super::verifying::{FORMAT, KeyError, VerifyingKey};
+use super::verifying::{KeyError, VerifyingKey};
 use crate::artefact::{self, Kind, Reader, Writer};
 use crate::commitment::{Opening, Secret, WeightVisibility};
 use crate::model::Model;
@@ -9,6 +9,9 @@ use inferproof_circuits::program::Layout;
 use std::fmt;
 use std::path::Path;
 use zeroize::Zeroizing;
+
+/// Format version of proving keys, which hold a model.
+const FORMAT: u16 = 3;
 
 /// What a prover keeps. Secret: it holds the weights and what blinds their commitments.
 ///

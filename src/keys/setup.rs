@@ -110,7 +110,7 @@ fn io_spec(model: &Model, program: &Program) -> IoSpec {
 pub fn public_model(key: &ProvingKey) -> serde_json::Value {
     serde_json::json!({
         "format": "inferproof/model.pub",
-        "version": 2,
+        "version": 3,
         "machineVersion": inferproof_circuits::machine::MACHINE_VERSION,
         "programId": hex::encode(key.verifying.program_id()),
         "layout": key.layout,

@@ -14,8 +14,8 @@ use sha3::{Digest, Keccak256};
 use std::path::Path;
 use thiserror::Error;
 
-/// Format version of key files.
-pub(crate) const FORMAT: u16 = 2;
+/// Format version of verifying keys.
+const FORMAT: u16 = 2;
 const MAX_AXES: usize = 8;
 
 /// A key file that cannot be used.

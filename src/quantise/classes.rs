@@ -56,7 +56,22 @@ impl Classes {
         let mut result = Self { of, classes };
         for (id, node) in plan.nodes.iter().enumerate() {
             if let Some(grid) = &node.grid {
-                result.fix(plan, id, grid, extents[node.source].magnitude())?;
+                result.fix(plan, id, grid)?;
+            }
+        }
+        // A tensor that is no such grid would be cut to one.
+        for (id, node) in plan.nodes.iter().enumerate().filter(|(_, node)| node.op.moved().is_empty()) {
+            if let (Some((_, other)), None) = (result.classes[result.of[id]].grid, node.grid) {
+                return Err(QuantiseError::Unsupported {
+                    node: node.name.clone(),
+                    operator: "QuantizeLinear",
+                    expected: format!(
+                        "it quantised like `{}`, as elements of both are put together",
+                        plan.nodes[other].name
+                    ),
+                    got: "a tensor that is not quantised".into(),
+                    remedy: "quantise all operands of a concatenation",
+                });
             }
         }
         with_drops.iter().for_each(|class| result.classes[*class].range.lo -= 1);
@@ -64,11 +79,8 @@ impl Classes {
     }
 
     /// Gives a class the range and the scale that the model says.
-    fn fix(&mut self, plan: &Plan, id: usize, grid: &Grid, magnitude: f64) -> Result<(), QuantiseError> {
+    fn fix(&mut self, plan: &Plan, id: usize, grid: &Grid) -> Result<(), QuantiseError> {
         let class = &mut self.classes[self.of[id]];
-        if grid.is_open && magnitude / grid.step > grid.range.hi as f64 {
-            return Ok(());
-        }
         let (range, scale) = (grid.range, 1.0 / grid.step);
         if !Packing::encodes(range) {
             return Err(QuantiseError::Unsupported {

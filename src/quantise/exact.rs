@@ -181,7 +181,9 @@ impl Exact<'_> {
             let numerator = conv.steps[biases.len()];
             let rounding = Rounding { numerator, denominator: self.result, range: self.range };
             let (m, c) = rounding.solve(shift, reach).ok_or(Unsolved)?;
-            weights.extend(channel.iter().map(|w| w * m));
+            for w in channel {
+                weights.push(w.checked_mul(m).ok_or(Unsolved)?);
+            }
             let bias = i128::from(b) * i128::from(m) + i128::from(c) - (1 << (shift - 1));
             biases.push(i64::try_from(bias).map_err(|_| Unsolved)?);
         }
@@ -226,7 +228,7 @@ fn signed(range: Interval, negative: bool) -> Interval {
 }
 
 /// The sums that one output channel can have.
-fn reach(weights: &[i64], range: Interval, padded: bool, bias: i64) -> Interval {
+pub(super) fn reach(weights: &[i64], range: Interval, padded: bool, bias: i64) -> Interval {
     weights.iter().fold(Interval::new(bias, bias), |Interval { lo, hi }, &w| {
         let (a, b) = ((w * range.lo).min(w * range.hi), (w * range.lo).max(w * range.hi));
         // Padding is 0.

@@ -165,7 +165,12 @@ impl Lowering<'_> {
             }
             PlanFunction::Relu => Ok(Table { function: Function::Relu, range, scale }),
             PlanFunction::Clip { lo, hi } => {
-                let end = |bound: f64| ((bound * scale).round() as i64).clamp(range.lo, range.hi);
+                let end = |bound: f64| {
+                    // As ONNX quantises the bound, if it does.
+                    let quantised = || (bound as f32 / (1.0 / scale) as f32).round_ties_even();
+                    let integer = if node.grid.is_some() { f64::from(quantised()) } else { (bound * scale).round() };
+                    (integer as i64).clamp(range.lo, range.hi)
+                };
                 let range = Interval::new(end(lo), end(hi));
                 // The same function either way; layers share a table where they name it alike.
                 let function = if range.lo == 0 { Function::Relu } else { Function::Identity };

@@ -248,3 +248,44 @@ fn products_of_two_tensors_have_an_exact_factor() {
     sketch.push("out", Op::Mul, &[gate, 0]);
     assert_eq!(outline(&sketch.quantise(2.5).0), "input, sigmoid(conv0), product1x0");
 }
+
+/// The integers of a quantised input are seen through views, at either end of them.
+#[test]
+fn integers_survive_views() {
+    let quantise = Op::Quantise { step: 0.5, lo: -10, hi: 245 };
+    let restep = Op::Restep { from: 0.5, shift: 10, to: 1.0 };
+    let transpose = Op::Transpose { perm: vec![1, 0] };
+    for ops in [[quantise.clone(), transpose.clone(), restep.clone()], [transpose, quantise, restep]] {
+        let mut sketch = Sketch::new(&[2, 2]);
+        let mut last = 0;
+        for op in ops {
+            last = sketch.push("node", op, &[last]);
+        }
+        let input = ArrayD::from_shape_vec(vec![2, 2], vec![0.3, 1.3, -2.6, 60.0]).unwrap();
+        let samples = Samples::new(vec![input.clone()], &[2, 2]).unwrap();
+        let (model, report) = quantise_graph(&sketch.graph, &samples);
+        let trace = inferproof_circuits::network::execute(
+            &model.architecture,
+            &model.weights,
+            &model.quantise_input(&input).unwrap(),
+        );
+        assert_eq!(trace.unwrap().values[model.architecture.output], [11, 5, 13, 130], "{report}");
+    }
+}
+
+fn quantise_graph(graph: &Graph, samples: &Samples) -> (Model, Report) {
+    quantise(graph, samples, &Options::default()).unwrap()
+}
+
+/// What is no such integer is not put beside one.
+#[test]
+fn a_real_tensor_is_not_cut_to_integers() {
+    let mut sketch = Sketch::new(&[4]);
+    let one = sketch.dense("one", 0, 3);
+    let quantised = sketch.push("quantised", Op::Quantise { step: 0.01, lo: -128, hi: 127 }, &[one]);
+    let real = sketch.dense("real", 0, 3);
+    sketch.push("both", Op::Concat { axis: 0 }, &[quantised, real]);
+    let samples = sketch.samples(4);
+    let error = quantise(&sketch.graph, &samples, &Options::default()).unwrap_err();
+    assert!(error.to_string().contains("not quantised"), "{error}");
+}

@@ -4,6 +4,7 @@ use super::windows::window;
 use super::{Affine, Grid, IntegerConv, PlanFunction, PlanId, PlanOp, PlanTerm, Planner, is_linear};
 use crate::graph::{Node, NodeId, Op};
 use crate::quantise::error::QuantiseError;
+use crate::quantise::exact::reach;
 use inferproof_circuits::{formula::Formula, integer::Interval, network::Window};
 use ndarray::{ArrayD, Axis};
 
@@ -36,7 +37,7 @@ impl Planner<'_> {
         let root = self.absorbed_operand(top).filter(|_| ends_form).unwrap_or(top);
         let shape = self.affine_shape(root);
         let (terms, bias) = self.linear_form(root, &shape)?;
-        let grid = self.grid(id, &terms);
+        let grid = self.grid(id, &terms)?;
         let affine = self.push(id, shape, PlanOp::Affine(Affine { terms, bias, function }));
         self.nodes[affine].name.clone_from(&self.graph.nodes[root].name);
         self.nodes[affine].grid = grid;
@@ -49,20 +50,53 @@ impl Planner<'_> {
     }
 
     /// Step and range that the model itself gives the result of a layer.
-    fn grid(&self, id: NodeId, terms: &[PlanTerm]) -> Option<Grid> {
-        match (&self.graph.nodes[id].op, terms) {
-            (Op::Quantise { step, lo, hi }, _) => Some(Grid::new(*step, *lo, *hi)),
-            (Op::Restep { shift, to, .. }, [term]) => {
+    ///
+    /// # Errors
+    /// Integers under another step whose first step is not known.
+    fn grid(&self, id: NodeId, terms: &[PlanTerm]) -> Result<Option<Grid>, QuantiseError> {
+        let node = &self.graph.nodes[id];
+        match (&node.op, terms) {
+            (Op::Quantise { step, lo, hi }, _) => Ok(Some(Grid::new(*step, *lo, *hi))),
+            (Op::Restep { from, shift, to }, [term]) => {
+                let grid = self.grid_of(term.inputs()[0]).filter(|grid| grid.step == f64::from(*from));
+                let Some(Grid { range, .. }) = grid else {
+                    return Err(QuantiseError::Unsupported {
+                        node: node.name.clone(),
+                        operator: "DequantizeLinear",
+                        expected: "integers of one known scale and zero point".into(),
+                        got: "a tensor of which neither is known".into(),
+                        remedy: "quantise the tensor right before it is read as integers",
+                    });
+                };
                 let shift = i64::from(*shift);
-                let Grid { range, is_open, .. } = self.nodes[term.inputs()[0]].grid?;
-                Some(Grid { step: f64::from(*to), range: Interval::new(range.lo + shift, range.hi + shift), is_open })
+                let range = Interval::new(range.lo + shift, range.hi + shift);
+                Ok(Some(Grid { step: f64::from(*to), range }))
             }
-            (Op::IntegerConv { .. }, [PlanTerm::IntegerConv(IntegerConv { steps, .. })]) => {
-                let step = *steps.first()?;
-                steps.iter().all(|other| *other == step).then(|| Grid::open(step))
-            }
-            _ => None,
+            (Op::IntegerConv { .. }, [PlanTerm::IntegerConv(conv)]) => Ok(self.grid_of_sums(conv)),
+            _ => Ok(None),
         }
+    }
+
+    /// The grid of a plan node, seen through nodes that only move elements.
+    fn grid_of(&self, id: PlanId) -> Option<Grid> {
+        let node = &self.nodes[id];
+        let mut moved = node.op.moved().iter().map(|&operand| self.grid_of(operand));
+        node.grid.or_else(|| moved.next()?.filter(|first| moved.all(|other| other == Some(*first))))
+    }
+
+    /// Sums of integers that are not requantised are themselves a grid, if 16 bits hold all that they can be.
+    fn grid_of_sums(&self, conv: &IntegerConv) -> Option<Grid> {
+        let step = *conv.steps.first()?;
+        let operand = self.grid_of(conv.input)?;
+        let row = conv.weights.len() / conv.steps.len();
+        let padded = conv.window.pads != [0; 4];
+        let most = i64::from(i16::MAX);
+        let fits = conv.weights.chunks(row).zip(&conv.bias).all(|(channel, &bias)| {
+            let sums = reach(channel, operand.range, padded, bias);
+            -most <= sums.lo && sums.hi <= most
+        });
+        let alike = conv.steps.iter().all(|other| *other == step);
+        (fits && alike).then(|| Grid { step, range: Interval::new(-most, most) })
     }
 
     /// Whether the only reader of a linear node takes it into an affine layer of its own.

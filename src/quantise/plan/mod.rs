@@ -48,8 +48,6 @@ pub(super) struct Grid {
     /// Real value of one unit.
     pub step: f64,
     pub range: Interval,
-    /// Whether the range is only as far as integers reach here: the tensor is no such grid if its samples leave it.
-    pub is_open: bool,
 }
 
 pub(super) enum PlanOp {
@@ -65,13 +63,7 @@ pub(super) enum PlanOp {
 
 impl Grid {
     pub fn new(step: f32, lo: i32, hi: i32) -> Self {
-        Self { step: step.into(), range: Interval::new(lo.into(), hi.into()), is_open: false }
-    }
-
-    /// All that 16 bits hold.
-    pub fn open(step: f64) -> Self {
-        let most = i64::from(i16::MAX);
-        Self { step, range: Interval::new(-most, most), is_open: true }
+        Self { step: step.into(), range: Interval::new(lo.into(), hi.into()) }
     }
 }
 
@@ -236,9 +228,9 @@ impl<'a> Planner<'a> {
             Op::Take { axis, indices, fill } => {
                 PlanOp::Take { input: operand, axis: *axis, indices: indices.clone(), fill: Fill::Value(*fill) }
             }
-            Op::Quantise { step, lo, hi } if node.inputs == [self.graph.input] && self.uses[self.graph.input] == 1 => {
+            Op::Quantise { step, lo, hi } if self.is_input(node.inputs[0]) => {
                 // The network's input itself is what is quantised.
-                self.nodes[operand].grid = Some(Grid::new(*step, *lo, *hi));
+                self.nodes[self.placed[self.graph.input]].grid = Some(Grid::new(*step, *lo, *hi));
                 self.placed[id] = operand;
                 return Ok(());
             }
@@ -251,6 +243,14 @@ impl<'a> Planner<'a> {
         };
         self.placed[id] = self.push(id, node.shape.clone(), op);
         Ok(())
+    }
+
+    /// Whether a node is the network's input in another order or shape, and nothing else reads it on the way.
+    fn is_input(&self, mut id: NodeId) -> bool {
+        while self.uses[id] == 1 && matches!(self.graph.nodes[id].op, Op::Reshape | Op::Transpose { .. }) {
+            id = self.graph.nodes[id].inputs[0];
+        }
+        id == self.graph.input && self.uses[id] == 1
     }
 
     fn push(&mut self, source: NodeId, shape: Vec<usize>, op: PlanOp) -> PlanId {
