@@ -6,7 +6,7 @@ import {IInferenceVerifier, Inference} from "./IInferenceVerifier.sol";
 import {KEY_POINTS, PROOF_TAG} from "./MachineShape.sol";
 import {ModelKeys} from "./ModelKeys.sol";
 
-/// @title Verifies proofs of the machine, version 2
+/// @title Verifies proofs of the machine, version 3
 /// @notice halo2 with KZG on BN254, SHPLONK openings and a Keccak-256 transcript. One contract for every model.
 /// @dev Bytes and order of the transcript: docs/spec/transcript.md; constraints: docs/spec/machine.md; layout of memory and
 /// gas: docs/evm.md. A call works in memory from `BASE` on, at addresses that are constants. `_begin` makes sure
@@ -566,16 +566,16 @@ contract InferenceVerifier is ModelKeys {
             mstore(add(TEMPORARY, 0x280), addmod(sub(r, 2), mload(EV_OPP), r))
             mstore(add(TEMPORARY, 0x2a0), addmod(sub(r, 3), mload(EV_OPP), r))
             mstore(add(TEMPORARY, 0x2c0), mulmod(0x183227397098d014dc2822db40c0ac2e9419f4243cdcb848a1f0fac9f8000001, mulmod(mulmod(mload(EV_OPP), mload(add(TEMPORARY, 0x280)), r), mload(add(TEMPORARY, 0x2a0)), r), r))
-            mstore(add(TEMPORARY, 0x2e0), addmod(mload(EV_HW_NEXT), sub(r, mload(EV_OMEGA)), r))
-            mstore(add(TEMPORARY, 0x300), mulmod(mload(add(TEMPORARY, 0x2c0)), addmod(mload(add(TEMPORARY, 0x2e0)), sub(r, mulmod(mload(EV_Z), mload(EV_HW), r)), r), r))
-            mstore(add(TEMPORARY, 0x320), mulmod(mload(EV_OPP), addmod(sub(r, 1), mload(EV_OPP), r), r))
-            mstore(add(TEMPORARY, 0x340), mulmod(mload(add(TEMPORARY, 0x2e0)), sub(r, mulmod(0x183227397098d014dc2822db40c0ac2e9419f4243cdcb848a1f0fac9f8000001, mulmod(mload(add(TEMPORARY, 0x2a0)), mload(add(TEMPORARY, 0x320)), r), r)), r))
-            fold := addmod(mulmod(fold, y, r), addmod(mload(add(TEMPORARY, 0x300)), mload(add(TEMPORARY, 0x340)), r), r)
+            mstore(add(TEMPORARY, 0x2e0), addmod(mload(EV_HW_NEXT), sub(r, mulmod(mload(EV_Z), addmod(mload(EV_HW), mload(EV_OMEGA), r), r)), r))
+            mstore(add(TEMPORARY, 0x300), mulmod(mload(EV_OPP), addmod(sub(r, 1), mload(EV_OPP), r), r))
+            mstore(add(TEMPORARY, 0x320), mulmod(mload(EV_HW_NEXT), sub(r, mulmod(0x183227397098d014dc2822db40c0ac2e9419f4243cdcb848a1f0fac9f8000001, mulmod(mload(add(TEMPORARY, 0x2a0)), mload(add(TEMPORARY, 0x300)), r), r)), r))
+            fold := addmod(mulmod(fold, y, r), addmod(mulmod(mload(add(TEMPORARY, 0x2c0)), mload(add(TEMPORARY, 0x2e0)), r), mload(add(TEMPORARY, 0x320)), r), r)
             // [product]
-            mstore(add(TEMPORARY, 0x360), addmod(mload(EV_P_NEXT), sub(r, mload(EV_P)), r))
-            mstore(add(TEMPORARY, 0x380), mulmod(sub(r, mulmod(0x183227397098d014dc2822db40c0ac2e9419f4243cdcb848a1f0fac9f8000001, mulmod(mload(add(TEMPORARY, 0x2a0)), mload(add(TEMPORARY, 0x320)), r), r)), addmod(sub(r, mulmod(mload(EV_Z), mload(EV_HW), r)), mload(add(TEMPORARY, 0x360)), r), r))
+            mstore(add(TEMPORARY, 0x340), addmod(mload(EV_P_NEXT), sub(r, mload(EV_P)), r))
+            mstore(add(TEMPORARY, 0x360), addmod(sub(r, mulmod(mload(EV_Z), addmod(mload(EV_HW), mload(EV_OMEGA), r), r)), mload(add(TEMPORARY, 0x340)), r))
+            mstore(add(TEMPORARY, 0x380), mulmod(sub(r, mulmod(0x183227397098d014dc2822db40c0ac2e9419f4243cdcb848a1f0fac9f8000001, mulmod(mload(add(TEMPORARY, 0x2a0)), mload(add(TEMPORARY, 0x300)), r), r)), mload(add(TEMPORARY, 0x360)), r))
             mstore(add(TEMPORARY, 0x3a0), addmod(addmod(mload(EV_P_NEXT), sub(r, mulmod(mload(EV_Z), mload(EV_P), r)), r), sub(r, mload(EV_Z_NEXT)), r))
-            fold := addmod(mulmod(fold, y, r), addmod(addmod(mulmod(mload(add(TEMPORARY, 0x2c0)), mload(add(TEMPORARY, 0x360)), r), mload(add(TEMPORARY, 0x380)), r), mulmod(mulmod(0x285396b510feb022c442e4c2c1411ef84c2b4191bac53323b891a1fb48000001, mulmod(mload(add(TEMPORARY, 0x280)), mload(add(TEMPORARY, 0x320)), r), r), mload(add(TEMPORARY, 0x3a0)), r), r), r)
+            fold := addmod(mulmod(fold, y, r), addmod(addmod(mulmod(mload(add(TEMPORARY, 0x2c0)), mload(add(TEMPORARY, 0x340)), r), mload(add(TEMPORARY, 0x380)), r), mulmod(mulmod(0x285396b510feb022c442e4c2c1411ef84c2b4191bac53323b891a1fb48000001, mulmod(mload(add(TEMPORARY, 0x280)), mload(add(TEMPORARY, 0x300)), r), r), mload(add(TEMPORARY, 0x3a0)), r), r), r)
             // copies: the product starts at 1
             fold := addmod(mulmod(fold, y, r), mulmod(mload(L_FIRST), addmod(1, sub(r, mload(EV_COPY)), r), r), r)
             // copies: and ends at 0 or 1

@@ -3,9 +3,9 @@
 pragma solidity ^0.8.24;
 
 /// @dev Version of the machine.
-uint16 constant MACHINE_VERSION = 2;
+uint16 constant MACHINE_VERSION = 3;
 /// @dev First four bytes of every proof.
-bytes4 constant PROOF_TAG = 0x4f8571d6;
+bytes4 constant PROOF_TAG = 0x5c05ca3d;
 /// @dev Commitments to the columns of a program, and to its copy constraints.
 uint256 constant FIXED_COMMITMENTS = 8;
 uint256 constant PERMUTATION_COMMITMENTS = 3;

@@ -7,7 +7,7 @@ use crate::error::CompileError;
 use crate::layers::compile;
 use crate::machine::{COPY_COLUMNS, DEGREE, FIXED_COLUMNS, PHASE0_COLUMNS, PHASE1_COLUMNS, RESERVED_ROWS};
 use crate::network::{Architecture, Op};
-use crate::program::{Lane, Layout, Program};
+use crate::program::{Lane, Layout, ProductOp, Program};
 use serde::{Deserialize, Serialize};
 
 /// What a plan is to be good at.
@@ -62,9 +62,11 @@ const LIMBS: std::ops::RangeInclusive<u32> = 3..=14;
 
 /// Advice evaluations: six columns of the twelve at two rotations.
 const ADVICE_EVALUATIONS: usize = PHASE0_COLUMNS + PHASE1_COLUMNS + 6;
-/// Points and scalars of a proof without the span proof.
-const POINTS: usize = PHASE0_COLUMNS + PHASE1_COLUMNS + 1 + 1 + (DEGREE - 1) + 2;
-const SCALARS: usize = ADVICE_EVALUATIONS + (FIXED_COLUMNS + 1) + 1 + COPY_COLUMNS + 2;
+/// Points of a proof without the span proof: columns, copies, random polynomial, quotient; the last two are of the openings
+/// and follow the scalars.
+pub const POINTS: usize = PHASE0_COLUMNS + PHASE1_COLUMNS + 1 + 1 + (DEGREE - 1) + 2;
+/// Scalars of a proof without the span proof.
+pub const SCALARS: usize = ADVICE_EVALUATIONS + (FIXED_COLUMNS + 1) + 1 + COPY_COLUMNS + 2;
 /// Name of the verifier before the proof, span proof after it.
 const TAG_BYTES: usize = 4;
 const SPAN_BYTES: usize = 64 + 2 * 32;
@@ -92,7 +94,7 @@ pub struct Cost {
     pub weight_rows: usize,
     /// Rows with an activation (requantised, their limbs, differences, maxima).
     pub activation_rows: usize,
-    /// Full-size cells a weight: `omega` and its chain.
+    /// Full-size cells a weight: `omega`, and its chain where it is not 0 by construction.
     pub full_cells_per_weight: f64,
     /// Cells an activation: `r, q, y, m`, two chains and the running sum, times rows an activation.
     pub cells_per_activation: f64,
@@ -102,7 +104,7 @@ pub struct Cost {
     pub prover_seconds: f64,
     /// Predicted peak memory of a proof.
     pub prover_bytes: u64,
-    /// Predicted gas of a verification with secret weights, all input bytes non-zero.
+    /// Predicted gas of a verification with secret weights, all public bytes non-zero: a model of the chain's charges, within 1 %.
     pub gas: u64,
 }
 
@@ -111,6 +113,8 @@ impl Cost {
     #[must_use]
     pub fn of(program: &Program, architecture: &Architecture) -> Self {
         let weight_rows = program.rows.iter().filter(|r| r.slot.is_some()).count();
+        // A chain that goes on into the next row; after a product, and in a layer of one block, it is 0.
+        let chain_cells = program.rows.iter().filter(|r| r.slot.is_some() && r.product == ProductOp::Hold).count();
         let activation_rows = program.rows.iter().filter(|r| is_activation(&r.lane)).count();
         let weights = weight_count(architecture).max(1);
         let activations = activation_count(architecture).max(1);
@@ -121,7 +125,7 @@ impl Cost {
             table: program.table.rows().len(),
             weight_rows,
             activation_rows,
-            full_cells_per_weight: 2.0 * weight_rows as f64 / weights as f64,
+            full_cells_per_weight: (weight_rows + chain_cells) as f64 / weights as f64,
             cells_per_activation: 7.0 * activation_rows as f64 / activations as f64,
             proof_bytes: proof_bytes(true),
             prover_seconds: ProverCosts::default().proof_seconds(program.k),

@@ -200,6 +200,8 @@ fn chains_and_products() {
         ("chain-y", ForcedCell::Hy(closing)),
         ("expose-y", ForcedCell::P(closing)),
         ("chain-w", ForcedCell::Hw(operand)),
+        // After a product the chain is empty.
+        ("chain-w", ForcedCell::Hw(operand + 1)),
         ("product", ForcedCell::P(operand + 1)),
     ];
     for (constraint, cell) in levers {

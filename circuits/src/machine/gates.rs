@@ -187,15 +187,16 @@ fn chains(c: &Cells) -> Vec<(&'static str, Expr)> {
 fn products(c: &Cells) -> Vec<(&'static str, Expr)> {
     let [hold, product, fma] = [1, 2, 3].map(|which| indicator(&c.op_p, which));
     let z = c.z[0].clone();
-    let fresh = c.h_w[1].clone() - c.omega.clone();
+    let weights = c.h_w[0].clone() + c.omega.clone();
+    let next = c.h_w[1].clone();
     vec![
         // [chain-w]
-        ("chain-w", hold.clone() * (fresh.clone() - z.clone() * c.h_w[0].clone()) + product.clone() * fresh),
+        ("chain-w", hold.clone() * (next.clone() - z.clone() * weights.clone()) + product.clone() * next),
         // [product]
         (
             "product",
             hold * (c.p[1].clone() - c.p[0].clone())
-                + product * (c.p[1].clone() - c.p[0].clone() - c.h_w[0].clone() * z.clone())
+                + product * (c.p[1].clone() - c.p[0].clone() - weights * z.clone())
                 + fma * (c.p[1].clone() - z * c.p[0].clone() - c.z[1].clone()),
         ),
     ]

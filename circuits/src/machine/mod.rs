@@ -12,7 +12,7 @@ use halo2_proofs::plonk::{Advice, Challenge, Column, ConstraintSystem, FirstPhas
 use serde::{Deserialize, Serialize};
 
 /// Version of the machine: changes whenever a column, a gate, a query order or the encoding of public tensors does.
-pub const MACHINE_VERSION: u16 = 2;
+pub const MACHINE_VERSION: u16 = 3;
 /// Degree of the constraint system.
 pub const DEGREE: usize = 5;
 /// Rows at the end of every advice column that hold random values.

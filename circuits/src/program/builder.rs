@@ -256,35 +256,24 @@ impl Builder {
     /// Enforced: the result is `sum over groups of (sum of omega * monomial) * operand`. Cost: one row a
     /// weight slot, and two; two more for each group that is off by another monomial than the first.
     ///
-    /// Every row that reads `omega` holds a slot: a registrant cannot hide a weight elsewhere.
+    /// Every row whose `omega` counts holds a slot: a registrant cannot hide a weight elsewhere.
     pub(crate) fn products(&mut self, groups: &[Group]) -> Val {
         let last = |g: &Group| g.items.last().expect("a group has a slot").1;
         let norm = last(&groups[0]) * groups[0].operand.mono;
-        let mut steps: Vec<(Option<Mono>, Option<WeightSlot>, Option<Cell>)> = vec![];
-        for (index, group) in groups.iter().enumerate() {
-            steps.extend(group.items.windows(2).map(|w| (Some(w[0].1 / w[1].1), Some(w[1].0), None)));
+        // Scalars that the run needs stand before it.
+        let mut rows: Vec<(ProductOp, Cell, WeightSlot)> = vec![];
+        for group in groups {
+            for pair in group.items.windows(2) {
+                rows.push((ProductOp::Hold, self.mono(pair[0].1 / pair[1].1), pair[0].0));
+            }
             let correction = last(group) * group.operand.mono / norm;
             let operand = self.absolute(Val { cell: group.operand.cell, mono: correction });
-            let next = groups.get(index + 1).map(|g| g.items[0].0);
-            steps.push((None, next, Some(operand)));
+            rows.push((ProductOp::Product, operand, group.items.last().expect("a group has a slot").0));
         }
-        for mono in steps.iter().filter_map(|s| s.0).collect::<BTreeSet<_>>() {
-            self.mono(mono);
-        }
-        self.push(Row {
-            product: ProductOp::Hold,
-            z_pin: Pin::Copy(Self::zero()),
-            p_pin: Pin::Copy(Self::zero()),
-            slot: Some(groups[0].items[0].0),
-            ..Row::default()
-        });
-        for (multiplier, slot, operand) in steps {
-            let (product, z) = match (multiplier, operand) {
-                (_, Some(operand)) => (ProductOp::Product, operand),
-                (Some(mono), None) => (ProductOp::Hold, self.monos[&mono]),
-                (None, None) => unreachable!("a step has a multiplier or an operand"),
-            };
-            self.push(Row { product, z_pin: Pin::Copy(z), slot, ..Row::default() });
+        let zero = Pin::Copy(Self::zero());
+        self.push(Row { product: ProductOp::Hold, z_pin: zero, p_pin: zero, ..Row::default() });
+        for (product, z, slot) in rows {
+            self.push(Row { product, z_pin: Pin::Copy(z), slot: Some(slot), ..Row::default() });
         }
         // A row of its own for the result, so that nothing else pins this cell of `P`.
         Val { cell: Cell::P(self.push(Row::default())), mono: norm }

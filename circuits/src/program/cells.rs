@@ -1,6 +1,6 @@
 //! Which advice cells an active gate, lookup or copy reads: those a witness must get right.
 
-use super::{Builder, Cell, ChainOp, Pin, ProductOp, Program, Row};
+use super::{Cell, ChainOp, ProductOp, Program, Row};
 use crate::machine::UNUSABLE_ROWS;
 use std::collections::{BTreeMap, HashSet};
 
@@ -79,14 +79,12 @@ impl Program {
         let before = || row.checked_sub(1).and_then(at);
         let this = at(row);
         let weights = |r: &Row| matches!(r.product, ProductOp::Hold | ProductOp::Product);
+        // A start multiplies by 0, so neither `omega` nor `hW` matters there.
+        let counts = |r: &Row| weights(r) && r.slot.is_some();
         match column {
             AdviceColumn::R | AdviceColumn::Q | AdviceColumn::Y | AdviceColumn::E | AdviceColumn::M => row < active,
-            AdviceColumn::Omega => this.is_some_and(weights),
-            // A hold that starts a chain multiplies by 0, so what was there before does not matter.
-            AdviceColumn::Hw => {
-                let starts = |r: &Row| r.product == ProductOp::Hold && r.z_pin == Pin::Copy(Builder::zero());
-                this.is_some_and(|r| weights(r) && !starts(r)) || before().is_some_and(weights)
-            }
+            AdviceColumn::Omega => this.is_some_and(counts),
+            AdviceColumn::Hw => this.is_some_and(counts) || before().is_some_and(weights),
             AdviceColumn::Hx | AdviceColumn::Hy | AdviceColumn::Phi => row <= active,
             AdviceColumn::Z => {
                 let operand = |r: &Row| r.x != ChainOp::StepU || r.y == ChainOp::StepZ || r.product != ProductOp::None;

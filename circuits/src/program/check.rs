@@ -18,7 +18,7 @@ impl Program {
             check_lane(i, row(i), self.instance_words());
             check_z(i, before, row(i), row(i + 1));
             check_p(i, before, row(i));
-            check_weight_chain(i, before, row(i), row(i + 1));
+            check_weight_chain(i, before, row(i));
         }
         self.check_sources();
     }
@@ -80,24 +80,20 @@ fn check_p(i: usize, before: Option<&Row>, row: &Row) {
     assert!(row.product == ProductOp::None || writers == 1, "row {i}: P is read and must be pinned");
 }
 
-/// `hW` is read only where the row before determines it, and starts at a hold with `z = 0`.
-fn check_weight_chain(i: usize, before: Option<&Row>, row: &Row, next: &Row) {
-    let live = before.is_some_and(|b| matches!(b.product, ProductOp::Hold | ProductOp::Product));
-    match row.product {
-        ProductOp::Product => assert!(live, "row {i}: a product reads a free weight chain"),
-        ProductOp::Hold if !live => {
+/// `hW` is read only where the row before determines it: after a start, which has no slot and `z = 0`, or in a chain.
+///
+/// Every other row whose `omega` counts holds a slot.
+fn check_weight_chain(i: usize, before: Option<&Row>, row: &Row) {
+    match (row.product, row.slot) {
+        (ProductOp::Hold | ProductOp::Product, Some(_)) => {
+            let live = before.is_some_and(|b| matches!(b.product, ProductOp::Hold | ProductOp::Product));
+            assert!(live, "row {i}: a free weight chain is read");
+        }
+        (ProductOp::Hold, None) => {
             let zero = Pin::Copy(Cell::Y(0));
             assert!(row.z_pin == zero && row.p_pin == zero, "row {i}: a weight chain starts with z = P = 0");
         }
-        _ => {}
-    }
-    match row.product {
-        ProductOp::Hold => assert!(row.slot.is_some(), "row {i}: a hold reads omega where no weight stands"),
-        ProductOp::Product => {}
-        ProductOp::None | ProductOp::Fma => assert!(row.slot.is_none(), "row {i}: weights that nobody reads"),
-    }
-    if row.product == ProductOp::Product && row.slot.is_none() {
-        let reads = matches!(next.product, ProductOp::Hold | ProductOp::Product);
-        assert!(!reads, "row {i}: the next row reads omega where no weight stands");
+        (ProductOp::Product, None) => panic!("row {i}: omega is read where no weight stands"),
+        (ProductOp::None | ProductOp::Fma, slot) => assert!(slot.is_none(), "row {i}: weights that nobody reads"),
     }
 }

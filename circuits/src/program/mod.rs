@@ -63,9 +63,9 @@ pub enum ProductOp {
     /// Nothing.
     #[default]
     None,
-    /// `hW' = z hW + omega`, `P' = P`.
+    /// `hW' = z (hW + omega)`, `P' = P`.
     Hold,
-    /// `P' = P + hW z`, `hW' = omega`.
+    /// `P' = P + (hW + omega) z`, `hW' = 0`.
     Product,
     /// `P' = z P + z'`.
     Fma,

@@ -119,9 +119,8 @@ impl PhaseOne {
         self.h_x[row + 1] = step(this.x, self.h_x[row], z) + to_field(phase0.y[row]);
         self.h_y[row + 1] = step(this.y, self.h_y[row], z) + form;
         self.h_w[row + 1] = match this.product {
-            ProductOp::Hold => z * self.h_w[row] + self.omega[row],
-            ProductOp::Product => self.omega[row],
-            ProductOp::None | ProductOp::Fma => Fr::ZERO,
+            ProductOp::Hold => z * (self.h_w[row] + self.omega[row]),
+            ProductOp::Product | ProductOp::None | ProductOp::Fma => Fr::ZERO,
         };
     }
 
@@ -158,10 +157,10 @@ impl PhaseOne {
         if let Some(value) = forced(ForcedCell::Z(row)) {
             self.z[row] = value;
         }
-        let (p, z, h_w) = (self.p[row - 1], self.z[row - 1], self.h_w[row - 1]);
+        let (p, z, weights) = (self.p[row - 1], self.z[row - 1], self.h_w[row - 1] + self.omega[row - 1]);
         self.p[row] = match (before.product, this.p_pin) {
             (ProductOp::Hold, _) => p,
-            (ProductOp::Product, _) => p + h_w * z,
+            (ProductOp::Product, _) => p + weights * z,
             (ProductOp::Fma, _) => z * p + self.z[row],
             (ProductOp::None, Pin::Copy(cell)) => self.value(cell, phase0),
             (ProductOp::None, Pin::InverseOf(cell)) => Option::from(self.value(cell, phase0).invert())?,
