@@ -113,7 +113,7 @@ impl Cost {
     #[must_use]
     pub fn of(program: &Program, architecture: &Architecture) -> Self {
         let weight_rows = program.rows.iter().filter(|r| r.slot.is_some()).count();
-        // A chain that goes on into the next row; after a product, and in a layer of one block, it is 0.
+        // A chain that goes on into the next row; after a product, and where an operand has one row, it is 0.
         let chain_cells = program.rows.iter().filter(|r| r.slot.is_some() && r.product == ProductOp::Hold).count();
         let activation_rows = program.rows.iter().filter(|r| is_activation(&r.lane)).count();
         let weights = weight_count(architecture).max(1);

@@ -101,13 +101,18 @@ impl Deployed {
         self.send("verify the batch", batch_calldata(proofs))
     }
 
+    /// What the verifier says to any calldata.
+    pub(super) fn call(&mut self, data: Vec<u8>) -> Result<Receipt, ChainError> {
+        self.chain.call(self.verifier, data)
+    }
+
     fn send(&mut self, step: &str, data: Vec<u8>) -> Result<u64, CheckError> {
-        let receipt = self.chain.call(self.verifier, data)?;
+        let receipt = self.call(data)?;
         if receipt.success { Ok(receipt.gas) } else { Err(refused(step, &receipt)) }
     }
 }
 
-fn refused(step: &str, receipt: &Receipt) -> CheckError {
+pub(super) fn refused(step: &str, receipt: &Receipt) -> CheckError {
     let reason = match InferenceVerifierErrors::abi_decode(&receipt.output) {
         Ok(error) => format!("{error:?}"),
         Err(_) if receipt.output.is_empty() => "nothing: out of gas".into(),

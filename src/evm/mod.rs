@@ -9,8 +9,10 @@ mod check;
 mod data;
 mod expression;
 pub mod generator;
+mod rehearsal;
 
 pub use check::{CheckError, Deployed, GasReport, check};
 pub use data::{
     Address, UseContext, batch_calldata, deployment, model_data, srs_data, store_calldata, verify_calldata,
 };
+pub use rehearsal::{Rehearsal, zero_bytes};

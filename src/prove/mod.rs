@@ -103,6 +103,12 @@ impl Prover {
         &self.key
     }
 
+    /// The key's program, as compiled from its architecture.
+    #[must_use]
+    pub const fn program(&self) -> &Program {
+        &self.program
+    }
+
     /// Runs the model on `input` (integers, row-major) without proving.
     ///
     /// # Errors

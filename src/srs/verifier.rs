@@ -29,6 +29,15 @@ pub struct SrsVerifier {
 }
 
 impl SrsVerifier {
+    /// That of the secret 1, for what does not depend on the points: all are generators, the spans of no domain. Nothing is sound with it.
+    #[cfg(feature = "evm")]
+    pub(crate) fn of_one(k: u32) -> Self {
+        let (g1, g2) = (G1Affine::generator(), G2Affine::generator());
+        let k = k as usize;
+        let origin = "the secret is 1".into();
+        Self { insecure: true, origin, tau_g2: vec![g2; k], tau_g1: vec![g1; k + 1], span: vec![[g1, g1]; k] }
+    }
+
     /// log2 of the rows of the largest circuit it serves.
     pub fn k(&self) -> u32 {
         self.span.len() as u32

@@ -1,8 +1,9 @@
 //! What the chain charges, pinned. After a change that is meant: `UPDATE_GOLDEN=1 cargo test --release --test contracts`.
 
 use crate::story::{Proved, Story, root};
-use inferproof::evm::batch_calldata;
+use inferproof::circuits::program::Program;
 use inferproof::evm::chain::Fork;
+use inferproof::evm::{Rehearsal, batch_calldata, zero_bytes};
 use inferproof::{Options, Proof, Srs, VerifyingKey, WeightVisibility};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -14,17 +15,19 @@ const BATCH: usize = 3;
 #[test]
 fn gas_table() {
     let srs = Srs::development(17, StdRng::seed_from_u64(1)).unwrap();
-    let mut models = vec![];
+    let (mut models, mut programs) = (vec![], vec![]);
     for model in ["digits_mlp", "digits_cnn"] {
         for (visibility, kind) in [(WeightVisibility::Public, "public"), (WeightVisibility::Secret, "secret")] {
             let proved = Proved::new(model, &Options::default(), visibility, &srs);
             let proofs: Vec<Proof> = (0..BATCH as u64).map(|seed| proved.proof(seed)).collect();
+            programs.push((proved.prover.program().clone(), proved.key.clone(), proofs[0].clone()));
             models.push((format!("{model}, {kind} weights"), proved.key, proofs));
         }
     }
     // One proof, three times: it takes a while, and gas does not depend on it.
     let proved = Proved::new("resnet8", &Options::default(), WeightVisibility::Secret, &srs);
     let proof = proved.proof(1);
+    programs.push((proved.prover.program().clone(), proved.key.clone(), proof.clone()));
     models.push(("resnet8, secret weights".into(), proved.key, vec![proof.clone(), proof.clone(), proof]));
     let mut table = serde_json::Map::new();
     for (fork, name) in [(Fork::Osaka, "osaka"), (Fork::Prague, "prague")] {
@@ -38,6 +41,7 @@ fn gas_table() {
             }
             rows.insert(model.clone(), row);
         }
+        rehearsed(&mut Rehearsal::new(fork).unwrap(), &mut story, &programs);
         let firsts: Vec<Proof> = models.iter().map(|(_, _, proofs)| proofs[0].clone()).collect();
         rows.insert("batch of these five".into(), json!(mixed_batch(&mut story, &firsts)));
         table.insert(name.into(), Value::Object(rows));
@@ -52,6 +56,16 @@ fn gas_table() {
         assert_eq!(got, golden);
     }
     assert_eq!(text.len(), golden.len());
+}
+
+/// A program's gas is known before it has a key, to the unit.
+fn rehearsed(rehearsal: &mut Rehearsal, story: &mut Story, proved: &[(Program, VerifyingKey, Proof)]) {
+    for (program, key, proof) in proved {
+        let receipt = story.verify(proof);
+        assert!(receipt.success);
+        let gas = receipt.gas + 12 * zero_bytes(proof);
+        assert_eq!(rehearsal.gas(program, key.weights().visibility).unwrap(), gas, "k = {}", key.k());
+    }
 }
 
 /// Proofs are random, and a zero byte of calldata costs 12 gas less: counts those of the proofs as if they were not zero.

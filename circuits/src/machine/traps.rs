@@ -3,7 +3,7 @@
 use super::{Machine, PHASE0_COLUMNS, Shape};
 use crate::integer::Interval;
 use crate::network::{LayerWeights, Term, Window};
-use crate::program::{Lane, Layout, NULL_TAG, Pin, Program, SlotSource};
+use crate::program::{Lane, Layout, NULL_TAG, Pin, ProductOp, Program, SlotSource};
 use crate::testing::{Case, Keys, NetworkBuilder, RELU8, SIGNED8, conv};
 use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::plonk::ConstraintSystem;
@@ -45,6 +45,33 @@ fn no_multiplier_is_free() {
         }
     }
     assert!(pins > 100, "{pins}");
+}
+
+/// A weight that nobody reads, or a chain that reads what is no weight: a registrant could hide one there.
+#[test]
+fn weights_stand_where_products_read_them() {
+    let program = pooled().program;
+    let start = |r: &crate::program::Row| r.product == ProductOp::Hold && r.slot.is_none();
+    let slot = program.rows.iter().find_map(|r| r.slot);
+    let mut tried = [0; 5];
+    for (row, r) in program.rows.iter().enumerate() {
+        let mut check = |change: usize, apply: &dyn Fn(&mut Program)| {
+            let mut program = program.clone();
+            apply(&mut program);
+            assert!(refused(&program), "row {row}, change {change}");
+            tried[change] += 1;
+        };
+        if r.slot.is_some() {
+            check(0, &|p| p.rows[row].slot = None);
+            check(1, &|p| p.rows[row].product = ProductOp::None);
+        } else if start(r) {
+            check(2, &|p| p.rows[row].slot = slot);
+            check(3, &|p| p.rows[row].product = ProductOp::None);
+        } else if r.product != ProductOp::Fma {
+            check(4, &|p| p.rows[row].slot = slot);
+        }
+    }
+    assert!(tried.iter().all(|count| *count > 0), "{tried:?}");
 }
 
 /// An output row without its scale, or a rim with a table: a free coefficient on a valid exponent.

@@ -18,7 +18,7 @@ impl Program {
             check_lane(i, row(i), self.instance_words());
             check_z(i, before, row(i), row(i + 1));
             check_p(i, before, row(i));
-            check_weight_chain(i, before, row(i));
+            check_weight_chain(i, before, row(i), row(i + 1));
         }
         self.check_sources();
     }
@@ -83,7 +83,11 @@ fn check_p(i: usize, before: Option<&Row>, row: &Row) {
 /// `hW` is read only where the row before determines it: after a start, which has no slot and `z = 0`, or in a chain.
 ///
 /// Every other row whose `omega` counts holds a slot.
-fn check_weight_chain(i: usize, before: Option<&Row>, row: &Row) {
+fn check_weight_chain(i: usize, before: Option<&Row>, row: &Row, next: &Row) {
+    if row.product == ProductOp::Hold {
+        let read = matches!(next.product, ProductOp::Hold | ProductOp::Product) && next.slot.is_some();
+        assert!(read, "row {i}: a weight chain that nobody reads");
+    }
     match (row.product, row.slot) {
         (ProductOp::Hold | ProductOp::Product, Some(_)) => {
             let live = before.is_some_and(|b| matches!(b.product, ProductOp::Hold | ProductOp::Product));

@@ -3,8 +3,14 @@
 use crate::failure::Failure;
 use crate::machine;
 use inferproof::draw;
+#[cfg(feature = "evm")]
+use inferproof::commitment::WeightVisibility;
+#[cfg(feature = "evm")]
+use inferproof_circuits::layers::compile;
 use inferproof_circuits::network::Architecture;
 use inferproof_circuits::plan::{Cost, Optimise, plan};
+#[cfg(feature = "evm")]
+use inferproof_circuits::program::Layout;
 use inferproof_circuits::program::{Program, RowUse};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
@@ -20,9 +26,11 @@ pub(crate) fn preflight(architecture: &Architecture, layout: Option<&Path>) -> R
     let (machine, measured) = machine::costs()?;
     let mut text = String::new();
     let mut json = Map::new();
+    let mut chain = Chain::new()?;
     for (name, optimise) in [("prover", Optimise::Prover), ("memory", Optimise::Memory), ("gas", Optimise::Gas)] {
         let (program, costs) = plan(architecture, optimise)?;
-        let costs: Vec<Cost> = costs.into_iter().map(|cost| cost.on(&machine)).collect();
+        let mut costs: Vec<Cost> = costs.into_iter().map(|cost| cost.on(&machine)).collect();
+        costs.iter_mut().try_for_each(|cost| chain.charge(architecture, cost))?;
         if optimise == Optimise::Prover {
             let (usage, table) = rows(&program, architecture);
             let _ = write!(text, "\nrows of the plan for --optimise prover, by node\n{table}");
@@ -36,9 +44,57 @@ pub(crate) fn preflight(architecture: &Architecture, layout: Option<&Path>) -> R
         json.insert(name.into(), json!(costs));
     }
     let source = if measured { "as measured on this machine" } else { "of a 2-core machine; see calibrate-machine" };
-    let _ = writeln!(text, "\nprover CPU-seconds {source}");
+    let _ = writeln!(text, "\nprover CPU-seconds {source}; gas {GAS_SOURCE}");
     json.insert("machine".into(), json!({ "costs": machine, "measured": measured }));
     Ok((Value::Object(json), text))
+}
+
+#[cfg(feature = "evm")]
+const GAS_SOURCE: &str = "of a transaction on a chain in memory, secret weights, no public byte 0";
+#[cfg(not(feature = "evm"))]
+const GAS_SOURCE: &str = "estimated, secret weights, no public byte 0";
+
+/// A chain in memory that says what a plan's proofs will cost, with each layout asked once.
+#[cfg(feature = "evm")]
+struct Chain {
+    rehearsal: inferproof::evm::Rehearsal,
+    charged: Vec<(Layout, u64)>,
+}
+
+#[cfg(feature = "evm")]
+impl Chain {
+    fn new() -> Result<Self, Failure> {
+        Ok(Self { rehearsal: inferproof::evm::Rehearsal::new(Default::default())?, charged: vec![] })
+    }
+
+    fn charge(&mut self, architecture: &Architecture, cost: &mut Cost) -> Result<(), Failure> {
+        let known = self.charged.iter().find(|(layout, _)| *layout == cost.layout);
+        cost.gas = match known {
+            Some((_, gas)) => *gas,
+            None => {
+                let program = compile(architecture, cost.layout)?;
+                let gas = self.rehearsal.gas(&program, WeightVisibility::Secret)?;
+                self.charged.push((cost.layout, gas));
+                gas
+            }
+        };
+        Ok(())
+    }
+}
+
+/// Without a chain the planner's estimate stands.
+#[cfg(not(feature = "evm"))]
+struct Chain;
+
+#[cfg(not(feature = "evm"))]
+impl Chain {
+    fn new() -> Result<Self, Failure> {
+        Ok(Self)
+    }
+
+    fn charge(&mut self, _: &Architecture, _: &mut Cost) -> Result<(), Failure> {
+        Ok(())
+    }
 }
 
 /// One line a node, by rows, and what each is for.

@@ -1,0 +1,100 @@
+//! What verifying proofs of a program will cost on a chain, before the program has a key.
+//!
+//! The verifier goes the same way for every proof whose points and scalars are well-formed, up to the pairing, and precompiles
+//! charge by lengths. So the gas of a proof that does not hold is that of one that does, but for how the call ends.
+
+use super::abi::InferenceVerifier::InvalidProof;
+use super::chain::Fork;
+use super::check::{CheckError, Deployed, refused};
+use super::data::verify_calldata;
+use crate::artefact::encode_g1;
+use crate::commitment::{WeightCommitments, WeightVisibility};
+use crate::keys::{IoSpec, TensorSpec, VerifyingKey, proof_tag};
+use crate::proof::Proof;
+use crate::srs::SrsVerifier;
+use crate::statement::Statement;
+use alloy_sol_types::SolError;
+use halo2_proofs::halo2curves::bn256::G1Affine;
+use inferproof_circuits::layers::MAX_K;
+use inferproof_circuits::machine::{COPY_COLUMNS, FIXED_COLUMNS, Shape};
+use inferproof_circuits::packing::Packing;
+use inferproof_circuits::plan::{POINTS, SCALARS};
+use inferproof_circuits::program::Program;
+
+/// Points that follow the scalars of a proof: those of the openings.
+const OPENING_POINTS: usize = 2;
+/// Gas of returning instead of reverting: jumps of the compiler's. A test compares with real proofs.
+const RETURN: u64 = 2;
+/// Gas of a byte of calldata that is not 0, less that of one that is.
+const NON_ZERO_BYTE: u64 = 12;
+
+/// The shipped verifier on a chain in memory, with keys and proofs of no meaning.
+pub struct Rehearsal {
+    deployed: Deployed,
+    srs: SrsVerifier,
+}
+
+impl Rehearsal {
+    /// Deploys the verifier. Cost: some milliseconds.
+    ///
+    /// # Errors
+    /// The chain does not take the shipped contract.
+    pub fn new(fork: Fork) -> Result<Self, CheckError> {
+        let srs = SrsVerifier::of_one(MAX_K);
+        Ok(Self { deployed: Deployed::new(&srs, fork)?, srs })
+    }
+
+    /// Gas of a transaction that verifies one proof of `program`, exactly: calldata included, every account cold, every byte of statement and
+    /// proof counted as not 0 ([`zero_bytes`]; each that is 0 costs 12 gas less).
+    ///
+    /// # Errors
+    /// The contract stops for another reason than a false proof, which is a bug.
+    pub fn gas(&mut self, program: &Program, visibility: WeightVisibility) -> Result<u64, CheckError> {
+        let key = self.key(program, visibility);
+        self.deployed.store(&key)?;
+        let proof = stand_in(&key);
+        let receipt = self.deployed.call(verify_calldata(&proof))?;
+        if !receipt.output.starts_with(&InvalidProof::SELECTOR) {
+            return Err(refused("rehearse a verification", &receipt));
+        }
+        Ok(receipt.gas + NON_ZERO_BYTE * zero_bytes(&proof) + RETURN)
+    }
+
+    fn key(&self, program: &Program, visibility: WeightVisibility) -> VerifyingKey {
+        let points = |count| vec![G1Affine::generator(); count];
+        let tensor = |packing: Packing| TensorSpec { shape: vec![packing.elements], packing, scale: 1.0 };
+        VerifyingKey {
+            shape: Shape::default(),
+            k: program.k,
+            srs_id: self.srs.srs_id(),
+            insecure: self.srs.insecure(),
+            fixed: points(FIXED_COLUMNS),
+            permutation: points(COPY_COLUMNS),
+            io: IoSpec { input: tensor(program.input), output: tensor(program.output) },
+            weights: WeightCommitments { visibility, points: points(program.layout.lanes) },
+        }
+    }
+}
+
+/// A proof of the right form that proves nothing.
+fn stand_in(key: &VerifyingKey) -> Proof {
+    let span = usize::from(key.weights.visibility == WeightVisibility::Secret);
+    let point = encode_g1(&G1Affine::generator());
+    let scalar = [1; 32];
+    let mut bytes = proof_tag(key.shape).to_vec();
+    bytes.extend(point.repeat(POINTS - OPENING_POINTS));
+    bytes.extend(scalar.repeat(SCALARS));
+    bytes.extend(point.repeat(OPENING_POINTS + span));
+    bytes.extend(scalar.repeat(2 * span));
+    let tensor = |packing: &Packing| vec![1; packing.byte_len()];
+    let (input, output) = (tensor(&key.io.input.packing), tensor(&key.io.output.packing));
+    Proof { statement: Statement { model_id: key.model_id(), context: [1; 32], input, output }, bytes }
+}
+
+/// Bytes of a statement and its proof that are 0.
+#[must_use]
+pub fn zero_bytes(proof: &Proof) -> u64 {
+    let Statement { model_id, context, input, output } = &proof.statement;
+    let all = [model_id.as_slice(), context, input, output, &proof.bytes];
+    all.iter().flat_map(|bytes| bytes.iter()).filter(|byte| **byte == 0).count() as u64
+}
