@@ -26,12 +26,15 @@ use sha3::{Digest, Keccak256};
 use std::{
     fmt, fs,
     io::{self, Read, Write},
+    ops::Range,
     path::{Path, PathBuf},
 };
 use thiserror::Error;
 
 /// First bytes of every artefact.
 pub const MAGIC: [u8; 8] = *b"INFPROOF";
+/// Bytes read at a time where an artefact is not kept whole.
+const BLOCK: u64 = 1 << 20;
 /// Bytes before the payload.
 pub const HEADER_BYTES: usize = 22;
 /// Bytes of the digest after the payload.
@@ -291,6 +294,53 @@ pub fn read(path: &Path, kind: Kind, supported_version: u16) -> Result<Vec<u8>, 
     bytes.truncate(bytes.len() - DIGEST_BYTES);
     bytes.drain(..HEADER_BYTES);
     Ok(bytes)
+}
+
+/// Reads the artefact at `path` from front to back and returns those bytes of its payload that lie in `ranges`, which are in order and
+/// do not overlap: checks as [`read`] does, the digest of all of it included, but keeps no more than was asked for.
+///
+/// # Errors
+/// As [`read`]; [`ArtefactError::Length`] too if a range ends after the payload.
+pub fn read_ranges(
+    path: &Path,
+    kind: Kind,
+    supported_version: u16,
+    ranges: &[Range<u64>],
+) -> Result<Vec<u8>, ArtefactError> {
+    let fail = |source| ArtefactError::Io { action: "read", path: path.to_owned(), source };
+    let mut file = fs::File::open(path).map_err(fail)?;
+    let mut block = Vec::new();
+    (&file).take(HEADER_BYTES as u64).read_to_end(&mut block).map_err(fail)?;
+    let payload = parse_header(&block, kind, supported_version).map_err(|e| e.in_file(path))?;
+    let mut digest = Keccak256::new().chain_update(&block);
+    let (mut kept, mut offset) = (Vec::new(), 0);
+    while offset < payload {
+        block.clear();
+        let most = (payload - offset).min(BLOCK);
+        (&mut file).take(most).read_to_end(&mut block).map_err(fail)?;
+        if block.is_empty() {
+            break;
+        }
+        digest.update(&block);
+        for range in ranges {
+            // Both lie within the block, so they fit a `usize`.
+            let place = |at: u64| at.clamp(offset, offset + block.len() as u64).abs_diff(offset) as usize;
+            kept.extend_from_slice(&block[place(range.start)..place(range.end.max(range.start))]);
+        }
+        offset += block.len() as u64;
+    }
+    block.clear();
+    file.take(DIGEST_BYTES as u64 + 1).read_to_end(&mut block).map_err(fail)?;
+    let around = (HEADER_BYTES + DIGEST_BYTES) as u64;
+    let last = ranges.iter().map(|range| range.end).max().unwrap_or(0);
+    let (expected, got) = (payload.max(last).saturating_add(around), HEADER_BYTES as u64 + offset + block.len() as u64);
+    if got != expected {
+        return Err(ArtefactError::Length { expected, got }.in_file(path));
+    }
+    if digest.finalize().as_slice() != block {
+        return Err(ArtefactError::Digest.in_file(path));
+    }
+    Ok(kept)
 }
 
 /// Takes a whole artefact apart: checks kind, version, length and digest, and returns the payload.

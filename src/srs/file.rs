@@ -47,13 +47,31 @@ impl Srs {
     /// identity, and the verifier's part as [`SrsVerifier::decode`] does. Does NOT check that the other points belong
     /// together: [`Srs::verify`] does, once, at setup.
     ///
-    /// Cost: about 0.35 CPU microseconds a point, the digest included, and that of the verifier's part.
+    /// Cost: about 0.35 CPU microseconds a point, the digest included, and that of the verifier's part. Memory: the file, and its
+    /// points.
     ///
     /// # Errors
     /// Any [`SrsError`] about reading, with the file's name.
     pub fn read(path: &Path) -> Result<Self, SrsError> {
         let payload = artefact::read(path, Kind::SRS, FORMAT)?;
         Self::decode(&payload).map_err(|error| name_file(error, path))
+    }
+
+    /// As [`Srs::read`], for circuits of at most 2^k rows: keeps of a larger SRS what those need, as if it had been made for `k`.
+    ///
+    /// Memory: that of what is kept. Cost: the digest of the whole file, the rest for what is kept.
+    ///
+    /// # Errors
+    /// Any [`SrsError`] about reading, with the file's name. A smaller SRS is returned as it is.
+    pub fn read_up_to(path: &Path, k: u32) -> Result<Self, SrsError> {
+        let part = Self::read_verifier_part(path)?;
+        let (whole, k) = (part.k(), part.k().min(k.max(1)));
+        let points = G1_BYTES as u64;
+        let start = part_bytes(&part)?;
+        let lagrange = start + powers(whole) * points;
+        let ranges = [start..start + powers(k) * points, lagrange..lagrange + lagrange_points(k) * points];
+        let kept = artefact::read_ranges(path, Kind::SRS, FORMAT, &ranges)?;
+        Self::decode_points(part.truncated(k), Reader::new(&kept)).map_err(|error| name_file(error, path))
     }
 
     /// Reads the verifier's part of the file at `path`, and nothing else of it: its own digest is checked, and
@@ -97,6 +115,11 @@ impl Srs {
     pub fn decode(payload: &[u8]) -> Result<Self, SrsError> {
         let mut input = Reader::new(payload);
         let part = take_part(&mut input)?;
+        Self::decode_points(part, input)
+    }
+
+    /// The points that follow the verifier's part `part`.
+    fn decode_points(part: SrsVerifier, mut input: Reader<'_>) -> Result<Self, SrsError> {
         let k = part.k();
         let g = input.g1_many("power of tau", (1 << k) + 2)?;
         check::no_identity("power", &g)?;
@@ -163,7 +186,24 @@ fn part_digest(part: &[u8]) -> [u8; 32] {
 
 /// Bytes of the points after the verifier's part: 2^k + 2 powers, 2^(k+1) - 2 Lagrange points. `k` is at most [`MAX_K`].
 fn body_bytes(k: u32) -> u64 {
-    (3 * G1_BYTES as u64) << k
+    G1_BYTES as u64 * (powers(k) + lagrange_points(k))
+}
+
+/// Powers of tau in an SRS for 2^k rows.
+fn powers(k: u32) -> u64 {
+    (1 << k) + 2
+}
+
+/// Lagrange points of the domains of 2, 4, .. 2^k elements.
+fn lagrange_points(k: u32) -> u64 {
+    (2 << k) - 2
+}
+
+/// Bytes of a payload before its points.
+fn part_bytes(part: &SrsVerifier) -> Result<u64, SrsError> {
+    let mut bytes = Writer::new();
+    part.encode(&mut bytes)?;
+    Ok((4 + bytes.into_bytes().len() + DIGEST_BYTES) as u64)
 }
 
 /// Puts the file's name on errors of the container and the fields; the others say what to do without it.

@@ -38,6 +38,15 @@ impl SrsVerifier {
         Self { insecure: true, origin, tau_g2: vec![g2; k], tau_g1: vec![g1; k + 1], span: vec![[g1, g1]; k] }
     }
 
+    /// The part for circuits of at most 2^k rows, `1 <= k <= self.k()`.
+    pub(super) fn truncated(mut self, k: u32) -> Self {
+        let k = k as usize;
+        self.tau_g2.truncate(k);
+        self.tau_g1.truncate(k + 1);
+        self.span.truncate(k);
+        self
+    }
+
     /// log2 of the rows of the largest circuit it serves.
     pub fn k(&self) -> u32 {
         self.span.len() as u32

@@ -20,6 +20,22 @@ fn file_round_trip() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays");
 }
 
+/// A larger file gives the SRS that the same secret gives for fewer rows.
+#[test]
+fn a_larger_file_serves_smaller_circuits() {
+    let folder = tempfile::tempdir().unwrap();
+    let [large, small] = ["large.srs", "small.srs"].map(|name| folder.path().join(name));
+    // More than one block is read, and the wanted ranges cross blocks.
+    srs(13).write(&large).unwrap();
+    assert!(fs::metadata(&large).unwrap().len() > 1 << 20);
+    for k in [1, 5, 12, 13] {
+        srs(k).write(&small).unwrap();
+        assert!(Srs::read_up_to(&large, k).unwrap() == Srs::read(&small).unwrap(), "k = {k}");
+    }
+    assert!(Srs::read_up_to(&small, 20).unwrap() == srs(13), "a file that is too small is what it is");
+    assert!(Srs::read_up_to(&large, 0).unwrap() == srs(1));
+}
+
 #[test]
 fn damaged_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -33,7 +49,7 @@ fn damaged_file_is_refused() {
         let mut bad = good.clone();
         bad[at] ^= 1 << (at % 8);
         fs::write(&path, &bad).unwrap();
-        assert!(Srs::read(&path).is_err(), "byte {at}");
+        assert!(Srs::read(&path).is_err() && Srs::read_up_to(&path, 2).is_err(), "byte {at}");
         let part = Srs::read_verifier_part(&path);
         let covered = at < 22 + body(&good[22..]);
         assert_eq!(part.is_err(), covered, "byte {at}");
@@ -43,6 +59,7 @@ fn damaged_file_is_refused() {
         bad.resize(len, 0);
         fs::write(&path, &bad).unwrap();
         assert!(Srs::read(&path).is_err() && Srs::read_verifier_part(&path).is_err(), "{len} bytes");
+        assert!(Srs::read_up_to(&path, 2).is_err(), "{len} bytes");
     }
 }
 

@@ -3,14 +3,8 @@
 use crate::failure::Failure;
 use crate::machine;
 use inferproof::draw;
-#[cfg(feature = "evm")]
-use inferproof::commitment::WeightVisibility;
-#[cfg(feature = "evm")]
-use inferproof_circuits::layers::compile;
 use inferproof_circuits::network::Architecture;
 use inferproof_circuits::plan::{Cost, Optimise, plan};
-#[cfg(feature = "evm")]
-use inferproof_circuits::program::Layout;
 use inferproof_circuits::program::{Program, RowUse};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
@@ -26,11 +20,9 @@ pub(crate) fn preflight(architecture: &Architecture, layout: Option<&Path>) -> R
     let (machine, measured) = machine::costs()?;
     let mut text = String::new();
     let mut json = Map::new();
-    let mut chain = Chain::new()?;
     for (name, optimise) in [("prover", Optimise::Prover), ("memory", Optimise::Memory), ("gas", Optimise::Gas)] {
         let (program, costs) = plan(architecture, optimise)?;
-        let mut costs: Vec<Cost> = costs.into_iter().map(|cost| cost.on(&machine)).collect();
-        costs.iter_mut().try_for_each(|cost| chain.charge(architecture, cost))?;
+        let costs = charged(architecture, costs.into_iter().map(|cost| cost.on(&machine)).collect())?;
         if optimise == Optimise::Prover {
             let (usage, table) = rows(&program, architecture);
             let _ = write!(text, "\nrows of the plan for --optimise prover, by node\n{table}");
@@ -54,47 +46,21 @@ const GAS_SOURCE: &str = "of a transaction on a chain in memory, secret weights,
 #[cfg(not(feature = "evm"))]
 const GAS_SOURCE: &str = "estimated, secret weights, no public byte 0";
 
-/// A chain in memory that says what a plan's proofs will cost, with each layout asked once.
+/// The costs with the gas that a chain in memory charges instead of the planner's estimate.
 #[cfg(feature = "evm")]
-struct Chain {
-    rehearsal: inferproof::evm::Rehearsal,
-    charged: Vec<(Layout, u64)>,
-}
-
-#[cfg(feature = "evm")]
-impl Chain {
-    fn new() -> Result<Self, Failure> {
-        Ok(Self { rehearsal: inferproof::evm::Rehearsal::new(Default::default())?, charged: vec![] })
+pub(crate) fn charged(architecture: &Architecture, mut costs: Vec<Cost>) -> Result<Vec<Cost>, Failure> {
+    use inferproof::{WeightVisibility, circuits::layers::compile, evm};
+    let mut rehearsal = evm::Rehearsal::new(evm::chain::Fork::default())?;
+    for cost in &mut costs {
+        cost.gas = rehearsal.gas(&compile(architecture, cost.layout)?, WeightVisibility::Secret)?;
     }
-
-    fn charge(&mut self, architecture: &Architecture, cost: &mut Cost) -> Result<(), Failure> {
-        let known = self.charged.iter().find(|(layout, _)| *layout == cost.layout);
-        cost.gas = match known {
-            Some((_, gas)) => *gas,
-            None => {
-                let program = compile(architecture, cost.layout)?;
-                let gas = self.rehearsal.gas(&program, WeightVisibility::Secret)?;
-                self.charged.push((cost.layout, gas));
-                gas
-            }
-        };
-        Ok(())
-    }
+    Ok(costs)
 }
 
 /// Without a chain the planner's estimate stands.
 #[cfg(not(feature = "evm"))]
-struct Chain;
-
-#[cfg(not(feature = "evm"))]
-impl Chain {
-    fn new() -> Result<Self, Failure> {
-        Ok(Self)
-    }
-
-    fn charge(&mut self, _: &Architecture, _: &mut Cost) -> Result<(), Failure> {
-        Ok(())
-    }
+pub(crate) fn charged(_: &Architecture, costs: Vec<Cost>) -> Result<Vec<Cost>, Failure> {
+    Ok(costs)
 }
 
 /// One line a node, by rows, and what each is for.

@@ -36,7 +36,7 @@ impl Prove {
         let mut stages = Stages::default();
         let key = ProvingKey::load(&self.keys.join("proving.key"))?;
         let input = self.input.load(key.model())?;
-        let srs = stages.run("read SRS", || Srs::read(&self.srs))?;
+        let srs = stages.run("read SRS", || Srs::read_up_to(&self.srs, key.verifying_key().k()))?;
         let prover = stages.run("load key", || Prover::new(key, &srs))?;
         let proof = stages.run("prove", || prover.prove(&input, self.context.unwrap_or([0; 32]), OsRng))?;
         proof.save(&self.output)?;

@@ -2,7 +2,7 @@
 
 use crate::Outcome;
 use crate::failure::Failure;
-use crate::preflight::cost_table;
+use crate::preflight::{charged, cost_table};
 use crate::progress::Stages;
 use clap::{Args, ValueEnum};
 use inferproof::artefact::replace_file;
@@ -10,7 +10,7 @@ use inferproof::commitment::WeightVisibility;
 use inferproof::keys::{SetupOptions, public_model, setup};
 use inferproof::model::Model;
 use inferproof::srs::Srs;
-use inferproof_circuits::plan::Optimise;
+use inferproof_circuits::plan::{Optimise, plan};
 use rand_core::OsRng;
 use serde_json::json;
 use std::path::PathBuf;
@@ -51,7 +51,6 @@ impl Setup {
     pub(crate) fn run(&self) -> Result<Outcome, Failure> {
         let mut stages = Stages::default();
         let model = Model::load(&self.model)?;
-        let srs = stages.run("read SRS", || Srs::read(&self.srs))?;
         let options = SetupOptions {
             visibility: match self.weights {
                 Weights::Secret => WeightVisibility::Secret,
@@ -64,7 +63,11 @@ impl Setup {
             },
             layout: None,
         };
-        let (key, costs) = stages.run("setup", || setup(&model, &srs, &options, OsRng))?;
+        let (program, costs) = stages.run("plan", || plan(&model.architecture, options.optimise))?;
+        let costs = charged(&model.architecture, costs)?;
+        let srs = stages.run("read SRS", || Srs::read_up_to(&self.srs, program.k))?;
+        let options = SetupOptions { layout: Some(program.layout), ..options };
+        let (key, _) = stages.run("setup", || setup(&model, &srs, &options, OsRng))?;
         let verifying = key.verifying_key();
         let description = json!({
             "format": "inferproof/model", "version": 1,
