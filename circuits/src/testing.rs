@@ -63,11 +63,16 @@ impl NetworkBuilder {
                 .collect(),
             bias: (0..shape[0]).map(|_| rng.gen_range(-300..=300)).collect(),
         };
+        self.set_weights(id, layer);
+        id
+    }
+
+    /// Weights of a layer instead of the seeded ones.
+    pub(crate) fn set_weights(&mut self, id: NodeId, layer: LayerWeights) {
         let bound = affine_quotients(&self.architecture, id, &layer).unwrap();
         let Op::Affine { quotient, .. } = &mut self.architecture.nodes[id].op else { unreachable!() };
         *quotient = published_interval(bound);
         self.weights.layers.insert(id, layer);
-        id
     }
 
     pub(crate) fn max_pool(&mut self, input: NodeId, kernel: [usize; 2]) -> NodeId {

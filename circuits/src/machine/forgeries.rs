@@ -6,7 +6,7 @@
 use super::MachineCircuit;
 use crate::integer::{Interval, to_field};
 use crate::network::Term;
-use crate::program::{Cell, ChainOp, Lane, Layout, ProductOp};
+use crate::program::{AdviceColumn, Cell, ChainOp, Lane, Layout, ProductOp};
 use crate::testing::{Case, Keys, NetworkBuilder, SIGNED8, conv};
 use crate::witness::{ChallengeValues, ForcedCell, PhaseOne, PhaseZero, phase_one, phase_one_forced};
 use ff::Field;
@@ -136,6 +136,34 @@ fn lookups() {
         let end = *w.phi.last().unwrap();
         w.phi.iter_mut().for_each(|phi| *phi -= end);
     });
+}
+
+/// A quotient and a remainder that give the accumulator modulo `p` and not as integers: the field has many such pairs, and only the two
+/// lookups tell them from the true one.
+#[test]
+fn decompositions_that_wrap() {
+    let honest = dense(2);
+    let delta = deltas(&honest, 1);
+    let mut case = claim(honest.clone(), &delta);
+    let row = row_where(&case, |row| matches!(case.program.rows[row].lane, Lane::Requantised { index: 0, .. }));
+    // The accumulator is as it was; the two cells that make it up are replaced once everything else follows from it.
+    case.phase0.q[row] = honest.phase0.q[row];
+    let (q, r) = (Fr::from(case.phase0.q[row]), Fr::from(case.phase0.r[row]));
+    let (kappa, step) = (Fr::from(case.program.rows[row].kappa), to_field(delta[0]));
+    let other = Fr::from(case.phase0.r[row] ^ 1);
+    let pairs = [
+        // The quotient is in the table, the remainder is negative or too large.
+        (q + step, r - kappa * step),
+        // The remainder is in range, the quotient is a fraction.
+        (q + (r - other) * kappa.invert().unwrap(), other),
+    ];
+    for (wrong_q, wrong_r) in pairs {
+        assert_eq!(kappa * wrong_q + wrong_r, kappa * q + r);
+        let cells = [(AdviceColumn::Q, row, wrong_q), (AdviceColumn::R, row, wrong_r)];
+        let circuit = || case.circuit().wrapped(&cells).tampered(&|w, _| w.phi.fill(Fr::ZERO));
+        assert!(accepts(&circuit().without("lookup-sum"), circuit().without("lookup-sum"), &case), "no forgery");
+        assert!(!accepts(&circuit(), circuit(), &case), "a decomposition that wraps");
+    }
 }
 
 #[test]

@@ -134,6 +134,8 @@ impl Machine {
 }
 
 #[cfg(test)]
+mod equalities;
+#[cfg(test)]
 mod forgeries;
 #[cfg(test)]
 mod random;

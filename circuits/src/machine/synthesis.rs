@@ -2,6 +2,8 @@
 
 use super::{Challenges, Machine, Shape};
 use crate::integer::to_field;
+#[cfg(test)]
+use crate::program::AdviceColumn;
 use crate::program::{Cell, ChainOp, ProductOp, Program, Row};
 use crate::witness::{ChallengeValues, LaneRows, PhaseOne, PhaseZero, phase_one};
 use halo2_proofs::circuit::{Cell as HaloCell, Layouter, Region, SimpleFloorPlanner, Value};
@@ -32,6 +34,9 @@ pub struct MachineCircuit<'a> {
     pub witness: Option<PhaseOneInput<'a>>,
     shape: Shape,
     tamper: Option<Tamper<'a>>,
+    /// Cells of `r` and `q` that no integer of the witness can be.
+    #[cfg(test)]
+    wrapped: &'a [(AdviceColumn, usize, Fr)],
 }
 
 impl std::fmt::Debug for MachineCircuit<'_> {
@@ -44,7 +49,14 @@ impl<'a> MachineCircuit<'a> {
     /// The circuit of `program`.
     #[must_use]
     pub fn new(program: &'a Program, witness: Option<PhaseOneInput<'a>>) -> Self {
-        Self { program, witness, shape: Shape::default(), tamper: None }
+        Self {
+            program,
+            witness,
+            shape: Shape::default(),
+            tamper: None,
+            #[cfg(test)]
+            wrapped: &[],
+        }
     }
 
     /// The circuit with phase 1 changed by `tamper` before it is committed: an attack, for tests.
@@ -53,6 +65,25 @@ impl<'a> MachineCircuit<'a> {
     pub fn tampered(mut self, tamper: Tamper<'a>) -> Self {
         self.tamper = Some(tamper);
         self
+    }
+
+    /// The circuit with some cells of `r` and `q` replaced after phase 1 is computed from the others.
+    #[cfg(test)]
+    pub(crate) fn wrapped(mut self, cells: &'a [(AdviceColumn, usize, Fr)]) -> Self {
+        self.wrapped = cells;
+        self
+    }
+
+    #[cfg(test)]
+    fn assign_wrapped(&self, machine: &Machine, region: &mut Region<'_, Fr>) {
+        for (column, row, value) in self.wrapped {
+            let column = match column {
+                AdviceColumn::R => machine.r,
+                AdviceColumn::Q => machine.q,
+                other => panic!("{other:?} holds field elements or signed integers anyway"),
+            };
+            region.assign_advice(column, *row, Value::known(*value));
+        }
     }
 
     #[cfg(test)]
@@ -187,6 +218,8 @@ impl Circuit<Fr> for MachineCircuit<'_> {
                 self.copies(&machine, &mut region);
                 let Some(witness) = &self.witness else { return Ok(()) };
                 assign_phase0(&machine, &mut region, witness.phase0);
+                #[cfg(test)]
+                self.assign_wrapped(&machine, &mut region);
                 region.next_phase();
                 let Some(challenges) = known_challenges(&machine, &region) else { return Ok(()) };
                 let phase1 = phase_one(self.program, witness.phase0, witness.lanes, &challenges, witness.instance);
