@@ -2,6 +2,7 @@
 //! `fixtures/generate.py`).
 
 use inferproof::model::Model;
+use inferproof::quantise::Report;
 use inferproof::{Options, Prover, Samples, SetupOptions, Srs, import_file, load_tensor, quantise, setup, verify};
 use ndarray::{ArrayD, Axis};
 use rand::SeedableRng;
@@ -39,9 +40,13 @@ impl Case {
     }
 
     fn model(&self) -> Model {
+        self.quantised().0
+    }
+
+    fn quantised(&self) -> (Model, Report) {
         let graph = import_file(&self.onnx).unwrap();
         let samples = Samples::load(&self.calibration, graph.input_shape()).unwrap();
-        quantise(&graph, &samples, &self.options).unwrap().0
+        quantise(&graph, &samples, &self.options).unwrap()
     }
 
     fn inputs(&self) -> Vec<ArrayD<f32>> {
@@ -96,7 +101,9 @@ fn networks_agree_with_onnxruntime() {
 fn networks_that_come_quantised_are_bit_exact() {
     for name in ["digits_mlp", "digits_cnn"] {
         let case = Case::fixture(&format!("quantised/{name}"), name, "test");
-        let (model, inputs, expected) = (case.model(), case.inputs(), case.expected());
+        let (inputs, expected) = (case.inputs(), case.expected());
+        let (model, report) = case.quantised();
+        assert!(report.layers.iter().all(|layer| layer.exact == Some(true)), "{report}");
         assert_eq!((inputs.len(), expected.len()), (100, 100));
         for (number, (input, expected)) in inputs.iter().zip(&expected).enumerate() {
             let integers: Vec<i64> =

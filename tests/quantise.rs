@@ -4,6 +4,8 @@
 mod accuracy;
 #[path = "quantise/file.rs"]
 mod file;
+#[path = "quantise/grids.rs"]
+mod grids;
 #[path = "quantise/naive.rs"]
 mod naive;
 #[path = "quantise/refused.rs"]

@@ -69,7 +69,8 @@ impl Rounding {
     /// Cost: a division for each integer of the range.
     pub fn solve(&self, shift: u32, reach: Interval) -> Option<(i64, i64)> {
         let one = 1i128 << shift;
-        let multiplier = (self.numerator / self.denominator * one as f64).round();
+        // Where all weights are 0 any multiplication will do, and with a tiny scale this may be the case.
+        let multiplier = (self.numerator / self.denominator * one as f64).round().max(1.0);
         if !(1.0..=(1i64 << 46) as f64).contains(&multiplier) {
             return None;
         }
@@ -102,9 +103,17 @@ impl Rounding {
     }
 }
 
-/// No multiplication at this shift rounds as the model does.
+/// Why no multiplication was found that rounds as the model does.
 #[derive(Debug)]
-pub(super) struct Unsolved;
+pub(super) enum Unsolved {
+    /// There is none at this shift.
+    Shift,
+    /// A sum of two has this many pairs of integers, which are too many to try.
+    Pairs(u64),
+}
+
+/// Most pairs of integers that are tried.
+pub(super) const MAX_PAIRS: u64 = 1 << 24;
 
 /// A layer whose operands and result come quantised.
 pub(super) struct Exact<'a> {
@@ -122,11 +131,11 @@ pub(super) struct Exact<'a> {
 type Layer = (Vec<Term>, LayerWeights);
 
 impl Exact<'_> {
-    /// Terms and integers, `None` if the layer is of another form.
-    pub fn solve(&self, terms: &[PlanTerm], shift: u32) -> Result<Option<Layer>, Unsolved> {
+    /// Terms and integers of a layer with [`Affine::is_exact_form`](super::plan::Affine::is_exact_form).
+    pub fn solve(&self, terms: &[PlanTerm], shift: u32) -> Result<Layer, Unsolved> {
         let layer = |term: Term, constant: i64| {
             let bias = vec![constant - (1 << (shift - 1)); self.channels];
-            Some((vec![term], LayerWeights { terms: vec![vec![]], bias }))
+            (vec![term], LayerWeights { terms: vec![vec![]], bias })
         };
         let rounding = |numerator: f64, divisor: f64| Rounding {
             numerator,
@@ -134,19 +143,17 @@ impl Exact<'_> {
             range: self.range,
         };
         match terms {
-            [PlanTerm::IntegerConv(conv)] if self.operands[0] == conv.operand_step => {
-                self.convolution(conv, shift).map(Some)
-            }
+            [PlanTerm::IntegerConv(conv)] => self.convolution(conv, shift),
             [PlanTerm::Scale { input, negative }] => {
                 let reach = signed(self.ranges[0], *negative);
-                let (m, c) = rounding(self.operands[0], 1.0).solve(shift, reach).ok_or(Unsolved)?;
+                let (m, c) = rounding(self.operands[0], 1.0).solve(shift, reach).ok_or(Unsolved::Shift)?;
                 Ok(layer(Term::Scale { input: *input, factor: if *negative { -m } else { m } }, c))
             }
-            [PlanTerm::SumPool { input, window, divisor }] if *divisor > 0.0 => {
+            [PlanTerm::SumPool { input, window, divisor }] => {
                 let count = (window.kernel[0] * window.kernel[1]) as i64;
                 let Interval { lo, hi } = self.ranges[0];
                 let reach = Interval::new((lo * count).min(0), (hi * count).max(0));
-                let (m, c) = rounding(self.operands[0], *divisor).solve(shift, reach).ok_or(Unsolved)?;
+                let (m, c) = rounding(self.operands[0], *divisor).solve(shift, reach).ok_or(Unsolved::Shift)?;
                 Ok(layer(Term::SumPool { input: *input, window: *window, factor: m }, c))
             }
             [PlanTerm::Product { left, right }] => {
@@ -154,20 +161,19 @@ impl Exact<'_> {
                 let corners = [a.lo * b.lo, a.lo * b.hi, a.hi * b.lo, a.hi * b.hi];
                 let reach = corners.iter().fold(Interval::new(0, 0), |i, &c| Interval::new(i.lo.min(c), i.hi.max(c)));
                 let numerator = self.operands[0] * self.operands[1];
-                let (m, c) = rounding(numerator, 1.0).solve(shift, reach).ok_or(Unsolved)?;
+                let (m, c) = rounding(numerator, 1.0).solve(shift, reach).ok_or(Unsolved::Shift)?;
                 Ok(layer(Term::Product { left: *left, right: *right, factor: m }, c))
             }
             [PlanTerm::Scale { input: left, negative: one }, PlanTerm::Scale { input: right, negative: two }] => {
                 let signs = [*one, *two].map(|negative| if negative { -1 } else { 1 });
-                let [m, n] = self.sum(signs, shift).ok_or(Unsolved)?;
+                let [m, n] = self.sum(signs, shift)?;
                 let terms = vec![
                     Term::Scale { input: *left, factor: signs[0] * m },
                     Term::Scale { input: *right, factor: signs[1] * n },
                 ];
-                let layer = LayerWeights { terms: vec![vec![], vec![]], bias: vec![0; self.channels] };
-                Ok(Some((terms, layer)))
+                Ok((terms, LayerWeights { terms: vec![vec![], vec![]], bias: vec![0; self.channels] }))
             }
-            _ => Ok(None),
+            _ => unreachable!("no other form is exact"),
         }
     }
 
@@ -180,19 +186,28 @@ impl Exact<'_> {
             let reach = reach(channel, self.ranges[0], padded, b);
             let numerator = conv.steps[biases.len()];
             let rounding = Rounding { numerator, denominator: self.result, range: self.range };
-            let (m, c) = rounding.solve(shift, reach).ok_or(Unsolved)?;
+            let (m, c) = rounding.solve(shift, reach).ok_or(Unsolved::Shift)?;
             for w in channel {
-                weights.push(w.checked_mul(m).ok_or(Unsolved)?);
+                weights.push(w.checked_mul(m).ok_or(Unsolved::Shift)?);
             }
             let bias = i128::from(b) * i128::from(m) + i128::from(c) - (1 << (shift - 1));
-            biases.push(i64::try_from(bias).map_err(|_| Unsolved)?);
+            biases.push(i64::try_from(bias).map_err(|_| Unsolved::Shift)?);
         }
         let term = Term::Conv { input: conv.input, window: conv.window, groups: conv.groups };
         Ok((vec![term], LayerWeights { terms: vec![weights], bias: biases }))
     }
 
     /// Multiplications of two operands whose sum is rounded; every pair of integers is tried.
-    fn sum(&self, signs: [i64; 2], shift: u32) -> Option<[i64; 2]> {
+    fn sum(&self, signs: [i64; 2], shift: u32) -> Result<[i64; 2], Unsolved> {
+        let [left, right] = [self.ranges[0], self.ranges[1]];
+        let pairs = left.len().saturating_mul(right.len());
+        if pairs > MAX_PAIRS {
+            return Err(Unsolved::Pairs(pairs));
+        }
+        self.pairs(signs, shift, [left, right]).ok_or(Unsolved::Shift)
+    }
+
+    fn pairs(&self, signs: [i64; 2], shift: u32, [left, right]: [Interval; 2]) -> Option<[i64; 2]> {
         let one = (1i64 << shift) as f64;
         let factors = [0, 1].map(|i| (self.operands[i] / self.result * one).round());
         if !factors.iter().all(|factor| (1.0..=(1i64 << 40) as f64).contains(factor)) {
@@ -215,10 +230,6 @@ impl Exact<'_> {
             let got = (signs[0] * m * x + signs[1] * n * y + (1 << (shift - 1))) >> shift;
             got.clamp(self.range.lo, self.range.hi) == exact.clamp(self.range.lo, self.range.hi)
         };
-        let [left, right] = [self.ranges[0], self.ranges[1]];
-        if left.len().saturating_mul(right.len()) > 1 << 20 {
-            return None;
-        }
         (left.lo..=left.hi).all(|x| (right.lo..=right.hi).all(|y| agree(x, y))).then_some([m, n])
     }
 }

@@ -5,7 +5,7 @@ use super::{
     calibrate::Extent,
     classes::Classes,
     error::QuantiseError,
-    exact::{Exact, Unsolved},
+    exact::{Exact, MAX_PAIRS, Unsolved},
     plan::{Affine, Fill, Plan, PlanFunction, PlanNode, PlanOp, PlanTerm},
 };
 use inferproof_circuits::{
@@ -277,22 +277,21 @@ impl Lowering<'_> {
             let bias = vec![added << shift; affine.bias.len()];
             return Ok(Some((terms, LayerWeights { terms: vec![vec![]], bias })));
         }
-        if matches!(affine.function, PlanFunction::Formula { .. } | PlanFunction::Drop) {
-            return Ok(None);
-        }
-        let operands: Option<Vec<f64>> = affine.terms.iter().flat_map(PlanTerm::inputs).map(step).collect();
-        let (Some(operands), true) = (operands, affine.bias.iter().all(|&bias| bias == 0.0)) else { return Ok(None) };
-        let ranges: Vec<Interval> = affine
-            .terms
-            .iter()
-            .flat_map(PlanTerm::inputs)
-            .map(|id| self.lowered.architecture.nodes[id].range)
-            .collect();
+        let operands: Option<Vec<f64>> = affine.inputs().map(step).collect();
+        let Some(operands) = operands.filter(|operands| affine.is_exact_form(operands)) else { return Ok(None) };
+        let ranges: Vec<Interval> = affine.inputs().map(|id| self.lowered.architecture.nodes[id].range).collect();
         let problem = Exact { range, result, operands: &operands, ranges: &ranges, channels: affine.bias.len() };
         let solve = |shift: u32| problem.solve(&affine.terms, shift);
         match solve(shift) {
-            Ok(layer) => Ok(layer),
-            Err(Unsolved) => {
+            Ok(layer) => Ok(Some(layer)),
+            Err(Unsolved::Pairs(pairs)) => Err(QuantiseError::Unsupported {
+                node: node.name.clone(),
+                operator: "QuantizeLinear",
+                expected: format!("a sum of two tensors with at most {MAX_PAIRS} pairs of integers"),
+                got: format!("{pairs} pairs"),
+                remedy: "quantise one of the operands to 8 bits",
+            }),
+            Err(Unsolved::Shift) => {
                 let needed = (shift + 1..=MAX_SHIFT).find(|shift| solve(*shift).is_ok());
                 Err(QuantiseError::Inexact { node: node.name.clone(), shift, needed })
             }

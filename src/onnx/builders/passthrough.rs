@@ -1,9 +1,9 @@
 //! Operators that compute nothing at inference: `Identity`, `Dropout` and, between floats, `Cast`.
 
-use ndarray::arr0;
+use ndarray::{ArrayD, arr0};
 use tract_onnx::pb::tensor_proto::DataType;
 
-use crate::onnx::constant::Data;
+use crate::onnx::constant::{Constant, Data};
 use crate::onnx::context::{Built, Context, Stop, Tensor};
 use crate::onnx::draft::Operand;
 use crate::onnx::integers::{IntegerType, Integers};
@@ -14,7 +14,7 @@ pub(in crate::onnx) fn identity(context: &mut Context<'_>) -> Result<Built, Stop
     same(context, 1)
 }
 
-/// Another name for its input, as long as it is not in training mode.
+/// Another name for its input, as long as it is not in training mode, and a mask that keeps every element.
 pub(in crate::onnx) fn dropout(context: &mut Context<'_>) -> Result<Built, Stop> {
     context.ignore("ratio");
     context.ignore("seed");
@@ -25,7 +25,15 @@ pub(in crate::onnx) fn dropout(context: &mut Context<'_>) -> Result<Built, Stop>
         let reason = "got a training mode other than false, expected inference; export the model in inference mode";
         return Err(context.refuse(None, reason));
     }
-    same(context, 3)
+    context.expect_inputs(1, 3)?;
+    match context.any(0)? {
+        Tensor::Activation(x) => {
+            let kept = Constant::new("mask", Data::Float(ArrayD::ones(x.shape.as_slice())))?;
+            let mask = context.materialise(&kept, &x)?;
+            Ok(Built(vec![x.into(), mask.into()]))
+        }
+        constant => Ok(constant.into()),
+    }
 }
 
 fn same(context: &mut Context<'_>, most: usize) -> Result<Built, Stop> {

@@ -104,6 +104,27 @@ pub(super) struct Affine {
     pub function: PlanFunction,
 }
 
+impl Affine {
+    /// Operands, term by term.
+    pub fn inputs(&self) -> impl Iterator<Item = PlanId> {
+        self.terms.iter().flat_map(PlanTerm::inputs)
+    }
+
+    /// Whether the layer is one rounding of one sum of integers, its operands being integers of these steps.
+    pub fn is_exact_form(&self, steps: &[f64]) -> bool {
+        let function = !matches!(self.function, PlanFunction::Formula { .. } | PlanFunction::Drop);
+        let no_bias = self.bias.iter().all(|&bias| bias == 0.0);
+        let terms = match &self.terms[..] {
+            [PlanTerm::IntegerConv(conv)] => steps[0] == conv.operand_step,
+            [PlanTerm::SumPool { divisor, .. }] => *divisor > 0.0,
+            [PlanTerm::Scale { .. } | PlanTerm::Product { .. }] => true,
+            [PlanTerm::Scale { .. }, PlanTerm::Scale { .. }] => true,
+            _ => false,
+        };
+        function && no_bias && terms
+    }
+}
+
 /// What follows the sum.
 pub(super) enum PlanFunction {
     Identity,
@@ -165,6 +186,25 @@ impl PlanTerm {
 }
 
 impl Plan {
+    /// Step of the integers of a tensor that comes quantised, seen through nodes that only move elements.
+    pub fn step(&self, id: PlanId) -> Option<f64> {
+        let node = &self.nodes[id];
+        match (node.grid, node.op.moved().first()) {
+            (Some(grid), _) => Some(grid.step),
+            (None, Some(&operand)) => self.step(operand),
+            (None, None) => None,
+        }
+    }
+
+    /// Whether a layer rounds as ONNX says, exactly. `None` for what is no layer, or has a result that does not come quantised.
+    pub fn is_exact(&self, id: PlanId) -> Option<bool> {
+        let PlanOp::Affine(affine) = &self.nodes[id].op else { return None };
+        self.step(id)?;
+        let operands: Option<Vec<f64>> = affine.inputs().map(|operand| self.step(operand)).collect();
+        let moved = matches!(affine.function, PlanFunction::Restep { .. });
+        Some(moved || operands.is_some_and(|operands| affine.is_exact_form(&operands)))
+    }
+
     /// Plans a graph, after [`simplify`] and [`hoist_relus`].
     pub fn new(graph: &Graph) -> Result<Self, QuantiseError> {
         graph.check()?;
@@ -183,6 +223,8 @@ struct Planner<'a> {
     uses: Vec<usize>,
     /// The last reader of each node: the only one where `uses` is 1.
     reader: Vec<Option<NodeId>>,
+    /// How the network's input is quantised before anything else is done with it.
+    input_grid: Option<Grid>,
     nodes: Vec<PlanNode>,
     /// Plan node of each float node. Absorbed ones have none; nothing asks for it.
     placed: Vec<PlanId>,
@@ -200,6 +242,7 @@ impl<'a> Planner<'a> {
             graph,
             uses: uses(graph),
             reader,
+            input_grid: input_grid(graph),
             nodes: vec![],
             placed: vec![0; graph.nodes.len()],
             searched: HashMap::new(),
@@ -228,9 +271,9 @@ impl<'a> Planner<'a> {
             Op::Take { axis, indices, fill } => {
                 PlanOp::Take { input: operand, axis: *axis, indices: indices.clone(), fill: Fill::Value(*fill) }
             }
-            Op::Quantise { step, lo, hi } if self.is_input(node.inputs[0]) => {
+            Op::Quantise { .. } if self.input_grid.is_some() && self.is_input(node.inputs[0]) => {
                 // The network's input itself is what is quantised.
-                self.nodes[self.placed[self.graph.input]].grid = Some(Grid::new(*step, *lo, *hi));
+                self.nodes[self.placed[self.graph.input]].grid = self.input_grid;
                 self.placed[id] = operand;
                 return Ok(());
             }
@@ -245,12 +288,12 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    /// Whether a node is the network's input in another order or shape, and nothing else reads it on the way.
+    /// Whether a node is the network's input in another order or shape.
     fn is_input(&self, mut id: NodeId) -> bool {
-        while self.uses[id] == 1 && matches!(self.graph.nodes[id].op, Op::Reshape | Op::Transpose { .. }) {
+        while is_view(&self.graph.nodes[id].op) {
             id = self.graph.nodes[id].inputs[0];
         }
-        id == self.graph.input && self.uses[id] == 1
+        id == self.graph.input
     }
 
     fn push(&mut self, source: NodeId, shape: Vec<usize>, op: PlanOp) -> PlanId {
@@ -337,6 +380,34 @@ impl<'a> Planner<'a> {
         self.nodes[dropped].source = whole;
         self.in_shape(id, dropped, &self.graph.nodes[id].shape)
     }
+}
+
+/// Whether an operation keeps the elements, under another shape or in another order.
+const fn is_view(op: &Op) -> bool {
+    matches!(op, Op::Reshape | Op::Transpose { .. })
+}
+
+/// The grid of the input if all that reads it, views aside, quantises it, and alike.
+fn input_grid(graph: &Graph) -> Option<Grid> {
+    let mut found: Option<Grid> = None;
+    let mut views = vec![false; graph.nodes.len()];
+    views[graph.input] = true;
+    for (id, node) in graph.nodes.iter().enumerate() {
+        if !node.inputs.iter().any(|&operand| views[operand]) {
+            continue;
+        }
+        match node.op {
+            Op::Quantise { step, lo, hi } => {
+                let grid = Grid::new(step, lo, hi);
+                if *found.get_or_insert(grid) != grid {
+                    return None;
+                }
+            }
+            ref op if is_view(op) => views[id] = true,
+            _ => return None,
+        }
+    }
+    found.filter(|_| !views[graph.output])
 }
 
 /// Rows and their length: the last axis, and all others together.

@@ -112,6 +112,9 @@ pub struct LayerReport {
     pub quotient: Interval,
     /// Integers in that interval: the width of the layer's lookup table.
     pub quotient_width: u64,
+    /// Of a model that comes quantised: whether the layer rounds exactly as ONNX says, or is rounded once more as
+    /// `docs/spec/network.md#exact-rounding` has it. `None` where the model does not quantise the result.
+    pub exact: Option<bool>,
 }
 
 /// One tensor of the integer network.
@@ -176,7 +179,7 @@ pub(super) fn report(plan: &Plan, model: &Model, samples: &Samples) -> Result<Re
     let outputs = model.architecture.nodes[model.architecture.output].len();
     let fit = Fit::of(compared.iter().map(|sample| sample.output), outputs);
     let sums = sum_by_tensor(&compared, plan.nodes.len());
-    let layers = layer_reports(model, &sums, samples.len());
+    let layers = layer_reports(plan, model, &sums, samples.len());
     Ok(Report {
         model: model.name.clone(),
         samples: samples.len(),
@@ -260,7 +263,7 @@ fn sum_by_tensor(compared: &[Sample], tensors: usize) -> Vec<TensorSums> {
     sums
 }
 
-fn layer_reports(model: &Model, sums: &[TensorSums], samples: usize) -> Vec<LayerReport> {
+fn layer_reports(plan: &Plan, model: &Model, sums: &[TensorSums], samples: usize) -> Vec<LayerReport> {
     let layer = |(id, (node, sums)): (usize, (&Node, &TensorSums))| match &node.op {
         Op::Affine { quotient, .. } => Some(LayerReport {
             id,
@@ -274,6 +277,7 @@ fn layer_reports(model: &Model, sums: &[TensorSums], samples: usize) -> Vec<Laye
             elements: (node.len() * samples) as u64,
             quotient: *quotient,
             quotient_width: quotient.len(),
+            exact: plan.is_exact(id),
         }),
         _ => None,
     };

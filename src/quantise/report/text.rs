@@ -16,6 +16,16 @@ impl fmt::Display for Report {
             self.max_abs_error, self.mean_abs_error, self.output_step
         )?;
         writeln!(f, "  inputs cut off    {}", self.saturated_inputs)?;
+        let quantised: Vec<&LayerReport> = self.layers.iter().filter(|layer| layer.exact.is_some()).collect();
+        let rounded: Vec<&str> =
+            quantised.iter().filter(|layer| layer.exact == Some(false)).map(|layer| layer.node.as_str()).collect();
+        if !quantised.is_empty() {
+            let (exact, all) = (quantised.len() - rounded.len(), quantised.len());
+            writeln!(f, "  comes quantised   {exact} of {all} layers round exactly as the model says")?;
+        }
+        if !rounded.is_empty() {
+            writeln!(f, "  rounded again     {}", rounded.join(", "))?;
+        }
         if let Some(Loss { node, own_snr_db, .. }) = &self.loses_most {
             writeln!(f, "  loses most        {node}, {own_snr_db:.2} dB of its own")?;
         }
