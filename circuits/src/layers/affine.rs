@@ -6,7 +6,7 @@ use super::forms::{FormKey, NativeForm, gated};
 use super::position::{Axis, plane};
 use super::{Compiler, groups};
 use crate::integer::Activation;
-use crate::network::{NodeId, Op, Term};
+use crate::network::{Architecture, NodeId, Op, Term};
 use crate::program::{
     Blocks, Builder, Cell, ChainItem, Group, Lane, Mono, NULL_TAG, ProductGeometry, SlotSource, TableKind, Val,
     WeightSlot,
@@ -177,29 +177,9 @@ impl Compiler<'_> {
 
     /// Outputs (other than those in `dropped`, which become rims) and rims of one channel, by offset.
     pub(super) fn coefficients(&mut self, id: NodeId, dropped: &BTreeSet<usize>) -> Vec<Coefficient> {
-        let node = &self.architecture.nodes[id];
-        let Op::Affine { terms, .. } = &node.op else { unreachable!("an affine node") };
-        let [_, h, w] = node.dims().expect("checked");
         let q = self.forms.row_stride(id);
         self.geometry.insert(id, ProductGeometry { row_stride: q });
-        let mut rims: BTreeSet<i64> = BTreeSet::new();
-        for term in terms.iter().filter(|term| term.is_polynomial()) {
-            rims.extend(plane(self.architecture, id, term).support(q));
-        }
-        let mut all: Vec<(i64, Coefficient)> = vec![];
-        for position in 0..h * w {
-            let offset = position_offset(position, w, q);
-            if dropped.contains(&position) {
-                rims.insert(offset);
-            } else {
-                rims.remove(&offset);
-                all.push((offset, Coefficient::Output(position)));
-            }
-        }
-        all.extend(rims.into_iter().map(|offset| (offset, Coefficient::Rim(offset))));
-        all.sort_by_key(|(offset, _)| *offset);
-        assert!(all.windows(2).all(|pair| pair[0].0 < pair[1].0), "monomials are distinct");
-        all.into_iter().map(|(_, c)| c).collect()
+        coefficients(self.architecture, id, q, dropped)
     }
 
     /// A cell that is the layer's accumulators, shifted bias included, as a polynomial in the challenges.
@@ -405,6 +385,36 @@ impl Compiler<'_> {
         };
         Val { cell, mono: Mono::ONE }
     }
+}
+
+/// Outputs and rims of one channel of layer `id` under row stride `q`, by offset.
+pub(super) fn coefficients(
+    architecture: &Architecture,
+    id: NodeId,
+    q: i64,
+    dropped: &BTreeSet<usize>,
+) -> Vec<Coefficient> {
+    let node = &architecture.nodes[id];
+    let Op::Affine { terms, .. } = &node.op else { unreachable!("an affine node") };
+    let [_, h, w] = node.dims().expect("checked");
+    let mut rims: BTreeSet<i64> = BTreeSet::new();
+    for term in terms.iter().filter(|term| term.is_polynomial()) {
+        rims.extend(plane(architecture, id, term).support(q));
+    }
+    let mut all: Vec<(i64, Coefficient)> = vec![];
+    for position in 0..h * w {
+        let offset = position_offset(position, w, q);
+        if dropped.contains(&position) {
+            rims.insert(offset);
+        } else {
+            rims.remove(&offset);
+            all.push((offset, Coefficient::Output(position)));
+        }
+    }
+    all.extend(rims.into_iter().map(|offset| (offset, Coefficient::Rim(offset))));
+    all.sort_by_key(|(offset, _)| *offset);
+    assert!(all.windows(2).all(|pair| pair[0].0 < pair[1].0), "monomials are distinct");
+    all.into_iter().map(|(_, c)| c).collect()
 }
 
 /// The taps of each phase that a kernel meets, ascending: an arithmetic progression.

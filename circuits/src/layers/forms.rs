@@ -3,12 +3,14 @@
 //! A tensor has one consumer chain over its rows, hence one *native* form; a further form needs a copy
 //! of the tensor on rows of its own. Layers that compare forms share one row stride; they make a group.
 
+mod strides;
+
 use super::position::plane;
 use super::{Compiler, unsupported};
 use crate::error::CompileError;
 use crate::network::{Architecture, NodeId, Op, Term, origins, storage};
 use crate::program::{Builder, Cell, ChainItem, Lane, Layout, Mono, Val};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Which polynomial of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -160,6 +162,7 @@ impl Forms {
             }
         }
         forms.choose_native(architecture);
+        forms.choose_row_strides(architecture, layout);
         Ok(forms)
     }
 
@@ -219,17 +222,19 @@ impl Forms {
         self.row_strides[root] = self.row_strides[root].max(key.least_row_stride());
     }
 
-    /// The first form of a tensor is native, if the tensor has rows of its own whose consumer chain is free.
+    /// The form that leaves out the fewest elements is native, the first of several: the others are copied, element by element. A tensor
+    /// without rows of its own whose consumer chain is free has none.
     fn choose_native(&mut self, architecture: &Architecture) {
-        let mut taken = vec![];
-        for form in &mut self.forms {
+        let mut best: BTreeMap<NodeId, (usize, usize)> = BTreeMap::new();
+        for (index, form) in self.forms.iter().enumerate() {
             let op = &architecture.nodes[form.key.node].op;
             let has_rows = matches!(op, Op::Input | Op::Affine { .. } | Op::MaxPool { .. });
-            if has_rows && !taken.contains(&form.key.node) {
-                form.native = true;
-                taken.push(form.key.node);
+            let area = form.key.crop[0] * form.key.crop[1];
+            if has_rows && best.get(&form.key.node).is_none_or(|(most, _)| area > *most) {
+                best.insert(form.key.node, (area, index));
             }
         }
+        best.into_values().for_each(|(_, index)| self.forms[index].native = true);
     }
 
     fn root(&self, mut group: usize) -> usize {

@@ -285,6 +285,11 @@ impl Builder {
     }
 }
 
+/// Rows that [`Builder::chain`] emits for these items, spacers and the last one included.
+pub(crate) fn chain_rows(items: &[ChainItem]) -> usize {
+    ChainPlan::new(items).steps.len()
+}
+
 struct ChainStep {
     item: Option<usize>,
     x: ChainOp,

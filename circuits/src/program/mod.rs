@@ -13,7 +13,7 @@ mod usage;
 
 pub use blocks::Blocks;
 pub use builder::Builder;
-pub(crate) use builder::{ChainItem, ChainValues, Group, Val};
+pub(crate) use builder::{ChainItem, ChainValues, Group, Val, chain_rows};
 pub use cells::AdviceColumn;
 pub use mono::Mono;
 pub use table::{NULL_TAG, ONE_TAG, Table, TableKind};
