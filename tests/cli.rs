@@ -214,6 +214,30 @@ fn integers_may_be_given_directly() {
     job.json(&["run", "m.ifq", "--input", &out_of_range, "-o", "z.npy"], 0);
 }
 
+/// Rows, `k`, cells, proof size and gas are what `inspect` said before there was a key.
+#[cfg(feature = "evm")]
+#[test]
+fn predictions_are_exact() {
+    let job = Job::proved();
+    let inspected = job.json(&["inspect", "m.ifq"], 0);
+    let plan = &inspected["plans"]["prover"][0];
+    let model: Value = serde_json::from_slice(&std::fs::read(job.path("keys/model.json")).unwrap()).unwrap();
+    // `setup` says what it took; the machine's speed is no part of it.
+    for field in ["k", "lanes", "limb", "rows", "table", "weightRows", "activationRows", "fullCellsPerWeight", "gas"] {
+        assert_eq!(plan[field], model["cost"][field], "{field}");
+    }
+    let key = job.json(&["inspect", "keys/verifying.key"], 0);
+    assert_eq!((&plan["k"], &plan["lanes"]), (&key["k"], &key["lanes"]));
+    let proof: Value = serde_json::from_slice(&std::fs::read(job.path("proof.json")).unwrap()).unwrap();
+    let bytes = |field: &str| hex::decode(proof[field].as_str().unwrap()).unwrap();
+    assert_eq!(plan["proofBytes"], bytes("proof").len());
+    let check = ["contract", "check", "--key", "keys/verifying.key", "--srs", "dev.srs", "proof.json"];
+    let gas = job.json(&check, 0)["verify"][0].as_u64().unwrap();
+    let public = ["modelId", "context", "input", "output", "proof"].iter().flat_map(|field| bytes(field));
+    let zeros = public.filter(|byte| *byte == 0).count() as u64;
+    assert_eq!(plan["gas"], gas + 12 * zeros);
+}
+
 /// What goes to a chain, and what it costs there.
 #[cfg(feature = "evm")]
 #[test]
