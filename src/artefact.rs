@@ -296,49 +296,50 @@ pub fn read(path: &Path, kind: Kind, supported_version: u16) -> Result<Vec<u8>, 
     Ok(bytes)
 }
 
-/// Reads the artefact at `path` from front to back and returns those bytes of its payload that lie in `ranges`, which are in order and
-/// do not overlap: checks as [`read`] does, the digest of all of it included, but keeps no more than was asked for.
+/// Reads the artefact at `path` from front to back and returns those bytes of its payload that lie in the ranges that `choose` says, in order and
+/// apart from each other: checks as [`read`] does, the digest of all of it included, but keeps no more than was asked for.
+///
+/// `choose` gets the first `head` bytes of the payload, or all if it is shorter, and the payload's length.
 ///
 /// # Errors
-/// As [`read`]; [`ArtefactError::Length`] too if a range ends after the payload.
-pub fn read_ranges(
+/// As [`read`]; [`ArtefactError::Length`] too if a range ends after the payload; what `choose` returns.
+pub fn read_ranges<E: From<ArtefactError>>(
     path: &Path,
     kind: Kind,
     supported_version: u16,
-    ranges: &[Range<u64>],
-) -> Result<Vec<u8>, ArtefactError> {
+    head: u64,
+    choose: impl FnOnce(&[u8], u64) -> Result<Vec<Range<u64>>, E>,
+) -> Result<Vec<u8>, E> {
     let fail = |source| ArtefactError::Io { action: "read", path: path.to_owned(), source };
     let mut file = fs::File::open(path).map_err(fail)?;
     let mut block = Vec::new();
     (&file).take(HEADER_BYTES as u64).read_to_end(&mut block).map_err(fail)?;
     let payload = parse_header(&block, kind, supported_version).map_err(|e| e.in_file(path))?;
     let mut digest = Keccak256::new().chain_update(&block);
+    block.clear();
+    (&mut file).take(head.min(payload)).read_to_end(&mut block).map_err(fail)?;
+    let ranges = choose(&block, payload)?;
     let (mut kept, mut offset) = (Vec::new(), 0);
-    while offset < payload {
-        block.clear();
-        let most = (payload - offset).min(BLOCK);
-        (&mut file).take(most).read_to_end(&mut block).map_err(fail)?;
-        if block.is_empty() {
-            break;
-        }
+    while !block.is_empty() {
         digest.update(&block);
-        for range in ranges {
+        for range in &ranges {
             // Both lie within the block, so they fit a `usize`.
             let place = |at: u64| at.clamp(offset, offset + block.len() as u64).abs_diff(offset) as usize;
             kept.extend_from_slice(&block[place(range.start)..place(range.end.max(range.start))]);
         }
         offset += block.len() as u64;
+        block.clear();
+        (&mut file).take((payload - offset).min(BLOCK)).read_to_end(&mut block).map_err(fail)?;
     }
-    block.clear();
     file.take(DIGEST_BYTES as u64 + 1).read_to_end(&mut block).map_err(fail)?;
     let around = (HEADER_BYTES + DIGEST_BYTES) as u64;
     let last = ranges.iter().map(|range| range.end).max().unwrap_or(0);
     let (expected, got) = (payload.max(last).saturating_add(around), HEADER_BYTES as u64 + offset + block.len() as u64);
     if got != expected {
-        return Err(ArtefactError::Length { expected, got }.in_file(path));
+        return Err(ArtefactError::Length { expected, got }.in_file(path).into());
     }
     if digest.finalize().as_slice() != block {
-        return Err(ArtefactError::Digest.in_file(path));
+        return Err(ArtefactError::Digest.in_file(path).into());
     }
     Ok(kept)
 }

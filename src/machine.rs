@@ -19,7 +19,7 @@ use thiserror::Error;
 
 /// Sides of the images that the measured networks take: `2^11` and `2^14` rows.
 const SIDES: [usize; 2] = [22, 64];
-/// Proofs of each; the fastest counts, as other work on the machine only slows one down.
+/// Proofs of each; the median counts.
 const REPEATS: usize = 3;
 
 /// A machine that cannot be measured, or measurements that cannot be kept.
@@ -65,15 +65,16 @@ pub fn measure(mut rng: impl RngCore + CryptoRng) -> Result<ProverCosts, Machine
         let srs = Srs::development(k, &mut rng)?;
         let input = vec![1; model.architecture.nodes[0].len()];
         let (key, _) = setup(&model, &srs, &options, &mut rng)?;
-        let mut seconds = f64::INFINITY;
-        for _ in 0..REPEATS {
+        let mut seconds = [0.0; REPEATS];
+        for seconds in &mut seconds {
             // As `inferproof prove` does it: the proving key's polynomials first.
             let start = ProcessTime::now();
             let prover = Prover::new(key.clone(), &srs)?;
             prover.prove(&input, [0; 32], &mut rng)?;
-            seconds = seconds.min(start.elapsed().as_secs_f64());
+            *seconds = start.elapsed().as_secs_f64();
         }
-        points.push((f64::from(1u32 << k), seconds));
+        seconds.sort_by(f64::total_cmp);
+        points.push((f64::from(1u32 << k), seconds[REPEATS / 2]));
     }
     let [(small, fast), (large, slow)] = [points[0], points[1]];
     let seconds_per_row = ((slow - fast) / (large - small)).max(0.0);

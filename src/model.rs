@@ -18,6 +18,7 @@
 
 mod validate;
 
+pub(crate) use validate::check_architecture;
 pub use validate::{MAX_ELEMENTS, MAX_NAME};
 
 use crate::artefact::{self, ArtefactError, FieldError, Kind, Reader, Writer};

@@ -214,6 +214,66 @@ fn integers_may_be_given_directly() {
     job.json(&["run", "m.ifq", "--input", &out_of_range, "-o", "z.npy"], 0);
 }
 
+/// A published model is the program of its key, and nothing that was changed in it is.
+#[test]
+fn published_models_are_audited() {
+    let job = Job::proved();
+    let audit =
+        |extra: &[&str], code| job.json(&[&["audit", "keys/model.pub", "--srs", "dev.srs"], extra].concat(), code);
+    let model: Value = serde_json::from_slice(&std::fs::read(job.path("keys/model.json")).unwrap()).unwrap();
+    let [program, id] = ["programId", "modelId"].map(|field| model[field].as_str().unwrap());
+    let audited = audit(&["--key", "keys/verifying.key", "--expect-program", program], 0);
+    assert_eq!(
+        (&audited["programId"], &audited["modelId"], &audited["insecure"]),
+        (&program.into(), &id.into(), &true.into())
+    );
+    let kind = &job.json(&["inspect", "keys/model.pub"], 0)["kind"];
+    assert_eq!(kind, "published model");
+    assert_eq!(audit(&["--expect-program", &"00".repeat(32)], 1)["error"]["kind"], "invalid");
+    // Of other weights it is the same program, of other published intervals another.
+    job.json(&["setup", "m.ifq", "--srs", "dev.srs", "-o", "again"], 0);
+    audit(&["--key", "again/verifying.key"], 0);
+    let [onnx, samples] = ["digits_mlp.onnx", "digits_mlp_samples.npz"].map(fixture);
+    job.json(&["quantise", &onnx, "--samples", &samples, "-o", "n.ifq", "--bits", "6", "--shift", "8"], 0);
+    job.json(&["setup", "n.ifq", "--srs", "dev.srs", "-o", "other"], 0);
+    let differs = audit(&["--key", "other/verifying.key"], 1);
+    assert!(differs["error"]["message"].as_str().unwrap().contains("the program of the key"), "{differs}");
+    // Another SRS names another program.
+    job.json(&["srs", "new", "--insecure", "--k", "11", "-o", "two.srs"], 0);
+    job.json(&["audit", "keys/model.pub", "--srs", "two.srs"], 1);
+
+    let text = std::fs::read_to_string(job.path("keys/model.pub")).unwrap();
+    let honest: Value = serde_json::from_str(&text).unwrap();
+    let with = |pointer: &str, value: Value, code: i32| {
+        let mut changed = honest.clone();
+        *changed.pointer_mut(pointer).unwrap_or_else(|| panic!("{pointer}")) = value;
+        std::fs::write(job.path("changed.pub"), changed.to_string()).unwrap();
+        job.json(&["audit", "changed.pub", "--srs", "dev.srs"], code)
+    };
+    let nodes = honest["architecture"]["nodes"].as_array().unwrap();
+    let affine = nodes.iter().position(|node| node["op"].get("affine").is_some()).unwrap();
+    let quotient = format!("/architecture/nodes/{affine}/op/affine/quotient/hi");
+    let interval = honest.pointer(&quotient).unwrap().as_i64().unwrap();
+    // Tables hold whole blocks of quotients, so one less may be the same program.
+    with(&quotient, (interval / 8).into(), 1);
+    with("/architecture/shift", 7.into(), 1);
+    with("/outputScale", "1.5".into(), 1);
+    with("/programId", "11".repeat(32).into(), 1);
+    // More rows than 2^k has.
+    with("/layout/lanes", 2.into(), 2);
+    let k = with("/k", 12.into(), 2);
+    assert!(k["error"]["message"].as_str().unwrap().contains("its k is 12"), "{k}");
+    with("/inputScale", "-1".into(), 2);
+    with("/version", 3.into(), 2);
+    with("/format", "inferproof/proof".into(), 2);
+    with(&format!("/architecture/nodes/{affine}/name"), "\u{1b}[2J".into(), 2);
+    with("/architecture/output", 99.into(), 2);
+    for damaged in ["", "{", "[]", &text[..text.len() / 2]] {
+        std::fs::write(job.path("changed.pub"), damaged).unwrap();
+        job.json(&["audit", "changed.pub", "--srs", "dev.srs"], 2);
+    }
+}
+
 /// Rows, `k`, cells, proof size and gas are what `inspect` said before there was a key.
 #[cfg(feature = "evm")]
 #[test]

@@ -48,7 +48,7 @@ impl Rehearsal {
     /// proof counted as not 0 ([`zero_bytes`]; each that is 0 costs 12 gas less).
     ///
     /// # Errors
-    /// The contract stops for another reason than a false proof, which is a bug.
+    /// A transaction may not use as much gas, or not have as many bytes, as a proof of this program needs.
     pub fn gas(&mut self, program: &Program, visibility: WeightVisibility) -> Result<u64, CheckError> {
         let key = self.key(program, visibility);
         self.deployed.store(&key)?;

@@ -3,11 +3,13 @@
 //! `programId` names the relation, `weightsId` the weights, `modelId` both. Spec: `docs/spec/commitment.md`.
 
 mod proving;
+mod public;
 mod setup;
 mod verifying;
 
 pub use proving::ProvingKey;
-pub use setup::{SetupError, SetupOptions, public_model, setup};
+pub use public::{PublicModel, PublicModelError};
+pub use setup::{SetupError, SetupOptions, setup};
 pub use verifying::{IoSpec, KeyError, TensorSpec, VerifyingKey, proof_tag};
 
 /// Greatest `k` a key may have.

@@ -2,13 +2,14 @@
 
 use super::proving::ProvingKey;
 use super::verifying::{IoSpec, TensorSpec, VerifyingKey};
-use crate::commitment::{Opening, WeightVisibility, commit};
+use crate::commitment::{Opening, WeightCommitments, WeightVisibility, commit};
 use crate::model::Model;
 use crate::srs::{Srs, SrsError};
 use group::prime::PrimeCurveAffine;
 use halo2_proofs::plonk::keygen_vk_custom;
 use inferproof_circuits::layers::compile;
 use inferproof_circuits::machine::{MachineCircuit, Shape};
+use inferproof_circuits::network::{Architecture, NodeId};
 use inferproof_circuits::plan::{Cost, Optimise, plan};
 use inferproof_circuits::program::{Layout, Program};
 use inferproof_circuits::witness::LaneRows;
@@ -81,42 +82,39 @@ pub fn setup(
     if weights.points.iter().all(|point| bool::from(point.is_identity())) {
         return Err(SetupError::NothingToCommit);
     }
+    let io = io_spec(&model.architecture, &program, [model.input_scale(), model.output_scale()]);
+    let verifying = program_key(&program, srs, io, weights)?;
+    Ok((ProvingKey { model: model.clone(), layout: program.layout, opening, verifying }, costs))
+}
+
+/// The verifying key of a program: commits to its fixed columns and copies.
+pub(super) fn program_key(
+    program: &Program,
+    srs: &Srs,
+    io: IoSpec,
+    weights: WeightCommitments,
+) -> Result<VerifyingKey, SetupError> {
     let params = srs.params(program.k)?;
-    let circuit = MachineCircuit::new(&program, None);
+    let circuit = MachineCircuit::new(program, None);
     let vk = keygen_vk_custom(&params, &circuit, false).map_err(|e| SetupError::Backend(e.to_string()))?;
-    let verifying = VerifyingKey {
+    Ok(VerifyingKey {
         shape: Shape::default(),
         k: program.k,
         srs_id: srs.srs_id(),
         insecure: srs.insecure(),
         fixed: vk.fixed_commitments().clone(),
         permutation: vk.permutation().commitments().clone(),
-        io: io_spec(model, &program),
+        io,
         weights,
-    };
-    Ok((ProvingKey { model: model.clone(), layout: program.layout, opening, verifying }, costs))
-}
-
-fn io_spec(model: &Model, program: &Program) -> IoSpec {
-    let nodes = &model.architecture.nodes;
-    let input = TensorSpec { shape: nodes[0].shape.clone(), packing: program.input, scale: model.input_scale() };
-    let output = &nodes[model.architecture.output];
-    let output = TensorSpec { shape: output.shape.clone(), packing: program.output, scale: model.output_scale() };
-    IoSpec { input, output }
-}
-
-/// What an auditor needs to compile the program again: the architecture and the plan, no weights.
-#[must_use]
-pub fn public_model(key: &ProvingKey) -> serde_json::Value {
-    serde_json::json!({
-        "format": "inferproof/model.pub",
-        "version": 3,
-        "machineVersion": inferproof_circuits::machine::MACHINE_VERSION,
-        "programId": hex::encode(key.verifying.program_id()),
-        "layout": key.layout,
-        "k": key.verifying.k,
-        "inputScale": key.model.input_scale(),
-        "outputScale": key.model.output_scale(),
-        "architecture": key.model.architecture,
     })
+}
+
+/// The public tensors of a program, with the scales of input and output.
+pub(super) fn io_spec(architecture: &Architecture, program: &Program, scales: [f64; 2]) -> IoSpec {
+    let tensor = |id: NodeId, packing, scale| {
+        let shape = architecture.nodes[id].shape.clone();
+        TensorSpec { shape, packing, scale }
+    };
+    let [input, output] = scales;
+    IoSpec { input: tensor(0, program.input, input), output: tensor(architecture.output, program.output, output) }
 }

@@ -1,7 +1,7 @@
 //! What a model has to satisfy, wherever it came from.
 
 use super::{Model, ModelError};
-use inferproof_circuits::network::{NodeId, Op};
+use inferproof_circuits::network::{Architecture, NodeId, Op};
 
 /// Most elements of all tensors of a model together.
 pub const MAX_ELEMENTS: usize = 1 << 28;
@@ -17,17 +17,7 @@ impl Model {
     /// [`ModelError::Network`], [`ModelError::Inconsistent`].
     pub fn validate(&self) -> Result<(), ModelError> {
         check_name("-", &self.name)?;
-        self.architecture.validate()?;
-        let mut elements = 0usize;
-        for (id, node) in self.architecture.nodes.iter().enumerate() {
-            check_name(&node.name, &node.name)?;
-            self.check_node(id)?;
-            // Validation bounds each tensor, so the sum cannot overflow before the limit is seen.
-            elements += node.len();
-            check(elements <= MAX_ELEMENTS, &node.name, || {
-                (format!("at most {MAX_ELEMENTS} elements in all tensors up to here"), elements.to_string())
-            })?;
-        }
+        check_architecture(&self.architecture)?;
         let (expected, got) = (self.architecture.nodes.len(), self.tensor_scales.len());
         check(expected == got, "-", || (format!("{expected} scales, one a node"), got.to_string()))?;
         self.check_scales()?;
@@ -35,15 +25,6 @@ impl Model {
         let stray = self.weights.layers.keys().find(|id| !affine(id));
         check(stray.is_none(), "-", || ("weights of affine nodes only".into(), format!("some of node {stray:?}")))?;
         Ok(self.architecture.validate_weights(&self.weights)?)
-    }
-
-    /// Real 0 is an integer of every tensor.
-    fn check_node(&self, id: NodeId) -> Result<(), ModelError> {
-        let node = &self.architecture.nodes[id];
-        let range = node.range;
-        check(range.contains(0), &node.name, || {
-            ("a range with 0 in it".into(), format!("[{}, {}]", range.lo, range.hi))
-        })
     }
 
     fn check_scales(&self) -> Result<(), ModelError> {
@@ -59,6 +40,26 @@ impl Model {
         }
         Ok(())
     }
+}
+
+/// What the public part of a model has to satisfy.
+pub(crate) fn check_architecture(architecture: &Architecture) -> Result<(), ModelError> {
+    architecture.validate()?;
+    let mut elements = 0usize;
+    for node in &architecture.nodes {
+        check_name(&node.name, &node.name)?;
+        // Real 0 is an integer of every tensor.
+        let range = node.range;
+        check(range.contains(0), &node.name, || {
+            ("a range with 0 in it".into(), format!("[{}, {}]", range.lo, range.hi))
+        })?;
+        // Validation bounds each tensor, so the sum cannot overflow before the limit is seen.
+        elements += node.len();
+        check(elements <= MAX_ELEMENTS, &node.name, || {
+            (format!("at most {MAX_ELEMENTS} elements in all tensors up to here"), elements.to_string())
+        })?;
+    }
+    Ok(())
 }
 
 fn check(holds: bool, node: &str, fault: impl FnOnce() -> (String, String)) -> Result<(), ModelError> {

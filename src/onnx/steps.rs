@@ -167,11 +167,10 @@ impl Context<'_> {
         let values = constant.floats()?.clone();
         let count = self.fits(&constant.shape)?;
         let flat = self.reshape(any, vec![1, any.shape.iter().product()])?;
-        let first = values.first().copied().unwrap_or(0.0);
-        let uniform = values.iter().all(|&value| value == first);
-        let filled = self.take(&flat, 1, count, |_| None, if uniform { first } else { 0.0 })?;
+        // What fills a tensor shares its scale, which another value may not fit; what is added has its own.
+        let filled = self.take(&flat, 1, count, |_| None, 0.0)?;
         let filled = self.reshape(&filled, constant.shape.clone())?;
-        if uniform { Ok(filled) } else { self.add_constant(&filled, &values) }
+        if values.iter().all(|&value| value == 0.0) { Ok(filled) } else { self.add_constant(&filled, &values) }
     }
 }
 

@@ -113,7 +113,7 @@ pub(super) enum Unsolved {
 }
 
 /// Most pairs of integers that are tried.
-pub(super) const MAX_PAIRS: u64 = 1 << 24;
+pub(super) const MAX_PAIRS: u64 = 1 << 20;
 
 /// A layer whose operands and result come quantised.
 pub(super) struct Exact<'a> {

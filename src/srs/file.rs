@@ -24,6 +24,7 @@ use sha3::{Digest, Keccak256};
 use std::{
     fs,
     io::Read,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -64,14 +65,15 @@ impl Srs {
     /// # Errors
     /// Any [`SrsError`] about reading, with the file's name. A smaller SRS is returned as it is.
     pub fn read_up_to(path: &Path, k: u32) -> Result<Self, SrsError> {
-        let part = Self::read_verifier_part(path)?;
-        let (whole, k) = (part.k(), part.k().min(k.max(1)));
-        let points = G1_BYTES as u64;
-        let start = part_bytes(&part)?;
-        let lagrange = start + powers(whole) * points;
-        let ranges = [start..start + powers(k) * points, lagrange..lagrange + lagrange_points(k) * points];
-        let kept = artefact::read_ranges(path, Kind::SRS, FORMAT, &ranges)?;
-        Self::decode_points(part.truncated(k), Reader::new(&kept)).map_err(|error| name_file(error, path))
+        let head = 4 + u64::from(MAX_PART) + DIGEST_BYTES as u64;
+        let mut part = None;
+        let kept = artefact::read_ranges(path, Kind::SRS, FORMAT, head, |head, payload| {
+            let (ranges, truncated) = choose(head, payload, k).map_err(|error| name_file(error, path))?;
+            part = Some(truncated);
+            Ok::<_, SrsError>(ranges)
+        })?;
+        let part = part.expect("chosen before anything is kept");
+        Self::decode_points(part, Reader::new(&kept)).map_err(|error| name_file(error, path))
     }
 
     /// Reads the verifier's part of the file at `path`, and nothing else of it: its own digest is checked, and
@@ -144,6 +146,21 @@ impl Srs {
     }
 }
 
+/// The parts of a payload that circuits of 2^k rows need, and the verifier's part for them, from its first bytes.
+fn choose(head: &[u8], payload: u64, k: u32) -> Result<(Vec<Range<u64>>, SrsVerifier), SrsError> {
+    let mut input = Reader::new(head);
+    let part = take_part(&mut input)?;
+    let (whole, k) = (part.k(), part.k().min(k.max(1)));
+    let (start, points) = (input.offset() as u64, G1_BYTES as u64);
+    let (expected, got) = (start + body_bytes(whole), payload);
+    if got != expected {
+        return Err(ArtefactError::Length { expected, got }.into());
+    }
+    let lagrange = start + powers(whole) * points;
+    let ranges = vec![start..start + powers(k) * points, lagrange..lagrange + lagrange_points(k) * points];
+    Ok((ranges, part.truncated(k)))
+}
+
 /// The verifier's part out of the first bytes of a file of `length` bytes.
 fn verifier_part(start: &[u8], length: u64) -> Result<SrsVerifier, SrsError> {
     let payload = artefact::parse_header(start, Kind::SRS, FORMAT)?;
@@ -197,13 +214,6 @@ fn powers(k: u32) -> u64 {
 /// Lagrange points of the domains of 2, 4, .. 2^k elements.
 fn lagrange_points(k: u32) -> u64 {
     (2 << k) - 2
-}
-
-/// Bytes of a payload before its points.
-fn part_bytes(part: &SrsVerifier) -> Result<u64, SrsError> {
-    let mut bytes = Writer::new();
-    part.encode(&mut bytes)?;
-    Ok((4 + bytes.into_bytes().len() + DIGEST_BYTES) as u64)
 }
 
 /// Puts the file's name on errors of the container and the fields; the others say what to do without it.

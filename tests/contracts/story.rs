@@ -1,7 +1,8 @@
 //! A deployed verifier, models and proofs for the tests beside it.
 
 use alloy_sol_types::{SolError, SolInterface};
-use inferproof::circuits::program::Layout;
+use inferproof::circuits::plan::Cost;
+use inferproof::circuits::program::{Layout, Program};
 use inferproof::evm::abi::InferenceVerifier::InferenceVerifierErrors;
 use inferproof::evm::chain::{Chain, Fork, Receipt};
 use inferproof::evm::{Address, artefacts, deployment, store_calldata, verify_calldata};
@@ -109,6 +110,15 @@ impl Proved {
         let (key, _) = setup(&model, srs, &options, StdRng::seed_from_u64(2)).unwrap();
         let verifying = key.verifying_key().clone();
         Self { prover: Prover::new(key, srs).unwrap(), key: verifying, input }
+    }
+
+    pub fn program(&self) -> Program {
+        self.prover.program().clone()
+    }
+
+    /// What the planner says of the gas.
+    pub fn planned_gas(&self) -> u64 {
+        Cost::of(self.prover.program(), &self.prover.key().model().architecture).gas
     }
 
     pub fn proof(&self, seed: u64) -> Proof {

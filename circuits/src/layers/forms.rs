@@ -229,9 +229,9 @@ impl Forms {
         for (index, form) in self.forms.iter().enumerate() {
             let op = &architecture.nodes[form.key.node].op;
             let has_rows = matches!(op, Op::Input | Op::Affine { .. } | Op::MaxPool { .. });
-            let area = form.key.crop[0] * form.key.crop[1];
-            if has_rows && best.get(&form.key.node).is_none_or(|(most, _)| area > *most) {
-                best.insert(form.key.node, (area, index));
+            let elements = form.key.dims[0] * form.key.crop[0] * form.key.crop[1];
+            if has_rows && best.get(&form.key.node).is_none_or(|(most, _)| elements > *most) {
+                best.insert(form.key.node, (elements, index));
             }
         }
         best.into_values().for_each(|(_, index)| self.forms[index].native = true);
@@ -288,6 +288,13 @@ impl NativeForm {
     /// Element order on the rows.
     pub(crate) fn order(&self) -> Vec<usize> {
         self.key.order()
+    }
+
+    /// The form of the channels that the first `elements` elements lie in.
+    fn first(&self, elements: usize) -> Self {
+        let [channels, h, w] = self.key.dims;
+        let dims = [elements.div_ceil(h * w).min(channels), h, w];
+        Self { key: FormKey { dims, ..self.key }, ..*self }
     }
 
     /// Whether the order is row-major, so that rims can stand between elements.

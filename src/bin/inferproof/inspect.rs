@@ -3,10 +3,10 @@
 use crate::Outcome;
 use crate::failure::Failure;
 use crate::inputs::dimension;
-use crate::preflight::preflight;
+use crate::preflight::{nodes, preflight};
 use clap::Args;
 use inferproof::artefact::{Identity, Kind, identify};
-use inferproof::keys::{ProvingKey, VerifyingKey};
+use inferproof::keys::{ProvingKey, PublicModel, VerifyingKey};
 use inferproof::model::Model;
 use inferproof::onnx::{self, ImportOptions};
 use inferproof::proof::Proof;
@@ -60,6 +60,7 @@ impl Inspect {
                 Ok(verifying_key("proving key (secret)", ProvingKey::load(&self.file)?.verifying_key()))
             }
             Identity::Artefact { kind: Kind::SRS, .. } => srs(self),
+            _ if PublicModel::begins(&head) => Ok(public_model(&PublicModel::load(&self.file)?)),
             _ if head.first() == Some(&b'{') => Ok(proof(&Proof::load(&self.file)?)),
             _ => self.graph(),
         }
@@ -103,6 +104,17 @@ fn verifying_key(kind: &str, key: &VerifyingKey) -> Outcome {
     Outcome { json, text }
 }
 
+fn public_model(model: &PublicModel) -> Outcome {
+    let claimed = hex::encode(model.claimed);
+    let json = json!({
+        "kind": "published model", "claimedProgramId": claimed, "k": model.k, "layout": model.layout,
+        "inputScale": model.input_scale, "outputScale": model.output_scale, "architecture": model.architecture,
+    });
+    let nodes = nodes(&model.architecture);
+    let text = format!("published model (not audited)\nprogramId as claimed {claimed}\nk        {}\n{nodes}", model.k);
+    Outcome { json, text }
+}
+
 fn proof(proof: &Proof) -> Outcome {
     let s = &proof.statement;
     let json = json!({
@@ -123,10 +135,7 @@ fn proof(proof: &Proof) -> Outcome {
 fn model(model: &Model, layout: Option<&Path>) -> Result<Outcome, Failure> {
     let mut json = model.to_json(false);
     let mut text = format!("quantised model {}\n", model.name);
-    for (id, node) in model.architecture.nodes.iter().enumerate() {
-        let (shape, range) = (format!("{:?}", node.shape), node.range);
-        let _ = writeln!(text, "{id:4} {:<9} {shape:<16} [{}, {}]  {}", node.op.name(), range.lo, range.hi, node.name);
-    }
+    text += &nodes(&model.architecture);
     let (plans, costs) = preflight(&model.architecture, layout)?;
     text.push_str(&costs);
     if let Value::Object(object) = &mut json {

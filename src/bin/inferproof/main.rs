@@ -2,6 +2,7 @@
 //!
 //! Exit code 0 only on success, 1 for a proof that does not hold, 2 for bad usage or malformed files.
 
+mod audit;
 #[cfg(feature = "evm")]
 mod contract;
 mod evaluate;
@@ -54,6 +55,8 @@ enum Command {
     Prove(prove::Prove),
     /// Verify a proof.
     Verify(verify::Verify),
+    /// Compile a published model again and compare its programId: once, before proofs under it are relied on.
+    Audit(audit::Audit),
     /// Verify on an EVM chain: contracts, calldata, keys as data.
     #[cfg(feature = "evm")]
     #[command(subcommand)]
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         Command::Run(command) => command.run(),
         Command::Prove(command) => command.run(),
         Command::Verify(command) => command.run(),
+        Command::Audit(command) => command.run(),
         #[cfg(feature = "evm")]
         Command::Contract(command) => command.run(),
     };

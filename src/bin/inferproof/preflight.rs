@@ -46,13 +46,15 @@ const GAS_SOURCE: &str = "of a transaction on a chain in memory, secret weights,
 #[cfg(not(feature = "evm"))]
 const GAS_SOURCE: &str = "estimated, secret weights, no public byte 0";
 
-/// The costs with the gas that a chain in memory charges instead of the planner's estimate.
+/// The costs with the gas that a chain in memory charges, where a transaction can hold it, instead of the planner's estimate.
 #[cfg(feature = "evm")]
 pub(crate) fn charged(architecture: &Architecture, mut costs: Vec<Cost>) -> Result<Vec<Cost>, Failure> {
     use inferproof::{WeightVisibility, circuits::layers::compile, evm};
     let mut rehearsal = evm::Rehearsal::new(evm::chain::Fork::default())?;
     for cost in &mut costs {
-        cost.gas = rehearsal.gas(&compile(architecture, cost.layout)?, WeightVisibility::Secret)?;
+        if let Ok(gas) = rehearsal.gas(&compile(architecture, cost.layout)?, WeightVisibility::Secret) {
+            cost.gas = gas;
+        }
     }
     Ok(costs)
 }
@@ -90,6 +92,16 @@ fn rows(program: &Program, architecture: &Architecture) -> (Value, String) {
         json!({ "node": node, "name": name(node), "rows": total(node), "uses": uses })
     });
     (json.collect(), text)
+}
+
+/// One line a node of an architecture.
+pub(crate) fn nodes(architecture: &Architecture) -> String {
+    let mut text = String::new();
+    for (id, node) in architecture.nodes.iter().enumerate() {
+        let (shape, range) = (format!("{:?}", node.shape), node.range);
+        let _ = writeln!(text, "{id:4} {:<9} {shape:<16} [{}, {}]  {}", node.op.name(), range.lo, range.hi, node.name);
+    }
+    text
 }
 
 /// One line a plan.

@@ -7,7 +7,7 @@ use crate::progress::Stages;
 use clap::{Args, ValueEnum};
 use inferproof::artefact::replace_file;
 use inferproof::commitment::WeightVisibility;
-use inferproof::keys::{SetupOptions, public_model, setup};
+use inferproof::keys::{PublicModel, SetupOptions, setup};
 use inferproof::model::Model;
 use inferproof::srs::Srs;
 use inferproof_circuits::plan::{Optimise, plan};
@@ -64,10 +64,10 @@ impl Setup {
             layout: None,
         };
         let (program, costs) = stages.run("plan", || plan(&model.architecture, options.optimise))?;
-        let costs = charged(&model.architecture, costs)?;
         let srs = stages.run("read SRS", || Srs::read_up_to(&self.srs, program.k))?;
         let options = SetupOptions { layout: Some(program.layout), ..options };
         let (key, _) = stages.run("setup", || setup(&model, &srs, &options, OsRng))?;
+        let costs = charged(&model.architecture, costs)?;
         let verifying = key.verifying_key();
         let description = json!({
             "format": "inferproof/model", "version": 1,
@@ -80,7 +80,7 @@ impl Setup {
             .map_err(|e| Failure::Unusable(format!("cannot create {}: {e}", self.output.display())))?;
         key.save(&self.output.join("proving.key"))?;
         verifying.save(&self.output.join("verifying.key"))?;
-        replace_file(&self.output.join("model.pub"), &[&serde_json::to_vec_pretty(&public_model(&key))?], false)?;
+        PublicModel::of(&key).save(&self.output.join("model.pub"))?;
         replace_file(&self.output.join("model.json"), &[&serde_json::to_vec_pretty(&description)?], false)?;
         let mut text = format!("modelId  {}\n", hex::encode(verifying.model_id()));
         if verifying.insecure() {

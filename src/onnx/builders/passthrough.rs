@@ -27,12 +27,12 @@ pub(in crate::onnx) fn dropout(context: &mut Context<'_>) -> Result<Built, Stop>
     }
     context.expect_inputs(1, 3)?;
     match context.any(0)? {
-        Tensor::Activation(x) => {
+        Tensor::Activation(x) if context.outputs.get(1) == Some(&true) => {
             let kept = Constant::new("mask", Data::Float(ArrayD::ones(x.shape.as_slice())))?;
             let mask = context.materialise(&kept, &x)?;
             Ok(Built(vec![x.into(), mask.into()]))
         }
-        constant => Ok(constant.into()),
+        x => Ok(x.into()),
     }
 }
 

@@ -12,10 +12,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Passes over all groups; few networks change after the second.
 const SWEEPS: usize = 4;
+/// Strides that are tried for a group in a pass.
+const CANDIDATES: usize = 8;
 /// Greatest stride, of the least one: exponents stay small, however many layers follow each other.
 const MOST: i64 = 64;
-/// Elements of a channel from which on a tensor is left as it is.
+/// Elements of a channel up to which a layer's rows are counted.
 const MAX_PLANE: usize = 1 << 16;
+/// Elements that are looked at in all, two channels a count: a compilation takes no longer for the search, whatever the network.
+const BUDGET: usize = 1 << 24;
 
 /// An affine layer, whose rows depend on the strides of two groups.
 struct Layer {
@@ -25,30 +29,46 @@ struct Layer {
     consumer: Option<(usize, FormKey, bool)>,
 }
 
-/// Rows of each layer under two row strides.
-type Known = BTreeMap<(NodeId, i64, i64), usize>;
+/// Rows of layers under two row strides, and how much more may be counted.
+struct Counts {
+    known: BTreeMap<(NodeId, i64, i64), usize>,
+    budget: usize,
+}
 
 impl Forms {
     /// Takes for each group in turn the stride that needs least rows: its least one, or one at which two chains step alike.
     pub(super) fn choose_row_strides(&mut self, architecture: &Architecture, layout: Layout) {
-        let layers = self.affine_layers(architecture);
-        let groups: BTreeSet<usize> = (0..self.parents.len()).map(|group| self.root(group)).collect();
+        let (layers, kept) = (self.affine_layers(architecture), self.kept(architecture));
+        let mut groups: BTreeMap<usize, Vec<&Layer>> = BTreeMap::new();
+        for layer in &layers {
+            for group in layer.groups().filter(|group| !kept.contains(group)) {
+                groups.entry(group).or_default().push(layer);
+            }
+        }
         let least = self.row_strides.clone();
-        let mut known = Known::new();
+        let mut counts = Counts { known: BTreeMap::new(), budget: BUDGET };
         for _ in 0..SWEEPS {
             let before = self.row_strides.clone();
-            for &group in &groups {
-                let touched: Vec<&Layer> = layers.iter().filter(|layer| layer.touches(group)).collect();
-                let alike = touched.iter().filter_map(|layer| layer.alike(group, &self.row_strides));
-                let strides: BTreeSet<i64> = alike.chain([least[group]]).collect();
-                let mut rows = |stride: i64| -> usize {
-                    self.row_strides[group] = stride;
-                    touched.iter().map(|layer| self.rows(architecture, layout, layer, &mut known)).sum()
-                };
+            for (&group, touched) in &groups {
                 let allowed = least[group]..=MOST * least[group];
-                let sound = strides.into_iter().filter(|stride| allowed.contains(stride));
-                let best = sound.map(|stride| (rows(stride), stride)).min().expect("the least one is sound");
-                self.row_strides[group] = best.1;
+                let alike = touched.iter().filter_map(|layer| layer.alike(group, &self.row_strides));
+                let alike: BTreeSet<i64> = alike.filter(|stride| allowed.contains(stride)).collect();
+                if alike.iter().all(|stride| *stride == least[group]) && self.row_strides[group] == least[group] {
+                    continue;
+                }
+                let strides = [least[group]].into_iter().chain(alike.into_iter().take(CANDIDATES));
+                let mut best: Option<(usize, i64)> = None;
+                for stride in strides {
+                    self.row_strides[group] = stride;
+                    let rows = touched.iter().map(|layer| self.rows(architecture, layout, layer, &mut counts));
+                    let Some(rows) = rows.sum::<Option<usize>>() else {
+                        // Out of budget: what is chosen stays.
+                        self.row_strides[group] = before[group];
+                        return;
+                    };
+                    best = Some(best.map_or((rows, stride), |best| best.min((rows, stride))));
+                }
+                self.row_strides[group] = best.expect("the least one").1;
             }
             if self.row_strides == before {
                 break;
@@ -56,40 +76,63 @@ impl Forms {
         }
     }
 
-    fn affine_layers(&self, architecture: &Architecture) -> Vec<Layer> {
-        let small = |id: NodeId| architecture.nodes[id].dims().is_some_and(|[_, h, w]| h * w <= MAX_PLANE);
-        let ids = (0..architecture.nodes.len()).filter(|id| matches!(architecture.nodes[*id].op, Op::Affine { .. }));
-        let layer = |id: NodeId| {
-            // Under a maximum the layer's own rows have another consumer chain.
-            let native = self.forms.iter().find(|form| form.native && form.key.node == id);
-            let native = native.filter(|_| self.fused_into(id).is_none());
-            let consumer = native.map(|form| (self.root(form.group), form.key, form.per_channel));
-            Layer { id, producer: self.root(self.layers[&id]), consumer }
+    /// Groups that keep their least stride: of layers under a maximum, maxima and searches, whose other chains are not counted here, of
+    /// large layers, and of what reads the network's input, whose bytes are a chain of another kind.
+    fn kept(&self, architecture: &Architecture) -> BTreeSet<usize> {
+        let other = |id: &NodeId| {
+            let node = &architecture.nodes[*id];
+            let affine = matches!(node.op, Op::Affine { .. });
+            !affine || self.fused_into(*id).is_some() || !is_small(architecture, *id)
         };
-        ids.filter(|id| small(*id)).map(layer).collect()
+        let layers = self.layers.iter().filter(|(id, _)| other(id)).map(|(_, group)| *group);
+        let input = self.forms.iter().filter(|form| form.native && form.key.node == 0).map(|form| form.group);
+        layers.chain(input).map(|group| self.root(group)).collect()
     }
 
-    /// Rows of a layer's values and rims.
-    fn rows(&self, architecture: &Architecture, layout: Layout, layer: &Layer, known: &mut Known) -> usize {
+    fn affine_layers(&self, architecture: &Architecture) -> Vec<Layer> {
+        let natives = self.forms.iter().filter(|form| form.native);
+        let natives: BTreeMap<NodeId, &super::Form> = natives.map(|form| (form.key.node, form)).collect();
+        let layer = |id: NodeId| {
+            let consumer = natives.get(&id).map(|form| (self.root(form.group), form.key, form.per_channel));
+            Layer { id, producer: self.root(self.layers[&id]), consumer }
+        };
+        let affine = |id: &NodeId| matches!(architecture.nodes[*id].op, Op::Affine { .. });
+        let counted = |id: &NodeId| affine(id) && self.fused_into(*id).is_none() && is_small(architecture, *id);
+        (0..architecture.nodes.len()).filter(counted).map(layer).collect()
+    }
+
+    /// Rows of a layer's values and rims; `None` once the budget is used up.
+    fn rows(&self, architecture: &Architecture, layout: Layout, layer: &Layer, counts: &mut Counts) -> Option<usize> {
         let q = self.row_strides[layer.producer];
         let native =
             layer.consumer.map(|(group, key, per_channel)| NativeForm { key, q: self.row_strides[group], per_channel });
-        *known.entry((layer.id, q, native.map_or(0, |native| native.q))).or_insert_with(|| {
-            let coefficients = coefficients(architecture, layer.id, q, &BTreeSet::new());
-            let [channels, h, w] = architecture.nodes[layer.id].dims().expect("checked");
-            let channel = |number: usize| values(&coefficients, [h, w], q, native, number, layout.limb.is_some());
-            // Every further channel is like the second.
-            let first = channel(1);
-            let further = if channels > 1 { channel(2) - first } else { 0 };
-            let limbs = if layout.limb.is_some() { channels * coefficients.len() } else { 0 };
-            first + (channels - 1) * further + limbs
-        })
+        let key = (layer.id, q, native.map_or(0, |native| native.q));
+        if let Some(rows) = counts.known.get(&key) {
+            return Some(*rows);
+        }
+        let coefficients = coefficients(architecture, layer.id, q, &BTreeSet::new());
+        counts.budget = counts.budget.checked_sub(2 * coefficients.len())?;
+        let [channels, h, w] = architecture.nodes[layer.id].dims().expect("checked");
+        let channel = |number: usize| values(&coefficients, [h, w], q, native, number, layout.limb.is_some());
+        // Every further channel is like the second.
+        let first = channel(1);
+        let further = if channels > 1 { channel(2) - first } else { 0 };
+        let limbs = if layout.limb.is_some() { channels * coefficients.len() } else { 0 };
+        let rows = first + (channels - 1) * further + limbs;
+        counts.known.insert(key, rows);
+        Some(rows)
     }
 }
 
+fn is_small(architecture: &Architecture, id: NodeId) -> bool {
+    architecture.nodes[id].dims().is_some_and(|[_, h, w]| h * w <= MAX_PLANE)
+}
+
 impl Layer {
-    fn touches(&self, group: usize) -> bool {
-        self.producer == group || self.consumer.is_some_and(|(consumer, ..)| consumer == group)
+    /// One group, or two.
+    fn groups(&self) -> impl Iterator<Item = usize> {
+        let consumer = self.consumer.map(|(group, ..)| group).filter(|group| *group != self.producer);
+        [Some(self.producer), consumer].into_iter().flatten()
     }
 
     /// The stride of `group` at which both chains step alike from row to row, given the other's.
@@ -129,7 +172,7 @@ fn values(
     let in_order = native.is_none_or(|native| native.is_row_major());
     let mut items = vec![];
     if !in_order {
-        let order = native.map(|native| native.order()).unwrap_or_default();
+        let order = native.map(|native| native.first(channels * h * w).order()).unwrap_or_default();
         items.extend(order.into_iter().filter(|i| *i < channels * h * w).map(|i| output(i / (h * w), i % (h * w))));
     }
     for channel in 0..channels {
@@ -156,6 +199,10 @@ mod tests {
         b
     }
 
+    fn counts() -> Counts {
+        Counts { known: BTreeMap::new(), budget: BUDGET }
+    }
+
     /// The rows from a layer's first value to its last one or rim, and the one that ends its chains.
     fn emitted(program: &Program, id: NodeId) -> usize {
         let of = |lane: &Lane| match *lane {
@@ -175,8 +222,8 @@ mod tests {
         let program = compile(&b.architecture, layout).unwrap();
         let forms = Forms::plan(&b.architecture, layout).unwrap();
         for layer in forms.affine_layers(&b.architecture) {
-            let rows = forms.rows(&b.architecture, layout, &layer, &mut Known::new());
-            assert_eq!(rows, emitted(&program, layer.id), "layer {}", layer.id);
+            let rows = forms.rows(&b.architecture, layout, &layer, &mut counts());
+            assert_eq!(rows, Some(emitted(&program, layer.id)), "layer {}", layer.id);
         }
     }
 
@@ -186,20 +233,30 @@ mod tests {
         let b = strided();
         let forms = Forms::plan(&b.architecture, Layout::direct(2)).unwrap();
         assert_eq!([1, 2].map(|layer| forms.row_stride(layer)), [8, 13]);
-        let rows = |strides: [i64; 2]| -> usize {
+        let rows = |strides: [i64; 2]| -> Option<usize> {
             let mut forms = forms.clone();
             for (layer, stride) in [1, 2].into_iter().zip(strides) {
                 let root = forms.root(forms.layers[&layer]);
                 forms.row_strides[root] = stride;
             }
             let layers = forms.affine_layers(&b.architecture);
-            layers.iter().map(|l| forms.rows(&b.architecture, Layout::direct(2), l, &mut Known::new())).sum()
+            layers.iter().map(|l| forms.rows(&b.architecture, Layout::direct(2), l, &mut counts())).sum()
         };
-        assert!(rows([8, 13]) < rows([8, 5]), "{} and {}", rows([8, 13]), rows([8, 5]));
-        // Where it gains nothing the least one stays.
-        let mut b = NetworkBuilder::new(&[1, 6, 6], Interval::new(0, 15), 42);
-        b.affine(&[1, 6, 6], SIGNED8, vec![conv(0, [3, 3], [1, 1], [1; 4])]);
+        assert!(rows([8, 13]) < rows([8, 5]), "{:?} and {:?}", rows([8, 13]), rows([8, 5]));
+    }
+
+    /// What is not counted keeps its least stride: under a maximum, and beyond the budget.
+    #[test]
+    fn other_groups_keep_their_least_stride() {
+        let mut b = NetworkBuilder::new(&[1, 16, 16], Interval::new(0, 15), 43);
+        let first = b.affine(&[2, 16, 16], RELU8, vec![conv(0, [1, 1], [1, 1], [0; 4])]);
+        let second = b.affine(&[2, 8, 8], RELU8, vec![conv(first, [3, 3], [2, 2], [1; 4])]);
+        b.max_pool(second, [2, 2]);
         let forms = Forms::plan(&b.architecture, Layout::direct(2)).unwrap();
-        assert_eq!(forms.row_stride(1), 7);
+        assert!(forms.fused_into(second).is_some());
+        assert_eq!(forms.row_stride(second), 9);
+        let mut none = Counts { known: BTreeMap::new(), budget: 10 };
+        let layers = forms.affine_layers(&b.architecture);
+        assert_eq!(forms.rows(&b.architecture, Layout::direct(2), &layers[0], &mut none), None);
     }
 }

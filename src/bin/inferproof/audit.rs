@@ -1,0 +1,68 @@
+//! `inferproof audit`.
+
+use crate::Outcome;
+use crate::failure::Failure;
+use crate::inputs::parse_word;
+use crate::preflight::nodes;
+use crate::progress::Stages;
+use clap::Args;
+use inferproof::keys::{PublicModel, VerifyingKey};
+use inferproof::srs::Srs;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Arguments of `audit`.
+#[derive(Args)]
+pub(crate) struct Audit {
+    /// Published model (model.pub).
+    model: PathBuf,
+    /// Structured reference string; all that the program needs of it is read and checked.
+    #[arg(long)]
+    srs: PathBuf,
+    /// Verifying key that has to be of this program.
+    #[arg(long)]
+    key: Option<PathBuf>,
+    /// Refuse any other program.
+    #[arg(long, value_parser = parse_word, value_name = "ID")]
+    expect_program: Option<[u8; 32]>,
+}
+
+impl Audit {
+    pub(crate) fn run(&self) -> Result<Outcome, Failure> {
+        let mut stages = Stages::default();
+        let model = PublicModel::load(&self.model)?;
+        let key = self.key.as_deref().map(VerifyingKey::load).transpose()?;
+        let srs = stages.run("read SRS", || Srs::read_up_to(&self.srs, model.k))?;
+        let program = stages.run("compile", || model.program_id(&srs))?;
+        let differs = |whose: &str, other: [u8; 32]| match other == program {
+            true => Ok(()),
+            false => Err(Failure::Invalid(format!(
+                "this network is the program {}, {whose} is {}",
+                hex::encode(program),
+                hex::encode(other)
+            ))),
+        };
+        differs("what the file claims", model.claimed)?;
+        if let Some(key) = &key {
+            differs("the program of the key", key.program_id())?;
+        }
+        if let Some(expected) = self.expect_program {
+            differs("what is expected", expected)?;
+        }
+        let insecure = if srs.insecure() { "INSECURE: the SRS is for development only\n" } else { "" };
+        let matched = if key.is_some() { "the key is of this program\n" } else { "" };
+        let text = format!(
+            "programId {}\n{insecure}{matched}a proof under it says that the output is this network's, with the weights that were committed to:\n{}{}",
+            hex::encode(program),
+            nodes(&model.architecture),
+            stages.to_text()
+        );
+        let json = json!({
+            "ok": true, "programId": hex::encode(program), "insecure": srs.insecure(), "srsId": hex::encode(srs.srs_id()),
+            "modelId": key.map(|key| hex::encode(key.model_id())), "k": model.k, "layout": model.layout,
+            "inputScale": model.input_scale, "outputScale": model.output_scale, "architecture": model.architecture,
+            "seconds": stages.to_json(),
+        });
+        Ok(Outcome { json, text })
+    }
+}
