@@ -3,8 +3,6 @@
 //! Spec: `docs/spec/commitment.md`, with the argument and its conditions.
 
 mod lanes;
-#[cfg(test)]
-mod one_row;
 mod span;
 
 pub(crate) use lanes::{Opening, Secret, commit};

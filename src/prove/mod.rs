@@ -175,18 +175,30 @@ impl Prover {
         if secret {
             tail.iter_mut().for_each(|cell| cell.0 = Fr::random(&mut rng));
         }
+        self.blinded(circuit, statement, instance, &tail, rng)
+    }
+
+    /// The proof in which `omega` has these two blinding cells.
+    fn blinded(
+        &self,
+        circuit: MachineCircuit<'_>,
+        statement: Statement,
+        instance: &[Fr],
+        tail: &[Secret; 2],
+        mut rng: impl RngCore + CryptoRng,
+    ) -> Result<Proof, ProveError> {
         let mut transcript = ProverTranscript::new(&statement.transcript_prefix());
         create_proof::<KZGCommitmentScheme<Bn256>, ProverSHPLONK<'_, Bn256>, _, _, _, _>(
             &self.params,
             &self.halo2,
             &[circuit],
             &[&[instance]],
-            OmegaTail::new(&mut rng, &tail),
+            OmegaTail::new(&mut rng, tail),
             &mut transcript,
         )
         .map_err(backend)?;
-        if secret {
-            self.append_span_proof(&mut transcript, &tail, &mut rng)?;
+        if self.key.verifying.weights.visibility == WeightVisibility::Secret {
+            self.append_span_proof(&mut transcript, tail, &mut rng)?;
         }
         let mut bytes = proof_tag(self.key.verifying.shape).to_vec();
         bytes.extend(transcript.finish());

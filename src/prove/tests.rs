@@ -1,5 +1,6 @@
 //! Real proofs: they hold, and every change to witness, statement, key or proof is refused.
 
+mod blinding;
 mod claims;
 mod support;
 mod tamper;

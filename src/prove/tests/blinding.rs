@@ -1,0 +1,255 @@
+//! Why `omega` has two fresh blinding rows: with none, and with one, what anyone sees of enough proofs gives the weights away.
+//!
+//! The attacker has the verifying key, the program and proofs, nothing else. Argument: `docs/spec/commitment.md#zero-knowledge-of-the-weights`.
+
+use super::support::development_srs;
+use super::*;
+use crate::artefact::{G1_BYTES, decode_fr, encode_g1};
+use crate::commitment::commit;
+use crate::transcript::{Recorded, VerifierTranscript};
+use ff::{Field, PrimeField};
+use group::{Curve, Group};
+use halo2_proofs::halo2curves::bn256::{Fr, G1};
+use inferproof_circuits::integer::{Activation, Function, Interval, to_field};
+use inferproof_circuits::network::{Architecture, LayerWeights, Node, Op, Term, Weights};
+use inferproof_circuits::packing::Packing;
+use inferproof_circuits::witness::{instance, phase_zero};
+use std::collections::BTreeMap;
+
+/// Where a proof, less its tag, has the evaluation of `omega`, and which challenges are `R` and `x`.
+const OMEGA_EVALUATION: usize = 1_156 - 4 + 7 * 32;
+const CHANNEL: usize = 0;
+const POINT: usize = 8;
+/// Integers that the attacker looks up.
+const SMALL: i64 = 4_000;
+
+/// What one proof shows of `omega`.
+struct Seen {
+    channel: Fr,
+    x: Fr,
+    commitment: G1Affine,
+    evaluation: Fr,
+}
+
+/// A dense layer of two outputs: eight weights and two biases in two lanes.
+fn model() -> Model {
+    let activation = Activation { function: Function::Identity, range: Interval::new(-40, 39) };
+    let op = Op::Affine { terms: vec![Term::Dense { input: 0 }], activation, quotient: Interval::new(-60, 60) };
+    let node = |name: &str, shape, range, op| Node { name: name.into(), shape, range, op };
+    let nodes =
+        vec![node("input", vec![4], Interval::new(0, 15), Op::Input), node("dense", vec![2], activation.range, op)];
+    let layer = LayerWeights { terms: vec![vec![11, -7, 3, -20, 19, 5, -1, 8]], bias: vec![-150, 222] };
+    Model {
+        name: "victim".into(),
+        source_digest: [0; 32],
+        architecture: Architecture { shift: 5, nodes, output: 1 },
+        weights: Weights { layers: BTreeMap::from([(1, layer)]) },
+        tensor_scales: vec![1.0; 2],
+    }
+}
+
+/// Keys and a prover in which only the last `rows` of the two blinding rows are random, in lanes and in `omega`.
+fn weakened(rows: usize) -> Fixture {
+    let layout = Some(Layout::direct(2));
+    let mut fixture = Fixture::new(model(), &SetupOptions { layout, ..SetupOptions::default() });
+    let prover = &mut fixture.prover;
+    for tail in prover.key.opening.tails.iter_mut() {
+        tail[..2 - rows].fill(Secret(Fr::ZERO));
+    }
+    let lagrange = development_srs().lagrange(prover.program.k).unwrap();
+    let (visibility, opening) = (WeightVisibility::Secret, &prover.key.opening);
+    prover.key.verifying.weights = commit(&prover.lanes, 2, lagrange, visibility, opening);
+    fixture
+}
+
+/// A proof by such a prover, which verifies, and what it shows.
+fn observe(fixture: &Fixture, rows: usize, seed: u64) -> Seen {
+    let prover = &fixture.prover;
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut tail = [Secret(Fr::ZERO); 2];
+    tail[2 - rows..].iter_mut().for_each(|cell| cell.0 = Fr::random(&mut rng));
+    let trace = prover.run(&fixture.input).unwrap();
+    let Model { architecture, weights, .. } = &prover.key.model;
+    let output = &trace.values[architecture.output];
+    let bytes = |packing: &Packing, values: &[i64]| packing.encode(values);
+    let statement = Statement {
+        model_id: prover.key.verifying.model_id(),
+        // Another use each time: a verifier asks for as many proofs as it likes.
+        context: [seed as u8; 32],
+        input: bytes(&prover.program.input, &fixture.input),
+        output: bytes(&prover.program.output, output),
+    };
+    let words = instance(&prover.program, &fixture.input, output);
+    let phase0 = phase_zero(&prover.program, architecture, weights, &trace).unwrap();
+    let witness = PhaseOneInput { phase0: &phase0, lanes: &prover.lanes, instance: &words };
+    let circuit = MachineCircuit::new(&prover.program, Some(witness));
+    let proof = prover.blinded(circuit, statement, &words, &tail, rng).unwrap();
+    fixture.verify(&proof).unwrap();
+    seen(fixture, &proof)
+}
+
+/// What anyone reads off a proof: by replaying the verifier's transcript.
+fn seen(fixture: &Fixture, proof: &Proof) -> Seen {
+    let verifying = &fixture.prover.key.verifying;
+    let body = &proof.bytes[4..];
+    let mut transcript = VerifierTranscript::new(&proof.statement.transcript_prefix(), body);
+    let params = fixture.srs.params(verifying.k).unwrap();
+    let decode = |packing: &Packing, bytes: &[u8]| packing.decode(bytes).unwrap();
+    let input = decode(&verifying.io.input.packing, &proof.statement.input);
+    let output = decode(&verifying.io.output.packing, &proof.statement.output);
+    let words = instance(&fixture.prover.program, &input, &output);
+    plonk::verify_proof::<
+        KZGCommitmentScheme<Bn256>,
+        halo2_proofs::poly::kzg::multiopen::VerifierSHPLONK<'_, Bn256>,
+        _,
+        _,
+        _,
+    >(
+        &params,
+        &verifying.halo2_verifying(),
+        halo2_proofs::poly::kzg::strategy::SingleStrategy::new(&params),
+        &[&[&words]],
+        &mut transcript,
+    )
+    .unwrap();
+    let evaluation = body[OMEGA_EVALUATION..][..32].try_into().unwrap();
+    Seen {
+        channel: transcript.challenge(CHANNEL).unwrap(),
+        x: transcript.challenge(POINT).unwrap(),
+        commitment: transcript.point_read(OMEGA_INDEX).unwrap(),
+        evaluation: decode_fr(&evaluation).unwrap(),
+    }
+}
+
+/// The unknowns: cells of the lanes on rows with weights, and on row `n-1`.
+fn unknowns(fixture: &Fixture) -> Vec<(usize, usize)> {
+    let program = &fixture.prover.program;
+    let slots = (0..program.rows.len()).filter(|row| program.rows[*row].slot.is_some());
+    let rows: Vec<usize> = slots.chain([(1 << program.k) - 1]).collect();
+    (0..2).flat_map(|lane| rows.iter().map(move |row| (lane, *row))).collect()
+}
+
+/// `L_row(x)` for `2^k` rows.
+fn lagrange(k: u32, row: usize, x: Fr) -> Fr {
+    let n = 1u64 << k;
+    let root = (k..Fr::S).fold(Fr::ROOT_OF_UNITY, |root, _| root.square()).pow_vartime([row as u64]);
+    (x.pow_vartime([n]) - Fr::ONE) * root * (Fr::from(n) * (x - root)).invert().unwrap()
+}
+
+/// The inverse of the matrix of the unknowns' coefficients in `omega(x)`, a row a proof.
+fn inverse(k: u32, unknowns: &[(usize, usize)], proofs: &[Seen]) -> Vec<Vec<Fr>> {
+    let size = unknowns.len();
+    let coefficient =
+        |seen: &Seen, (lane, row): (usize, usize)| seen.channel.pow_vartime([lane as u64]) * lagrange(k, row, seen.x);
+    let mut matrix: Vec<Vec<Fr>> = proofs
+        .iter()
+        .enumerate()
+        .map(|(i, seen)| {
+            let own = unknowns.iter().map(|unknown| coefficient(seen, *unknown));
+            own.chain((0..size).map(|j| if i == j { Fr::ONE } else { Fr::ZERO })).collect()
+        })
+        .collect();
+    for column in 0..size {
+        let pivot = (column..size).find(|row| matrix[*row][column] != Fr::ZERO).expect("independent proofs");
+        matrix.swap(column, pivot);
+        let scale = matrix[column][column].invert().unwrap();
+        matrix[column].iter_mut().for_each(|cell| *cell *= scale);
+        let pivot = matrix[column].clone();
+        for (row, cells) in matrix.iter_mut().enumerate().filter(|(row, _)| *row != column) {
+            let factor = cells[column];
+            assert!(row < size);
+            cells.iter_mut().zip(&pivot).for_each(|(cell, pivot)| *cell -= factor * pivot);
+        }
+    }
+    matrix.into_iter().map(|row| row[size..].to_vec()).collect()
+}
+
+/// What the lanes really hold on rows with weights, in the order of the unknowns.
+fn secret(fixture: &Fixture, unknowns: &[(usize, usize)]) -> Vec<Option<i64>> {
+    let rows: BTreeMap<usize, &Vec<i64>> = fixture.prover.lanes.rows.iter().map(|(row, w)| (*row, w)).collect();
+    unknowns.iter().map(|(lane, row)| rows.get(row).map(|weights| weights[*lane])).collect()
+}
+
+/// No blinding: the evaluations are linear equations in the weights.
+#[test]
+fn without_blinding_evaluations_give_the_weights() {
+    let fixture = weakened(0);
+    let unknowns: Vec<_> = unknowns(&fixture);
+    let proofs: Vec<Seen> = (0..unknowns.len() as u64).map(|seed| observe(&fixture, 0, seed)).collect();
+    let inverse = inverse(fixture.prover.program.k, &unknowns, &proofs);
+    for (row, weight) in inverse.iter().zip(secret(&fixture, &unknowns)) {
+        let found: Fr = row.iter().zip(&proofs).map(|(cell, seen)| *cell * seen.evaluation).sum();
+        assert_eq!(found, to_field(weight.unwrap_or(0)));
+    }
+}
+
+/// The weights that the attack on one blinding row finds, and the true ones.
+fn in_the_exponent(fixture: &Fixture, proofs: &[Seen]) -> (Vec<Option<i64>>, Vec<Option<i64>>) {
+    let k = fixture.prover.program.k;
+    let unknowns = unknowns(fixture);
+    let base = G1::from(fixture.srs.span(k).unwrap()[1]);
+    // omega(x) B - L(x) (C_omega - sum R^j C_j) = (sum_j R^j w_j(x)) B, if there is one blinding row.
+    let last = (1 << k) - 1;
+    let forms: Vec<G1> = proofs
+        .iter()
+        .map(|seen| {
+            let difference = G1::from(seen.commitment) - fixture.prover.key.verifying.weights.fold(seen.channel);
+            base * seen.evaluation - difference * lagrange(k, last, seen.x)
+        })
+        .collect();
+    let table: BTreeMap<[u8; G1_BYTES], i64> = {
+        let mut point = base * to_field(-SMALL);
+        (-SMALL..=SMALL)
+            .map(|value| {
+                let entry = (encode_g1(&point.to_affine()), value);
+                point += base;
+                entry
+            })
+            .collect()
+    };
+    let found = inverse(k, &unknowns, proofs).into_iter().map(|row| {
+        let sum = row.iter().zip(&forms).fold(G1::identity(), |sum, (cell, form)| sum + *form * *cell);
+        table.get(&encode_g1(&sum.to_affine())).copied()
+    });
+    (found.collect(), secret(fixture, &unknowns))
+}
+
+/// One blinding row: the weights stand in the exponent of a known base, and small integers fall to a table.
+#[test]
+fn one_blinding_row_gives_the_weights_in_the_exponent() {
+    let fixture = weakened(1);
+    let count = unknowns(&fixture).len() as u64;
+    let proofs: Vec<Seen> = (0..count).map(|seed| observe(&fixture, 1, seed)).collect();
+    let (found, secret) = in_the_exponent(&fixture, &proofs);
+    assert_eq!(secret.iter().flatten().count(), 10, "eight weights and two biases");
+    // The lanes' own blinding cells are unknowns too, and uniform.
+    assert_eq!(found, secret);
+}
+
+/// Two: the same attacks, on as many proofs of the real prover, find nothing.
+#[test]
+fn two_blinding_rows_give_nothing() {
+    let fixture = weakened(2);
+    let unknowns = unknowns(&fixture);
+    let proofs: Vec<Seen> = (0..unknowns.len() as u64).map(|seed| seen(&fixture, &fixture.proof(seed))).collect();
+    let (found, secret) = in_the_exponent(&fixture, &proofs);
+    assert!(found.iter().all(Option::is_none), "{found:?}");
+    let inverse = inverse(fixture.prover.program.k, &unknowns, &proofs);
+    for (row, weight) in inverse.iter().zip(secret) {
+        let guess: Fr = row.iter().zip(&proofs).map(|(cell, seen)| *cell * seen.evaluation).sum();
+        assert!(weight.is_none_or(|weight| guess != to_field(weight)));
+    }
+}
+
+/// Two proofs of one statement share no commitment to a witness, no evaluation of one and no opening.
+#[test]
+fn proofs_of_one_statement_share_nothing() {
+    let fixture = weakened(2);
+    let [one, two] = [1, 2].map(|seed| fixture.proof(seed));
+    assert_eq!(one.statement, two.statement);
+    let mut words: Vec<&[u8]> = one.bytes[4..].chunks(32).chain(two.bytes[4..].chunks(32)).collect();
+    let all = words.len();
+    words.sort_unstable();
+    words.dedup();
+    assert_eq!(words.len(), all);
+}
