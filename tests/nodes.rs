@@ -47,6 +47,14 @@ const SELECTS: &[&str] = &["Max", "MaxPool", "Min", "ReduceMax", "ReduceMin", "T
 /// Operators on integers: exact, but for the rounding of a float.
 const EXACT: &[&str] =
     &["ConvInteger", "DequantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul", "QuantizeLinear"];
+/// Cases of those in which an activation has a scale for each index or block, or integers that 16 bits do not hold once the zero point is taken
+/// off: it is a tensor of real numbers in the network.
+const REAL: &[&str] = &["_axis", "blocked", "int16"];
+/// Types that the library has not: floats of few bits, integers of fewer than 8, and whole numbers that are divided. Their cases are listed and do
+/// not count.
+const OTHER_TYPES: &[&str] = &["has no .npy type", "arithmetic gives another result than float32"];
+/// Operators whose cases have no input, so that there is nothing to prove.
+const NO_INPUT: &[&str] = &["Constant"];
 /// Cases that no fixed-point network can follow.
 const BEYOND: &[(&str, &str)] = &[
     ("test_softmax_large_number", "differences of 1 between numbers of 10,000 are below a step of any width"),
@@ -163,7 +171,7 @@ fn compare(case: &Case, model: &Model, expected: &ArrayD<f32>, got: &ArrayD<f32>
     let ends = expected.iter().fold((0.0f32, 0.0f32), |(a, b), &x| (a.min(x), b.max(x)));
     let (range, step) = (f64::from(ends.1 - ends.0), 1.0 / model.output_scale());
     let allowed = match case.operator.as_str() {
-        exact if EXACT.contains(&exact) => 1e-6 * range,
+        exact if EXACT.contains(&exact) && !REAL.iter().any(|part| case.case.contains(part)) => 1e-6 * range,
         moves if MOVES.contains(&moves) => 0.501 * step,
         selects if SELECTS.contains(&selects) => step.max(TOLERANCE * range).max(1.0 / model.input_scale()),
         _ => step.max(TOLERANCE * range),
@@ -222,19 +230,27 @@ fn table(outcomes: &[(Case, Outcome)]) -> String {
         let passed: Vec<(f64, usize)> = passed.collect();
         let worst = passed.iter().fold(0.0f64, |worst, (error, _)| worst.max(*error));
         let rows = passed.iter().map(|(_, rows)| *rows).max();
-        let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut skipped: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut others: BTreeMap<&str, usize> = BTreeMap::new();
         for outcome in &outcomes {
             if let Outcome::Skipped(reason) = outcome {
-                *reasons.entry(reason).or_default() += 1;
+                let other = OTHER_TYPES.iter().any(|part| reason.contains(part));
+                *if other { &mut others } else { &mut skipped }.entry(reason).or_default() += 1;
             }
         }
-        let reasons: Vec<String> = reasons.iter().map(|(reason, count)| format!("{count}: {reason}")).collect();
+        let list = |reasons: &BTreeMap<&str, usize>| {
+            let reasons: Vec<String> = reasons.iter().map(|(reason, count)| format!("{count}: {reason}")).collect();
+            reasons.join("; ").replace('|', "/")
+        };
+        let count = outcomes.len() - others.values().sum::<usize>();
+        let left = skipped.values().sum::<usize>();
+        assert!(5 * left <= count || NO_INPUT.contains(&operator), "{operator}: {left} of {count} cases are skipped");
         let (worst, rows) = match rows {
             None => ("-".into(), "-".into()),
             Some(rows) => (format!("{:.1} %", 100.0 * worst), rows.to_string()),
         };
-        let (count, passed, reasons) = (outcomes.len(), passed.len(), reasons.join("; ").replace('|', "/"));
-        writeln!(text, "| {operator} | {count} | {passed} | {worst} | {rows} | {reasons} |").unwrap();
+        let (passed, skipped, others) = (passed.len(), list(&skipped), list(&others));
+        writeln!(text, "| {operator} | {count} | {passed} | {worst} | {rows} | {skipped} | {others} |").unwrap();
     }
     text
 }

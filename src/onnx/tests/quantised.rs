@@ -534,14 +534,18 @@ fn what_is_not_supported_is_named() {
     };
     let q = |y: &str| node("QuantizeLinear", &["x", "s", "z"], &[y], vec![]);
     let cases = [
-        (vec![node("QuantizeLinear", &["x", "list", "zs"], &["y"], vec![])], "2 scales, expected one"),
-        (vec![node("QuantizeLinear", &["x", "s", "zs"], &["y"], vec![])], "2 zero points, expected one"),
         (vec![node("QuantizeLinear", &["x", "zero", "z"], &["y"], vec![])], "`zero` is not positive"),
         (vec![node("QuantizeLinear", &["x", "s", "z32"], &["y"], vec![])], "`output_dtype`: got INT32"),
         (vec![node("QuantizeLinear", &["x", "s", "z"], &["y"], vec![int("output_dtype", 2)])], "`output_dtype`"),
-        (vec![node("QuantizeLinear", &["x", "s", "z"], &["y"], vec![int("block_size", 2)])], "`block_size`"),
+        (vec![node("QuantizeLinear", &["x", "list", "zs"], &["y"], vec![int("block_size", -2)])], "`block_size`"),
+        (
+            vec![
+                node("DequantizeLinear", &["w", "list", "zs"], &["v"], vec![int("block_size", 2)]),
+                node("MatMul", &["x", "v"], &["y"], vec![]),
+            ],
+            "`block_size`",
+        ),
         (vec![node("DequantizeLinear", &["x", "s", "z"], &["y"], vec![])], "input 0 is a float tensor"),
-        (vec![q("a"), node("DequantizeLinear", &["a", "list", "zs"], &["y"], vec![])], "2 scales, expected one"),
         (
             vec![q("a"), node("DequantizeLinear", &["a", "s", "z"], &["y"], vec![int("output_dtype", 10)])],
             "`output_dtype`",
@@ -578,6 +582,40 @@ fn what_is_not_supported_is_named() {
         with_input(DataType::Int8, model)
     };
     assert!(refusal(&conv(&[3, 1, 1, 1])).contains("expected one, or 3 for axis 0"));
+}
+
+/// Scales of an axis or of blocks, and integers that 16 bits do not hold around their zero point: the integers are their own real values then.
+#[test]
+fn activations_of_several_scales_are_real_tensors() {
+    let constants = || {
+        vec![
+            floats("s", &[2], vec![0.5, 0.25]),
+            small("z", DataType::Int8, &[2], &[3, -4]),
+            floats("sb", &[2, 2], vec![0.5, 0.25, 1.0, 2.0]),
+            small("zb", DataType::Int8, &[2, 2], &[0, 1, 2, 3]),
+            scalar("one", 2.0),
+            point("far", DataType::Int16, 256),
+        ]
+    };
+    let x = [1.0, 2.0, 3.0, -100.0, 5.0, 6.0];
+    let of = |nodes: Vec<NodeProto>| run_on(&model(&[2, 3], nodes, constants()), &x);
+    let quantise = |inputs: &[&str], attributes| node("QuantizeLinear", inputs, &["y"], attributes);
+    let y = of(vec![quantise(&["x", "s", "z"], vec![int("axis", 0)])]);
+    assert_eq!(y, array![[5.0, 7.0, 9.0], [-128.0, 16.0, 20.0]].into_dyn());
+    // The second block has one element.
+    let y = of(vec![quantise(&["x", "sb", "zb"], vec![int("axis", 1), int("block_size", 2)])]);
+    assert_eq!(y, array![[2.0, 4.0, 13.0], [-98.0, 7.0, 6.0]].into_dyn());
+    let y = of(vec![quantise(&["x", "one", "far"], vec![])]);
+    assert_eq!(y, array![[256.0, 257.0, 258.0], [206.0, 258.0, 259.0]].into_dyn());
+    let back = |attributes| node("DequantizeLinear", &["q", "s", "z"], &["y"], attributes);
+    let q = node("QuantizeLinear", &["x", "s", "z"], &["q"], vec![int("axis", 0)]);
+    let y = of(vec![q, back(vec![int("axis", 0)])]);
+    assert_eq!(y, array![[1.0, 2.0, 3.0], [-31.0, 5.0, 6.0]].into_dyn());
+    // As many scales as the axis is long.
+    let wrong = model(&[2, 3], vec![quantise(&["x", "s", "z"], vec![int("axis", 1)])], constants());
+    let header = Header::read(&wrong, &ImportOptions::default()).unwrap();
+    let error = import::build(&wrong, &header, &Registry::standard()).unwrap_err();
+    assert!(error.to_string().contains("scales and zero points of shape [3]"), "{error}");
 }
 
 #[test]
