@@ -299,7 +299,7 @@ pub fn read(path: &Path, kind: Kind, supported_version: u16) -> Result<Vec<u8>, 
 /// Reads the artefact at `path` from front to back and returns those bytes of its payload that lie in the ranges that `choose` says, in order and
 /// apart from each other: checks as [`read`] does, the digest of all of it included, but keeps no more than was asked for.
 ///
-/// `choose` gets the first `head` bytes of the payload, or all if it is shorter, and the payload's length.
+/// `choose` gets the first `head` bytes of the payload (at least one), or all if it is shorter, and the payload's length.
 ///
 /// # Errors
 /// As [`read`]; [`ArtefactError::Length`] too if a range ends after the payload; what `choose` returns.
@@ -317,7 +317,7 @@ pub fn read_ranges<E: From<ArtefactError>>(
     let payload = parse_header(&block, kind, supported_version).map_err(|e| e.in_file(path))?;
     let mut digest = Keccak256::new().chain_update(&block);
     block.clear();
-    (&mut file).take(head.min(payload)).read_to_end(&mut block).map_err(fail)?;
+    (&mut file).take(head.clamp(1, payload.max(1))).read_to_end(&mut block).map_err(fail)?;
     let ranges = choose(&block, payload)?;
     let (mut kept, mut offset) = (Vec::new(), 0);
     while !block.is_empty() {

@@ -21,7 +21,7 @@ const FORMAT: &str = "inferproof/model.pub";
 /// Version of the file.
 const VERSION: u16 = 4;
 /// Longest file that is read.
-const MAX_FILE: u64 = 256 << 20;
+const MAX_FILE: u64 = 64 << 20;
 
 /// A published model that cannot be used.
 #[derive(Debug, Error)]
@@ -143,6 +143,8 @@ impl PublicModel {
     /// # Errors
     /// [`PublicModelError::Program`], [`PublicModelError::Contradiction`].
     pub fn program_id(&self, srs: &Srs) -> Result<[u8; 32], PublicModelError> {
+        // Before anything of that size is made or checked.
+        srs.lagrange(self.k).map_err(SetupError::from)?;
         srs.verify().map_err(SetupError::from)?;
         let program = compile(&self.architecture, self.layout).map_err(SetupError::from)?;
         if program.k != self.k {

@@ -86,9 +86,9 @@ fn within_limit(architecture: &Architecture, layout: Layout) -> Result<(), Compi
             let blocks = groups.saturating_mul((channels / groups).div_ceil(layout.lanes));
             rows = rows.saturating_add(columns.saturating_mul(blocks));
             if term.is_polynomial() {
-                // Rims are laid out one by one. A box around them may be larger than they are, by less than this.
-                let rims = plane(architecture, id, term).support_bound().saturating_mul(channels);
-                rows = rows.saturating_add(rims / 4);
+                // Rims and outputs are laid out one by one; outputs are counted above.
+                let coefficients = plane(architecture, id, term).least_support().saturating_mul(channels);
+                rows = rows.saturating_add(coefficients.saturating_sub(node.len()));
             }
             if let Term::Product { .. } = term {
                 rows = rows.saturating_add(node.len().saturating_mul(4));

@@ -11,6 +11,8 @@ const MAX_INTERVAL: u64 = 1 << 24;
 const MAX_ELEMENTS: usize = 1 << 26;
 /// Most axes of a tensor.
 const MAX_AXES: usize = 8;
+/// Most nodes, and most terms of all layers.
+const MAX_NODES: usize = 1 << 15;
 /// Most weights of one term.
 const MAX_WEIGHTS: u128 = 1 << 32;
 /// Largest kernel side, stride, padding and dilation; keeps every position product far from overflow.
@@ -24,6 +26,11 @@ pub(super) fn architecture(a: &Architecture) -> Result<(), NetworkError> {
     let inputs = a.nodes.iter().filter(|n| n.op == Op::Input).count();
     if inputs != 1 || a.nodes[0].op != Op::Input || a.output >= a.nodes.len() {
         return Err(parameter("-", "the first node, and only it, is the input; the output is a node".into()));
+    }
+    let terms = |node: &Node| if let Op::Affine { terms, .. } = &node.op { terms.len() } else { 0 };
+    let most = a.nodes.len().max(a.nodes.iter().map(terms).sum());
+    if most > MAX_NODES {
+        return Err(parameter("-", format!("{most} nodes or terms, allowed are {MAX_NODES}")));
     }
     for (id, node) in a.nodes.iter().enumerate() {
         if let Some(&operand) = node.op.inputs().iter().find(|&&i| i >= id) {

@@ -52,8 +52,9 @@ impl Audit {
         let insecure = if srs.insecure() { "INSECURE: the SRS is for development only\n" } else { "" };
         let matched = if key.is_some() { "the key is of this program\n" } else { "" };
         let text = format!(
-            "programId {}\n{insecure}{matched}a proof under it says that the output is this network's, with the weights that were committed to:\n{}{}",
+            "programId {}\nsrsId     {}\n{insecure}{matched}a proof under it says that the output is this network's, with the weights that were committed to:\n{}{}",
             hex::encode(program),
+            hex::encode(srs.srs_id()),
             nodes(&model.architecture),
             stages.to_text()
         );

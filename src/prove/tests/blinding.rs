@@ -48,13 +48,30 @@ fn model() -> Model {
     }
 }
 
-/// Keys and a prover in which only the last `rows` of the two blinding rows are random, in lanes and in `omega`.
-fn weakened(rows: usize) -> Fixture {
+/// How much of the two blinding rows is random.
+#[derive(Clone, Copy, PartialEq)]
+enum Blinding {
+    /// Nothing.
+    None,
+    /// The last row, in lanes and in `omega`.
+    One,
+    /// Both rows in the lanes, but `omega` has the registered cell on the first again: lane 1 has none there, so that it does not depend on `R`.
+    Reused,
+    /// All of it.
+    Two,
+}
+
+/// Keys of the real setup, weakened.
+fn weakened(blinding: Blinding) -> Fixture {
     let layout = Some(Layout::direct(2));
     let mut fixture = Fixture::new(model(), &SetupOptions { layout, ..SetupOptions::default() });
     let prover = &mut fixture.prover;
-    for tail in prover.key.opening.tails.iter_mut() {
-        tail[..2 - rows].fill(Secret(Fr::ZERO));
+    let zero = Secret(Fr::ZERO);
+    match blinding {
+        Blinding::None => prover.key.opening.tails.iter_mut().for_each(|tail| *tail = [zero; 2]),
+        Blinding::One => prover.key.opening.tails.iter_mut().for_each(|tail| tail[0] = zero),
+        Blinding::Reused => prover.key.opening.tails[1][0] = zero,
+        Blinding::Two => {}
     }
     let lagrange = development_srs().lagrange(prover.program.k).unwrap();
     let (visibility, opening) = (WeightVisibility::Secret, &prover.key.opening);
@@ -63,11 +80,16 @@ fn weakened(rows: usize) -> Fixture {
 }
 
 /// A proof by such a prover, which verifies, and what it shows.
-fn observe(fixture: &Fixture, rows: usize, seed: u64) -> Seen {
+fn observe(fixture: &Fixture, blinding: Blinding, seed: u64) -> Seen {
     let prover = &fixture.prover;
     let mut rng = StdRng::seed_from_u64(seed);
-    let mut tail = [Secret(Fr::ZERO); 2];
-    tail[2 - rows..].iter_mut().for_each(|cell| cell.0 = Fr::random(&mut rng));
+    let mut tail = [(); 2].map(|()| Secret(Fr::random(&mut rng)));
+    match blinding {
+        Blinding::None => tail = [Secret(Fr::ZERO); 2],
+        Blinding::One => tail[0] = Secret(Fr::ZERO),
+        Blinding::Reused => tail[0] = prover.key.opening.tails[0][0],
+        Blinding::Two => {}
+    }
     let trace = prover.run(&fixture.input).unwrap();
     let Model { architecture, weights, .. } = &prover.key.model;
     let output = &trace.values[architecture.output];
@@ -121,11 +143,11 @@ fn seen(fixture: &Fixture, proof: &Proof) -> Seen {
     }
 }
 
-/// The unknowns: cells of the lanes on rows with weights, and on row `n-1`.
+/// The unknowns: cells of the lanes on rows with weights, and on rows `n-2` and `n-1`.
 fn unknowns(fixture: &Fixture) -> Vec<(usize, usize)> {
     let program = &fixture.prover.program;
     let slots = (0..program.rows.len()).filter(|row| program.rows[*row].slot.is_some());
-    let rows: Vec<usize> = slots.chain([(1 << program.k) - 1]).collect();
+    let rows: Vec<usize> = slots.chain([(1 << program.k) - 2, (1 << program.k) - 1]).collect();
     (0..2).flat_map(|lane| rows.iter().map(move |row| (lane, *row))).collect()
 }
 
@@ -164,22 +186,32 @@ fn inverse(k: u32, unknowns: &[(usize, usize)], proofs: &[Seen]) -> Vec<Vec<Fr>>
     matrix.into_iter().map(|row| row[size..].to_vec()).collect()
 }
 
-/// What the lanes really hold on rows with weights, in the order of the unknowns.
+/// What the lanes really hold, in the order of the unknowns; `None` for a random blinding cell.
 fn secret(fixture: &Fixture, unknowns: &[(usize, usize)]) -> Vec<Option<i64>> {
-    let rows: BTreeMap<usize, &Vec<i64>> = fixture.prover.lanes.rows.iter().map(|(row, w)| (*row, w)).collect();
-    unknowns.iter().map(|(lane, row)| rows.get(row).map(|weights| weights[*lane])).collect()
+    let Prover { lanes, program, key, .. } = &fixture.prover;
+    let rows: BTreeMap<usize, &Vec<i64>> = lanes.rows.iter().map(|(row, w)| (*row, w)).collect();
+    let first = (1 << program.k) - 2;
+    let cell = |(lane, row): &(usize, usize)| match rows.get(row) {
+        Some(weights) => Some(weights[*lane]),
+        None => (key.opening.tails[*lane][row - first].0 == Fr::ZERO).then_some(0),
+    };
+    unknowns.iter().map(cell).collect()
+}
+
+/// As many proofs as there are unknowns.
+fn observed(fixture: &Fixture, blinding: Blinding) -> Vec<Seen> {
+    (0..unknowns(fixture).len() as u64).map(|seed| observe(fixture, blinding, seed)).collect()
 }
 
 /// No blinding: the evaluations are linear equations in the weights.
 #[test]
 fn without_blinding_evaluations_give_the_weights() {
-    let fixture = weakened(0);
-    let unknowns: Vec<_> = unknowns(&fixture);
-    let proofs: Vec<Seen> = (0..unknowns.len() as u64).map(|seed| observe(&fixture, 0, seed)).collect();
+    let fixture = weakened(Blinding::None);
+    let (unknowns, proofs) = (unknowns(&fixture), observed(&fixture, Blinding::None));
     let inverse = inverse(fixture.prover.program.k, &unknowns, &proofs);
     for (row, weight) in inverse.iter().zip(secret(&fixture, &unknowns)) {
         let found: Fr = row.iter().zip(&proofs).map(|(cell, seen)| *cell * seen.evaluation).sum();
-        assert_eq!(found, to_field(weight.unwrap_or(0)));
+        assert_eq!(found, to_field(weight.expect("no cell is random")));
     }
 }
 
@@ -217,19 +249,20 @@ fn in_the_exponent(fixture: &Fixture, proofs: &[Seen]) -> (Vec<Option<i64>>, Vec
 /// One blinding row: the weights stand in the exponent of a known base, and small integers fall to a table.
 #[test]
 fn one_blinding_row_gives_the_weights_in_the_exponent() {
-    let fixture = weakened(1);
-    let count = unknowns(&fixture).len() as u64;
-    let proofs: Vec<Seen> = (0..count).map(|seed| observe(&fixture, 1, seed)).collect();
-    let (found, secret) = in_the_exponent(&fixture, &proofs);
-    assert_eq!(secret.iter().flatten().count(), 10, "eight weights and two biases");
-    // The lanes' own blinding cells are unknowns too, and uniform.
-    assert_eq!(found, secret);
+    // The second kind has two random rows in every lane, and still only one that is fresh.
+    for (blinding, zeros) in [(Blinding::One, 2), (Blinding::Reused, 1)] {
+        let fixture = weakened(blinding);
+        let (found, secret) = in_the_exponent(&fixture, &observed(&fixture, blinding));
+        assert_eq!(secret.iter().flatten().count(), 10 + zeros, "eight weights and two biases");
+        // The lanes' own blinding cells are unknowns too, and uniform.
+        assert_eq!(found, secret);
+    }
 }
 
 /// Two: the same attacks, on as many proofs of the real prover, find nothing.
 #[test]
 fn two_blinding_rows_give_nothing() {
-    let fixture = weakened(2);
+    let fixture = weakened(Blinding::Two);
     let unknowns = unknowns(&fixture);
     let proofs: Vec<Seen> = (0..unknowns.len() as u64).map(|seed| seen(&fixture, &fixture.proof(seed))).collect();
     let (found, secret) = in_the_exponent(&fixture, &proofs);
@@ -244,7 +277,7 @@ fn two_blinding_rows_give_nothing() {
 /// Two proofs of one statement share no commitment to a witness, no evaluation of one and no opening.
 #[test]
 fn proofs_of_one_statement_share_nothing() {
-    let fixture = weakened(2);
+    let fixture = weakened(Blinding::Two);
     let [one, two] = [1, 2].map(|seed| fixture.proof(seed));
     assert_eq!(one.statement, two.statement);
     let mut words: Vec<&[u8]> = one.bytes[4..].chunks(32).chain(two.bytes[4..].chunks(32)).collect();
