@@ -261,8 +261,11 @@ fn published_models_are_audited() {
     with("/programId", "11".repeat(32).into(), 1);
     // More rows than 2^k has.
     with("/layout/lanes", 2.into(), 2);
-    let k = with("/k", 12.into(), 2);
-    assert!(k["error"]["message"].as_str().unwrap().contains("its k is 12"), "{k}");
+    // One that the SRS serves and the network does not have, and one that the SRS does not serve.
+    for (k, part) in [(11, "its k is 11"), (12, "2^12 rows needs an SRS")] {
+        let refused = with("/k", k.into(), 2);
+        assert!(refused["error"]["message"].as_str().unwrap().contains(part), "{refused}");
+    }
     with("/inputScale", "-1".into(), 2);
     with("/version", 3.into(), 2);
     with("/format", "inferproof/proof".into(), 2);
