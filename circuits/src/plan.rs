@@ -160,8 +160,8 @@ fn activation_count(architecture: &Architecture) -> usize {
     architecture.nodes.iter().filter(|n| counted(&n.op)).map(crate::network::Node::len).sum()
 }
 
-/// Osaka gas of one verification with secret weights, no public byte 0: a line through what the verifier takes in memory for 336 programs, 0.1 % off
-/// at most. A test compares it with proofs.
+/// Osaka gas of one verification with secret weights, no public byte 0: a line fitted to the verifier in memory, as `inspect` says it for many programs.
+/// A test holds it within 1 % of proofs.
 fn gas(program: &Program) -> u64 {
     let words = (program.input.words() + program.output.words()) as u64;
     let bytes = (program.input.byte_len() + program.output.byte_len()) as u64;

@@ -85,7 +85,8 @@ fn steps(context: &mut Context<'_>, x: &Operand, axis: i64, block: i64) -> Resul
     let points = match context.optional_constant(2)? {
         Some(points) => {
             let values = points.ints()?.into_iter().map(|point| point as f32).collect();
-            ArrayD::from_shape_vec(points.shape.clone(), values).unwrap_or_else(|_| ArrayD::zeros(scales.raw_dim()))
+            ArrayD::from_shape_vec(points.shape.clone(), values)
+                .map_err(|error| context.shape_error("as many zero points as their shape says", error.to_string()))?
         }
         None => ArrayD::zeros(scales.raw_dim()),
     };
