@@ -4,7 +4,7 @@ pragma solidity >=0.8.20 <0.9.0;
 /// @notice One claim: the model `modelId` maps `input` to `output`, proved for `context`.
 /// @param modelId Names program and weights; see `ModelKeys.storeKey`.
 /// @param input The input tensor's bytes: elements of 1 or 2 bytes, big-endian, row-major; two's complement if the tensor's range
-/// has negative numbers, else unsigned.
+/// has negative numbers, else unsigned. If the model's input is committed, the 64 bytes of its commitment's point; if it is private, none.
 /// @param output The output tensor's bytes, likewise.
 /// @param context 32 bytes that the proof was made for. Anyone may replay a proof with its context, so bind it to chain,
 /// contract, request and beneficiary; `InferenceContext` does.
@@ -30,7 +30,8 @@ interface IInferenceVerifier {
     error InvalidInputLength(uint256 expected, uint256 got);
     /// @notice The output tensor of this model has `expected` bytes.
     error InvalidOutputLength(uint256 expected, uint256 got);
-    /// @notice The proof's point at `index`, counted from 0, is not on the curve, not reduced, or at infinity.
+    /// @notice The point at `index` is not on the curve, not reduced, or at infinity: counted from 0, the proof's as in the specification, then
+    /// the span proof's, the link proof's, the mask, and the committed tensors.
     error InvalidPoint(uint256 index);
     /// @notice The proof's scalar at `index`, counted from 0, is not below the group order.
     error InvalidScalar(uint256 index);
@@ -61,6 +62,15 @@ interface IInferenceVerifier {
     /// @notice Returns if every claim is proved, else reverts. One pairing check for all; claims of the same model
     /// side by side share the work on its key.
     function verifyBatch(Inference[] calldata inferences) external view;
+
+    /// @notice Names what a commitment to a model's input or output says besides its point: SRS, shape, range, scale.
+    /// @dev Zero if that tensor is not committed. Reverts if the model's key is not stored.
+    /// Compare `InferenceTensor.id` of it and a claim's 64 bytes with what the tensor's owner published: the point alone does not say
+    /// how its integers are to be read.
+    /// @param modelId The model.
+    /// @param ofOutput Whether it is about the output.
+    /// @return header `keccak256("inferproof/tensor-header/1" | srsId | tensor)`.
+    function tensorHeader(bytes32 modelId, bool ofOutput) external view returns (bytes32 header);
 
     /// @notice First four bytes of every proof for this verifier.
     function proofTag() external view returns (bytes4);

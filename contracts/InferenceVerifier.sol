@@ -6,7 +6,7 @@ import {IInferenceVerifier, Inference} from "./IInferenceVerifier.sol";
 import {KEY_POINTS, PROOF_TAG} from "./MachineShape.sol";
 import {ModelKeys} from "./ModelKeys.sol";
 
-/// @title Verifies proofs of the machine, version 3
+/// @title Verifies proofs of the machine, version 4
 /// @notice halo2 with KZG on BN254, SHPLONK openings and a Keccak-256 transcript. One contract for every model.
 /// @dev Bytes and order of the transcript: docs/spec/transcript.md; constraints: docs/spec/machine.md; layout of memory and
 /// gas: docs/evm.md. A call works in memory from `BASE` on, at addresses that are constants. `_begin` makes sure
@@ -15,9 +15,10 @@ contract InferenceVerifier is ModelKeys {
     /// @param srs See `ModelKeys`.
     constructor(bytes memory srs) ModelKeys(srs) {}
 
-    /// @dev Lengths of a proof with public and with secret weights.
+    /// @dev Length of a proof with public weights, and what secret weights and committed tensors add.
     uint256 private constant PUBLIC_PROOF = 2340;
-    uint256 private constant SECRET_PROOF = 2468;
+    uint256 private constant SPAN_BYTES = 128;
+    uint256 private constant LINK_BYTES = 160;
     /// @dev Points before the evaluations, evaluations, and points of a proof with public weights.
     uint256 private constant FRONT_POINTS = 18;
     uint256 private constant EVALUATIONS = 33;
@@ -88,63 +89,79 @@ contract InferenceVerifier is ModelKeys {
     uint256 private constant TEMPORARY = 0x15e0;
     /// @dev Scalars of the proof's points.
     uint256 private constant SCALAR = 0x1a80;
+    /// @dev Scalars of the mask and of the committed tensors, and of the link's quotient on the left side.
+    uint256 private constant LINK_SCALAR = 0x1d40;
+    uint256 private constant LINK_LEFT = 0x1da0;
+    /// @dev Factor of the link's equation.
+    uint256 private constant LINK_FACTOR = 0x1dc0;
+    /// @dev The mask and the committed tensors.
+    uint256 private constant LINK_POINTS = 0x1de0;
+    /// @dev What the folded tensors open to.
+    uint256 private constant LINK_VALUE = 0x1ea0;
     /// @dev The proof without its tag: points,
-    uint256 private constant PROOF = 0x1d20;
+    uint256 private constant PROOF = 0x1ec0;
     /// @dev evaluations,
-    uint256 private constant EVALUATION = 0x21a0;
-    uint256 private constant EV_Y = 0x21a0;
-    uint256 private constant EV_Z = 0x21c0;
-    uint256 private constant EV_P = 0x21e0;
-    uint256 private constant EV_R = 0x2200;
-    uint256 private constant EV_Q = 0x2220;
-    uint256 private constant EV_E = 0x2240;
-    uint256 private constant EV_M = 0x2260;
-    uint256 private constant EV_OMEGA = 0x2280;
-    uint256 private constant EV_HW = 0x22a0;
-    uint256 private constant EV_HW_NEXT = 0x22c0;
-    uint256 private constant EV_HX = 0x22e0;
-    uint256 private constant EV_HX_NEXT = 0x2300;
-    uint256 private constant EV_HY = 0x2320;
-    uint256 private constant EV_HY_NEXT = 0x2340;
-    uint256 private constant EV_Z_NEXT = 0x2360;
-    uint256 private constant EV_P_NEXT = 0x2380;
-    uint256 private constant EV_PHI = 0x23a0;
-    uint256 private constant EV_PHI_NEXT = 0x23c0;
-    uint256 private constant EV_T_TAG = 0x23e0;
-    uint256 private constant EV_T_IN = 0x2400;
-    uint256 private constant EV_T_OUT = 0x2420;
-    uint256 private constant EV_TAG = 0x2440;
-    uint256 private constant EV_KAPPA = 0x2460;
-    uint256 private constant EV_OPP = 0x2480;
-    uint256 private constant EV_OPX = 0x24a0;
-    uint256 private constant EV_OPY = 0x24c0;
-    uint256 private constant EV_OPY_NEXT = 0x24e0;
-    uint256 private constant EV_RANDOM = 0x2500;
-    uint256 private constant EV_SIGMA_Y = 0x2520;
-    uint256 private constant EV_SIGMA_Z = 0x2540;
-    uint256 private constant EV_SIGMA_P = 0x2560;
-    uint256 private constant EV_COPY = 0x2580;
-    uint256 private constant EV_COPY_NEXT = 0x25a0;
-    /// @dev opening points and the span proof's point,
-    uint256 private constant BACK = 0x25c0;
+    uint256 private constant EVALUATION = 0x2340;
+    uint256 private constant EV_Y = 0x2340;
+    uint256 private constant EV_Z = 0x2360;
+    uint256 private constant EV_P = 0x2380;
+    uint256 private constant EV_R = 0x23a0;
+    uint256 private constant EV_Q = 0x23c0;
+    uint256 private constant EV_E = 0x23e0;
+    uint256 private constant EV_M = 0x2400;
+    uint256 private constant EV_OMEGA = 0x2420;
+    uint256 private constant EV_HW = 0x2440;
+    uint256 private constant EV_HW_NEXT = 0x2460;
+    uint256 private constant EV_HX = 0x2480;
+    uint256 private constant EV_HX_NEXT = 0x24a0;
+    uint256 private constant EV_HY = 0x24c0;
+    uint256 private constant EV_HY_NEXT = 0x24e0;
+    uint256 private constant EV_Z_NEXT = 0x2500;
+    uint256 private constant EV_P_NEXT = 0x2520;
+    uint256 private constant EV_PHI = 0x2540;
+    uint256 private constant EV_PHI_NEXT = 0x2560;
+    uint256 private constant EV_T_TAG = 0x2580;
+    uint256 private constant EV_T_IN = 0x25a0;
+    uint256 private constant EV_T_OUT = 0x25c0;
+    uint256 private constant EV_TAG = 0x25e0;
+    uint256 private constant EV_KAPPA = 0x2600;
+    uint256 private constant EV_OPP = 0x2620;
+    uint256 private constant EV_OPX = 0x2640;
+    uint256 private constant EV_OPY = 0x2660;
+    uint256 private constant EV_OPY_NEXT = 0x2680;
+    uint256 private constant EV_RANDOM = 0x26a0;
+    uint256 private constant EV_SIGMA_Y = 0x26c0;
+    uint256 private constant EV_SIGMA_Z = 0x26e0;
+    uint256 private constant EV_SIGMA_P = 0x2700;
+    uint256 private constant EV_COPY = 0x2720;
+    uint256 private constant EV_COPY_NEXT = 0x2740;
+    /// @dev opening points,
+    uint256 private constant BACK = 0x2760;
+    /// @dev the span proof's point,
+    uint256 private constant SPAN_POINT = 0x27e0;
+    /// @dev the link proof's,
+    uint256 private constant LINK_QUOTIENT = 0x2820;
     /// @dev the span proof's scalars.
-    uint256 private constant RESPONSE = 0x2680;
+    uint256 private constant RESPONSE = 0x2860;
     /// @dev The key: words of its header, then points, then the scalars of these.
-    uint256 private constant KEY = 0x26c0;
-    uint256 private constant KEY_K = 0x26c0;
-    uint256 private constant KEY_ROOT = 0x26e0;
-    uint256 private constant KEY_ROOT_INVERSE = 0x2700;
-    uint256 private constant KEY_ROOT_UNUSABLE = 0x2720;
-    uint256 private constant KEY_N_INVERSE = 0x2740;
-    uint256 private constant KEY_INPUT_BYTES = 0x2760;
-    uint256 private constant KEY_INPUT_CHUNK = 0x2780;
-    uint256 private constant KEY_INPUT_MASK = 0x27a0;
-    uint256 private constant KEY_OUTPUT_BYTES = 0x27c0;
-    uint256 private constant KEY_OUTPUT_CHUNK = 0x27e0;
-    uint256 private constant KEY_OUTPUT_MASK = 0x2800;
-    uint256 private constant KEY_SECRET = 0x2820;
-    uint256 private constant KEY_DIGEST = 0x2840;
-    uint256 private constant KEY_LANES = 0x2860;
+    uint256 private constant KEY = 0x28a0;
+    uint256 private constant KEY_K = 0x28a0;
+    uint256 private constant KEY_ROOT = 0x28c0;
+    uint256 private constant KEY_ROOT_INVERSE = 0x28e0;
+    uint256 private constant KEY_ROOT_UNUSABLE = 0x2900;
+    uint256 private constant KEY_N_INVERSE = 0x2920;
+    uint256 private constant KEY_INPUT_BYTES = 0x2940;
+    uint256 private constant KEY_INPUT_CHUNK = 0x2960;
+    uint256 private constant KEY_INPUT_MASK = 0x2980;
+    uint256 private constant KEY_OUTPUT_BYTES = 0x29a0;
+    uint256 private constant KEY_OUTPUT_CHUNK = 0x29c0;
+    uint256 private constant KEY_OUTPUT_MASK = 0x29e0;
+    uint256 private constant KEY_SECRET = 0x2a00;
+    uint256 private constant KEY_DIGEST = 0x2a20;
+    uint256 private constant KEY_LANES = 0x2a40;
+    uint256 private constant KEY_LINKS = 0x2a60;
+    uint256 private constant KEY_INPUT_HEADER = 0x2a80;
+    uint256 private constant KEY_OUTPUT_HEADER = 0x2aa0;
 
     /// @inheritdoc IInferenceVerifier
     function verify(bytes32 modelId, bytes calldata input, bytes calldata output, bytes32 context, bytes calldata proof)
@@ -178,11 +195,13 @@ contract InferenceVerifier is ModelKeys {
         _useKey(modelId);
         _checkLengths(input.length, output.length, proof);
         _readProof(proof);
+        _readTensors(input, output);
         _challenges(modelId, input, output, context);
         _lagrange();
         _constraints();
         _openings();
         _weights();
+        _links();
         _addProof();
     }
 
@@ -231,7 +250,8 @@ contract InferenceVerifier is ModelKeys {
         assembly ("memory-safe") {
             inputExpected := mload(KEY_INPUT_BYTES)
             outputExpected := mload(KEY_OUTPUT_BYTES)
-            proofExpected := add(PUBLIC_PROOF, mul(mload(KEY_SECRET), sub(SECRET_PROOF, PUBLIC_PROOF)))
+            proofExpected := add(PUBLIC_PROOF, mul(mload(KEY_SECRET), SPAN_BYTES))
+            proofExpected := add(proofExpected, mul(iszero(iszero(mload(KEY_LINKS))), LINK_BYTES))
         }
         if (proof.length < 4 || bytes4(proof[:4]) != PROOF_TAG) {
             revert WrongVerifier(PROOF_TAG, proof.length < 4 ? bytes4(0) : bytes4(proof[:4]));
@@ -243,17 +263,53 @@ contract InferenceVerifier is ModelKeys {
 
     /// @dev Copies the proof and checks each point and scalar: a precompile never sees a bad one.
     function _readProof(bytes calldata proof) private pure {
+        uint256 secret;
+        bool linked;
         assembly ("memory-safe") {
-            calldatacopy(PROOF, add(proof.offset, 4), sub(proof.length, 4))
+            secret := mload(KEY_SECRET)
+            linked := iszero(iszero(mload(KEY_LINKS)))
+            let source := add(proof.offset, 4)
+            if linked {
+                calldatacopy(LINK_POINTS, source, 0x40)
+                source := add(source, 0x40)
+            }
+            calldatacopy(PROOF, source, sub(SPAN_POINT, PROOF))
+            source := add(source, sub(SPAN_POINT, PROOF))
+            if linked {
+                calldatacopy(LINK_VALUE, source, 0x20)
+                calldatacopy(LINK_QUOTIENT, add(source, 0x20), 0x40)
+                source := add(source, 0x60)
+            }
+            if secret {
+                calldatacopy(SPAN_POINT, source, 0x40)
+                calldatacopy(RESPONSE, add(source, 0x40), 0x40)
+            }
         }
         _checkPoints(PROOF, FRONT_POINTS, 0);
         _checkScalars(EVALUATION, EVALUATIONS, 0);
-        uint256 secret;
-        assembly ("memory-safe") {
-            secret := mload(KEY_SECRET)
-        }
         _checkPoints(BACK, POINTS - FRONT_POINTS + secret, FRONT_POINTS);
         _checkScalars(RESPONSE, 2 * secret, EVALUATIONS);
+        if (linked) {
+            _checkPoints(LINK_QUOTIENT, 1, POINTS + 1);
+            _checkPoints(LINK_POINTS, 1, POINTS + 2);
+            _checkScalars(LINK_VALUE, 1, EVALUATIONS + 2);
+        }
+    }
+
+    /// @dev Copies the points of committed tensors, input before output, and checks them.
+    function _readTensors(bytes calldata input, bytes calldata output) private pure {
+        uint256 links;
+        assembly ("memory-safe") {
+            links := mload(KEY_LINKS)
+            let target := add(LINK_POINTS, 0x40)
+            // A tensor that is committed has a header.
+            if mload(KEY_INPUT_HEADER) {
+                calldatacopy(target, input.offset, 0x40)
+                target := add(target, 0x40)
+            }
+            if mload(KEY_OUTPUT_HEADER) { calldatacopy(target, output.offset, 0x40) }
+        }
+        _checkPoints(LINK_POINTS + 0x40, links, POINTS + 3);
     }
 
     /// @dev `count` points from `start` on are on the curve, reduced, and not at infinity.
@@ -315,6 +371,10 @@ contract InferenceVerifier is ModelKeys {
             mstore(cursor, shl(224, output.length))
             calldatacopy(add(cursor, 4), output.offset, output.length)
             cursor := add(add(cursor, 4), output.length)
+            if mload(KEY_LINKS) {
+                mcopy(cursor, LINK_POINTS, 0x40)
+                cursor := add(cursor, 0x40)
+            }
             mstore(cursor, mload(KEY_DIGEST))
             end := add(cursor, 0x20)
             mstore(WORDS, end)
@@ -368,10 +428,21 @@ contract InferenceVerifier is ModelKeys {
             mstore(V, mod(state, r))
             state := absorb(state, BACK, 64)
             mstore(U, mod(state, r))
+            // The second opening point, the link proof, the span proof's point: side by side in free memory.
+            let last := mload(FREE)
+            mstore(last, state)
+            mcopy(add(last, 0x20), add(BACK, 0x40), 0x40)
+            let length := 0x60
+            if mload(KEY_LINKS) {
+                mstore(add(last, 0x60), mload(LINK_VALUE))
+                mcopy(add(last, 0x80), LINK_QUOTIENT, 0x40)
+                length := 0xc0
+            }
             switch mload(KEY_SECRET)
-            case 0 { state := absorb(state, add(BACK, 0x40), 0x40) }
+            case 0 { state := keccak256(last, length) }
             default {
-                state := absorb(state, add(BACK, 0x40), 0x80)
+                mcopy(add(last, length), SPAN_POINT, 0x40)
+                state := keccak256(last, add(length, 0x40))
                 mstore(SPAN_CHALLENGE, mod(state, r))
                 state := absorb(state, RESPONSE, 0x40)
             }
@@ -391,6 +462,11 @@ contract InferenceVerifier is ModelKeys {
                 mstore(FACTOR, mod(batch, r))
             }
             mstore(BATCH, batch)
+            // Of the three equations of a claim with committed tensors, the link's has the claim's own factor.
+            if mload(KEY_LINKS) {
+                mstore(LINK_FACTOR, mload(FACTOR))
+                mstore(FACTOR, mulmod(mload(FACTOR), mload(MERGE), r))
+            }
         }
     }
 
@@ -399,6 +475,8 @@ contract InferenceVerifier is ModelKeys {
     function _pack(uint256 source, uint256 length, uint256 spec, uint256 target) private pure returns (uint256 end) {
         assembly ("memory-safe") {
             let chunk := mload(spec)
+            // Only a public tensor has words.
+            if iszero(chunk) { length := 0 }
             let mask := mload(add(spec, 0x20))
             let shift := sub(256, shl(3, chunk))
             let r := mload(ORDER)
@@ -453,6 +531,12 @@ contract InferenceVerifier is ModelKeys {
             cursor := add(cursor, 0x40)
             // Rows -6..words.
             let power := mload(KEY_ROOT_UNUSABLE)
+            // Row 0 is needed in any case, so there is always a word: 0 where nothing is public.
+            if eq(mload(WORDS_END), mload(WORDS)) {
+                mstore(INSTANCE, 0)
+                mstore(WORDS, INSTANCE)
+                mstore(WORDS_END, add(INSTANCE, 0x20))
+            }
             let rows := add(shr(5, sub(mload(WORDS_END), mload(WORDS))), 6)
             for { let i := 0 } lt(i, rows) { i := add(i, 1) } {
                 mstore(cursor, addmod(x, sub(r, power), r))
@@ -629,43 +713,43 @@ contract InferenceVerifier is ModelKeys {
             value := addmod(value, mulmod(power, mload(EV_OMEGA), r), r)
             power := mulmod(power, step, r)
             // EV_T_TAG
-            mstore(add(keys, 0x40), addmod(mload(add(keys, 0x40)), power, r))
+            mstore(add(keys, 0x60), addmod(mload(add(keys, 0x60)), power, r))
             value := addmod(value, mulmod(power, mload(EV_T_TAG), r), r)
             power := mulmod(power, step, r)
             // EV_T_IN
-            mstore(add(keys, 0x60), addmod(mload(add(keys, 0x60)), power, r))
+            mstore(add(keys, 0x80), addmod(mload(add(keys, 0x80)), power, r))
             value := addmod(value, mulmod(power, mload(EV_T_IN), r), r)
             power := mulmod(power, step, r)
             // EV_T_OUT
-            mstore(add(keys, 0x80), addmod(mload(add(keys, 0x80)), power, r))
+            mstore(add(keys, 0xa0), addmod(mload(add(keys, 0xa0)), power, r))
             value := addmod(value, mulmod(power, mload(EV_T_OUT), r), r)
             power := mulmod(power, step, r)
             // EV_TAG
-            mstore(add(keys, 0xa0), addmod(mload(add(keys, 0xa0)), power, r))
+            mstore(add(keys, 0xc0), addmod(mload(add(keys, 0xc0)), power, r))
             value := addmod(value, mulmod(power, mload(EV_TAG), r), r)
             power := mulmod(power, step, r)
             // EV_KAPPA
-            mstore(add(keys, 0xc0), addmod(mload(add(keys, 0xc0)), power, r))
+            mstore(add(keys, 0xe0), addmod(mload(add(keys, 0xe0)), power, r))
             value := addmod(value, mulmod(power, mload(EV_KAPPA), r), r)
             power := mulmod(power, step, r)
             // EV_OPP
-            mstore(add(keys, 0xe0), addmod(mload(add(keys, 0xe0)), power, r))
+            mstore(add(keys, 0x100), addmod(mload(add(keys, 0x100)), power, r))
             value := addmod(value, mulmod(power, mload(EV_OPP), r), r)
             power := mulmod(power, step, r)
             // EV_OPX
-            mstore(add(keys, 0x100), addmod(mload(add(keys, 0x100)), power, r))
+            mstore(add(keys, 0x120), addmod(mload(add(keys, 0x120)), power, r))
             value := addmod(value, mulmod(power, mload(EV_OPX), r), r)
             power := mulmod(power, step, r)
             // EV_SIGMA_Y
-            mstore(add(keys, 0x140), addmod(mload(add(keys, 0x140)), power, r))
+            mstore(add(keys, 0x160), addmod(mload(add(keys, 0x160)), power, r))
             value := addmod(value, mulmod(power, mload(EV_SIGMA_Y), r), r)
             power := mulmod(power, step, r)
             // EV_SIGMA_Z
-            mstore(add(keys, 0x160), addmod(mload(add(keys, 0x160)), power, r))
+            mstore(add(keys, 0x180), addmod(mload(add(keys, 0x180)), power, r))
             value := addmod(value, mulmod(power, mload(EV_SIGMA_Z), r), r)
             power := mulmod(power, step, r)
             // EV_SIGMA_P
-            mstore(add(keys, 0x180), addmod(mload(add(keys, 0x180)), power, r))
+            mstore(add(keys, 0x1a0), addmod(mload(add(keys, 0x1a0)), power, r))
             value := addmod(value, mulmod(power, mload(EV_SIGMA_P), r), r)
             power := mulmod(power, step, r)
             // The quotient: its pieces by powers of x^n.
@@ -714,7 +798,7 @@ contract InferenceVerifier is ModelKeys {
             value := addmod(value, mulmod(power, addmod(mload(EV_COPY), mulmod(along, addmod(mload(EV_COPY_NEXT), sub(r, mload(EV_COPY)), r), r), r), r), r)
             power := mulmod(power, step, r)
             // EV_OPY
-            mstore(add(keys, 0x120), addmod(mload(add(keys, 0x120)), power, r))
+            mstore(add(keys, 0x140), addmod(mload(add(keys, 0x140)), power, r))
             value := addmod(value, mulmod(power, addmod(mload(EV_OPY), mulmod(along, addmod(mload(EV_OPY_NEXT), sub(r, mload(EV_OPY)), r), r), r), r), r)
             power := mulmod(power, step, r)
             // The generator takes what the commitments are opened to.
@@ -748,19 +832,49 @@ contract InferenceVerifier is ModelKeys {
                 mstore(cursor, addmod(mload(cursor), power, r))
                 power := mulmod(power, channel, r)
             }
+            // - R^W nu [L_2]
+            if mload(KEY_LINKS) {
+                let row := add(keys, 0x40)
+                mstore(row, addmod(mload(row), mulmod(power, mload(LINK_VALUE), r), r))
+            }
+        }
+    }
+
+    /// @dev The folded commitment of the mask and the tensors opens to `nu` at `1/u`:
+    /// `e(u Q, [tau]_2) = e(M + R T_1 + R^2 T_2 - nu [1]_1 + Q, [1]_2)`.
+    function _links() private pure {
+        assembly ("memory-safe") {
+            if mload(KEY_LINKS) {
+                let r := mload(ORDER)
+                let factor := mload(LINK_FACTOR)
+                let channel := mload(R)
+                mstore(LINK_LEFT, mulmod(factor, mload(POSITION), r))
+                mstore(0x1d20, factor)
+                mstore(LINK_SCALAR, factor)
+                mstore(GENERATOR, addmod(mload(GENERATOR), sub(r, mulmod(factor, mload(LINK_VALUE), r)), r))
+                factor := mulmod(factor, channel, r)
+                mstore(add(LINK_SCALAR, 0x20), factor)
+                mstore(add(LINK_SCALAR, 0x40), mulmod(factor, channel, r))
+            }
         }
     }
 
     /// @dev Adds the proof's commitments to both sides of the pairing equation.
     function _addProof() private view {
         uint256 secret;
+        uint256 links;
         assembly ("memory-safe") {
             secret := mload(KEY_SECRET)
+            links := mload(KEY_LINKS)
         }
         _sum(SUM, PROOF, SCALAR, FRONT_POINTS);
         _sum(SUM, BACK, 0x1cc0, POINTS - FRONT_POINTS + secret);
         // The second opening point by itself.
         _sum(LEFT, BACK + 0x40, FACTOR, 1);
+        if (links == 0) return;
+        _sum(SUM, LINK_POINTS, LINK_SCALAR, links + 1);
+        _sum(SUM, LINK_QUOTIENT, 0x1d20, 1);
+        _sum(LEFT, LINK_QUOTIENT, LINK_LEFT, 1);
     }
 
     /// @dev Adds the commitments of the key in use.

@@ -3,11 +3,11 @@
 pragma solidity ^0.8.24;
 
 /// @dev Version of the machine.
-uint16 constant MACHINE_VERSION = 3;
+uint16 constant MACHINE_VERSION = 4;
 /// @dev First four bytes of every proof.
-bytes4 constant PROOF_TAG = 0x5c05ca3d;
+bytes4 constant PROOF_TAG = 0x8c49d3df;
 /// @dev Commitments to the columns of a program, and to its copy constraints.
 uint256 constant FIXED_COMMITMENTS = 8;
 uint256 constant PERMUTATION_COMMITMENTS = 3;
-/// @dev Points of a stored key before its lanes: these, and two of the span.
-uint256 constant KEY_POINTS = 13;
+/// @dev Points of a stored key before its lanes: these, two of the span, and that of the link row.
+uint256 constant KEY_POINTS = 14;

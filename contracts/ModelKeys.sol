@@ -45,7 +45,7 @@ abstract contract ModelKeys is IInferenceVerifier {
     uint256 private constant MAX_LANES = 256;
 
     /// @dev Bytes before the points of a stored key: words that `storeKey` computes.
-    uint256 internal constant KEY_HEADER = 0x1c0;
+    uint256 internal constant KEY_HEADER = 0x220;
     /// @dev Rows at the end of every column that hold random values.
     uint256 private constant UNUSABLE_ROWS = 6;
     /// @dev Offset of the fixed commitments in a key: domain (20), version (2), tag (4), k (1), srsId (32), insecure (1), count (4).
@@ -55,8 +55,13 @@ abstract contract ModelKeys is IInferenceVerifier {
     uint256 private constant AT_WORDS = AT_PERMUTATION + 64 * PERMUTATION_COMMITMENTS;
     bytes20 private constant PROGRAM_DOMAIN = "inferproof/program/1";
     bytes20 private constant WEIGHTS_DOMAIN = "inferproof/weights/1";
-    /// @dev Bytes of the SRS data: flag (1), greatest k (1), `[tau]_2` (128), two points for each k from 4 on.
+    /// @dev Bytes of the SRS data: flag (1), greatest k (1), `[tau]_2` (128), three points for each k from 4 on.
     uint256 private constant AT_SPAN = 130;
+    uint256 private constant ROW_BYTES = 192;
+    /// @dev What a verifier sees of a tensor.
+    uint256 private constant IS_PUBLIC = 0;
+    uint256 private constant IS_COMMITTED = 1;
+    uint256 private constant IS_PRIVATE = 2;
 
     /// @inheritdoc IInferenceVerifier
     bytes32 public immutable srsId;
@@ -68,18 +73,18 @@ abstract contract ModelKeys is IInferenceVerifier {
     uint256 private immutable TAU_X0;
     uint256 private immutable TAU_Y1;
     uint256 private immutable TAU_Y0;
-    /// @dev Holds the points of the span.
-    address private immutable SPANS;
+    /// @dev Holds the Lagrange points.
+    address private immutable ROWS;
     uint256 private immutable SRS_K;
 
     mapping(bytes32 modelId => address) private _pointers;
 
     /// @param srs One byte 0 or 1, whether the SRS is for development; one byte, the greatest k; `[tau]_2`; and for each k from 4 to that
-    /// the Lagrange points of the last two rows. `inferproof contract export` writes it.
+    /// the Lagrange points of the last two rows and of the link row. `inferproof contract export` writes it.
     constructor(bytes memory srs) {
         if (srs.length < AT_SPAN) revert InvalidSrs();
         uint256 k = uint8(srs[1]);
-        if (uint8(srs[0]) > 1 || k < MIN_K || k > MAX_K || srs.length != AT_SPAN + 128 * (k - MIN_K + 1)) {
+        if (uint8(srs[0]) > 1 || k < MIN_K || k > MAX_K || srs.length != AT_SPAN + ROW_BYTES * (k - MIN_K + 1)) {
             revert InvalidSrs();
         }
         uint256[4] memory tau;
@@ -100,7 +105,7 @@ abstract contract ModelKeys is IInferenceVerifier {
         insecure = uint8(srs[0]) == 1;
         (TAU_X1, TAU_X0, TAU_Y1, TAU_Y0) = (tau[0], tau[1], tau[2], tau[3]);
         SRS_K = k;
-        SPANS = _write(srs);
+        ROWS = _write(srs);
     }
 
     /// @inheritdoc IInferenceVerifier
@@ -144,6 +149,17 @@ abstract contract ModelKeys is IInferenceVerifier {
     /// @notice The data contract of a model's key; zero if none is stored.
     function keyPointer(bytes32 modelId) external view returns (address) {
         return _pointers[modelId];
+    }
+
+    /// @inheritdoc IInferenceVerifier
+    function tensorHeader(bytes32 modelId, bool ofOutput) external view returns (bytes32 header) {
+        address pointer = _pointers[modelId];
+        if (pointer == address(0)) revert ModelNotStored(modelId);
+        assembly ("memory-safe") {
+            // One byte precedes the data.
+            extcodecopy(pointer, 0x00, add(0x1e1, mul(0x20, ofOutput)), 0x20)
+            header := mload(0x00)
+        }
     }
 
     /// @dev `keyPointer` for the verifier.
@@ -210,12 +226,17 @@ abstract contract ModelKeys is IInferenceVerifier {
         uint256 elements;
         uint256 elementBytes;
         bool signed;
+        uint256 visibility;
+        uint256 start;
         uint256 end;
     }
 
-    /// @dev Rank, sizes, least and greatest element, and the scale, a double that only people use.
+    /// @dev What is seen of it, then its specification: rank, sizes, least and greatest element, and the scale, a double that only people use.
     function _tensor(bytes calldata key, uint256 cursor) private pure returns (Tensor memory t) {
-        if (key.length < cursor + 4) revert MalformedKey();
+        if (key.length < cursor + 5) revert MalformedKey();
+        t.visibility = uint8(key[cursor]);
+        if (t.visibility > IS_PRIVATE) revert KeyOutOfBounds();
+        t.start = ++cursor;
         uint256 rank = uint32(bytes4(key[cursor:cursor + 4]));
         if (rank == 0 || rank > MAX_AXES) revert KeyOutOfBounds();
         cursor += 4;
@@ -238,15 +259,16 @@ abstract contract ModelKeys is IInferenceVerifier {
         t.elementBytes = (lo >= 0 && hi < 256) || (lo >= -128 && hi < 128) ? 1 : 2;
     }
 
-    /// @dev Words that hold a tensor, of 31 or 15 elements.
+    /// @dev Words that hold a tensor, of 31 or 15 elements: none unless it is public.
     function _words(Tensor memory t) private pure returns (uint256) {
+        if (t.visibility != IS_PUBLIC) return 0;
         uint256 perWord = 31 / t.elementBytes;
         return (t.elements + perWord - 1) / perWord;
     }
 
     /// @dev What a data contract holds: `KEY_HEADER` bytes that the verifier needs, then points.
     function _stored(bytes calldata key, uint256 weightsAt, uint256 lanes) private view returns (bytes memory) {
-        uint256[14] memory header;
+        uint256[17] memory header;
         uint256 k = uint8(key[26]);
         header[0] = k;
         header[1] = ROOT;
@@ -258,18 +280,28 @@ abstract contract ModelKeys is IInferenceVerifier {
         header[4] = _power(1 << k, FR - 2);
         Tensor memory tensor = _tensor(key, AT_WORDS + 36);
         (header[5], header[6], header[7]) = _encoding(tensor);
+        header[15] = _header(key, tensor);
         tensor = _tensor(key, tensor.end);
         (header[8], header[9], header[10]) = _encoding(tensor);
+        header[16] = _header(key, tensor);
+        header[14] = (header[15] == 0 ? 0 : 1) + (header[16] == 0 ? 0 : 1);
         header[11] = uint8(key[weightsAt + 20]);
         header[12] = uint256(bytes32(key[AT_WORDS + 4:AT_WORDS + 36]));
         header[13] = lanes;
         return abi.encodePacked(
-            header, _span(k), key[AT_FIXED:AT_PERMUTATION - 4], key[AT_PERMUTATION:AT_WORDS], key[weightsAt + 25:]
+            header, _rows(k), key[AT_FIXED:AT_PERMUTATION - 4], key[AT_PERMUTATION:AT_WORDS], key[weightsAt + 25:]
         );
     }
 
-    /// @dev Bytes of a tensor, bytes a word, and the sign bits of a word's elements.
+    /// @dev Names what a commitment to a tensor says besides its point; zero if the tensor is not committed.
+    function _header(bytes calldata key, Tensor memory t) private view returns (uint256) {
+        if (t.visibility != IS_COMMITTED) return 0;
+        return uint256(keccak256(abi.encodePacked("inferproof/tensor-header/1", srsId, key[t.start:t.end])));
+    }
+
+    /// @dev Bytes of a tensor in a statement, bytes a word, and the sign bits of a word's elements. A committed tensor is a point there.
     function _encoding(Tensor memory t) private pure returns (uint256 length, uint256 chunk, uint256 mask) {
+        if (t.visibility != IS_PUBLIC) return (t.visibility == IS_COMMITTED ? 64 : 0, 0, 0);
         length = t.elements * t.elementBytes;
         chunk = t.elementBytes == 1 ? 31 : 30;
         if (!t.signed) return (length, chunk, 0);
@@ -279,13 +311,13 @@ abstract contract ModelKeys is IInferenceVerifier {
         }
     }
 
-    /// @dev The two points of the span for circuits of `2^k` rows.
-    function _span(uint256 k) private view returns (bytes memory points) {
-        points = new bytes(128);
-        address spans = SPANS;
+    /// @dev The Lagrange points for circuits of `2^k` rows: the two of the span, and the link row's.
+    function _rows(uint256 k) private view returns (bytes memory points) {
+        points = new bytes(ROW_BYTES);
+        address rows = ROWS;
         assembly ("memory-safe") {
             // One byte precedes the data.
-            extcodecopy(spans, add(points, 0x20), add(add(AT_SPAN, 1), mul(sub(k, MIN_K), 128)), 128)
+            extcodecopy(rows, add(points, 0x20), add(add(AT_SPAN, 1), mul(sub(k, MIN_K), ROW_BYTES)), ROW_BYTES)
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! offset  size  what
-//!      0     8  magic, `INFPROOF`
+//!      0     8  magic, `INFPROOF`; `INFSECRT` if the payload holds secrets
 //!      8     4  kind tag, see [`Kind`]
 //!     12     2  format version of that kind, little-endian
 //!     14     8  length L of the payload in bytes, little-endian
@@ -31,8 +31,10 @@ use std::{
 };
 use thiserror::Error;
 
-/// First bytes of every artefact.
+/// First bytes of an artefact that may be published.
 pub const MAGIC: [u8; 8] = *b"INFPROOF";
+/// First bytes of an artefact that holds secrets.
+pub const SECRET_MAGIC: [u8; 8] = *b"INFSECRT";
 /// Bytes read at a time where an artefact is not kept whole.
 const BLOCK: u64 = 1 << 20;
 /// Bytes before the payload.
@@ -53,6 +55,20 @@ impl Kind {
     pub const PROVING_KEY: Self = Self(*b"PKEY");
     /// A verifying key.
     pub const VERIFYING_KEY: Self = Self(*b"VKEY");
+    /// A commitment to a tensor.
+    pub const TENSOR_COMMITMENT: Self = Self(*b"TCOM");
+    /// What opens a commitment to a tensor.
+    pub const TENSOR_OPENING: Self = Self(*b"TOPN");
+
+    /// Whether such an artefact holds secrets. Its magic says so, and it is written for its owner only.
+    #[must_use]
+    pub const fn is_secret(self) -> bool {
+        matches!(&self.0, b"IFQ\0" | b"PKEY" | b"TOPN")
+    }
+
+    const fn magic(self) -> [u8; 8] {
+        if self.is_secret() { SECRET_MAGIC } else { MAGIC }
+    }
 
     /// What messages call this kind, with its article; `None` for a tag this build does not know.
     pub fn name(self) -> Option<&'static str> {
@@ -61,6 +77,8 @@ impl Kind {
             Self::NETWORK => Some("a quantised network"),
             Self::PROVING_KEY => Some("a proving key"),
             Self::VERIFYING_KEY => Some("a verifying key"),
+            Self::TENSOR_COMMITMENT => Some("a commitment to a tensor"),
+            Self::TENSOR_OPENING => Some("the opening of a commitment to a tensor"),
             _ => None,
         }
     }
@@ -119,7 +137,7 @@ pub fn identify(bytes: &[u8]) -> Identity {
     if bytes.is_empty() {
         return Identity::Empty;
     }
-    if bytes.starts_with(&MAGIC) {
+    if bytes.starts_with(&MAGIC) || bytes.starts_with(&SECRET_MAGIC) {
         return match bytes {
             [_, _, _, _, _, _, _, _, a, b, c, d, v0, v1, ..] => {
                 Identity::Artefact { kind: Kind([*a, *b, *c, *d]), version: u16::from_le_bytes([*v0, *v1]) }
@@ -172,6 +190,12 @@ pub enum ArtefactError {
         /// Format version this build reads.
         supported: u16,
     },
+    /// The magic says otherwise than the kind whether secrets are inside.
+    #[error("this is {kind}, but its first bytes are those of {}", if kind.is_secret() { "a public file" } else { "a secret one" })]
+    Secrecy {
+        /// What it holds.
+        kind: Kind,
+    },
     /// Shorter or longer than its header says.
     #[error(
         "{expected} bytes were expected from the header, there are {got}: it was cut short or added to, copy or create it again"
@@ -219,20 +243,20 @@ impl ArtefactError {
 /// Writes `payload` as an artefact, replacing `path` in one step.
 ///
 /// The bytes go to a temporary file in the same folder, which is flushed to the disk and then renamed, so `path` holds
-/// the old content or the new one, never a part. On Unix the file mode is 0600 when `secret`, else what the process
+/// the old content or the new one, never a part. On Unix the file mode is 0600 for a kind that holds secrets, else what the process
 /// gives any new file; a symbolic link at `path` is replaced, not followed.
 ///
 /// # Errors
 /// [`ArtefactError::Io`]; the temporary file is removed and `path` is as it was.
-pub fn write_atomic(path: &Path, kind: Kind, version: u16, payload: &[u8], secret: bool) -> Result<(), ArtefactError> {
+pub fn write_atomic(path: &Path, kind: Kind, version: u16, payload: &[u8]) -> Result<(), ArtefactError> {
     let header = header(kind, version, payload.len() as u64);
     let digest = Keccak256::new().chain_update(header).chain_update(payload).finalize();
     // Three writes rather than one buffer: a secret payload gets no second copy in memory.
-    replace_file(path, &[&header, payload, digest.as_slice()], secret)
+    replace_file(path, &[&header, payload, digest.as_slice()], kind.is_secret())
 }
 
 /// Replaces the file at `path` by the concatenation of `parts`, in one step and as [`write_atomic`] does it, with no
-/// container around it.
+/// container around it; for its owner only if `secret`.
 ///
 /// # Errors
 /// [`ArtefactError::Io`]; `path` is as it was.
@@ -366,7 +390,7 @@ pub fn encode(kind: Kind, version: u16, payload: &[u8]) -> Vec<u8> {
 
 fn header(kind: Kind, version: u16, payload_len: u64) -> [u8; HEADER_BYTES] {
     let mut header = [0; HEADER_BYTES];
-    header[..8].copy_from_slice(&MAGIC);
+    header[..8].copy_from_slice(&kind.magic());
     header[8..12].copy_from_slice(&kind.0);
     header[12..14].copy_from_slice(&version.to_le_bytes());
     header[14..].copy_from_slice(&payload_len.to_le_bytes());
@@ -384,6 +408,9 @@ pub(crate) fn parse_header(bytes: &[u8], kind: Kind, supported: u16) -> Result<u
     }
     if version != supported {
         return Err(ArtefactError::Version { kind, found: version, supported });
+    }
+    if !bytes.starts_with(&kind.magic()) {
+        return Err(ArtefactError::Secrecy { kind });
     }
     let mut length = [0; 8];
     match bytes.get(14..HEADER_BYTES) {

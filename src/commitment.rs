@@ -1,10 +1,17 @@
-//! Commitments to the weights, and the proof that a folded column is theirs.
+//! Commitments to weights and tensors, and the proofs that tie a circuit to them.
 //!
 //! Spec: `docs/spec/commitment.md`, with the argument and its conditions.
 
 mod lanes;
+mod link;
+mod nonce;
 mod span;
+mod tensor;
 
-pub(crate) use lanes::{Opening, Secret, commit};
+pub(crate) use inferproof_circuits::secret::Secret;
+pub(crate) use lanes::{Opening, commit};
+pub(crate) use link::{LinkProof, LinkStatement, Mask};
 pub use lanes::{WeightCommitments, WeightVisibility};
 pub(crate) use span::{SpanProof, SpanStatement};
+pub(crate) use tensor::{commit_polynomial, statement_point};
+pub use tensor::{TensorCommitment, TensorError, TensorOpening, tensor_header};

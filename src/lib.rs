@@ -17,12 +17,14 @@ pub mod prove;
 pub mod quantise;
 pub mod srs;
 pub mod statement;
+pub mod tensor;
 pub mod transcript;
 pub mod verify;
 
-pub use commitment::WeightVisibility;
+pub use commitment::{TensorCommitment, TensorOpening, WeightVisibility};
 pub use inferproof_circuits as circuits;
 pub use inferproof_circuits::plan::Optimise;
+pub use inferproof_circuits::program::{Interface, Visibility};
 pub use keys::{ProvingKey, SetupOptions, VerifyingKey, setup};
 pub use model::Model;
 pub use onnx::{import, import_file};

@@ -33,7 +33,7 @@ use std::{borrow::Cow, collections::BTreeMap, fmt, path::Path};
 use thiserror::Error;
 
 /// Version of the `.ifq` format this build writes and reads.
-pub const FORMAT: u16 = 2;
+pub const FORMAT: u16 = 3;
 
 /// An exact integer network and what its numbers mean: value = integer / scale.
 ///
@@ -210,7 +210,7 @@ impl Model {
     /// # Errors
     /// [`ModelError::Artefact`] if the file cannot be written, and those of [`Self::validate`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), ModelError> {
-        Ok(artefact::write_atomic(path.as_ref(), Kind::NETWORK, FORMAT, &self.payload()?, true)?)
+        Ok(artefact::write_atomic(path.as_ref(), Kind::NETWORK, FORMAT, &self.payload()?)?)
     }
 
     /// Reads an `.ifq` file and validates all of it.

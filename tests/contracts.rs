@@ -7,6 +7,8 @@ mod batch;
 mod gas;
 #[path = "contracts/keys.rs"]
 mod keys;
+#[path = "contracts/links.rs"]
+mod links;
 #[path = "contracts/mutations.rs"]
 mod mutations;
 #[path = "contracts/sources.rs"]

@@ -3,7 +3,7 @@
 
 use inferproof::circuits::layers::compile;
 use inferproof::circuits::plan::{Cost, Optimise, plan};
-use inferproof::circuits::program::Layout;
+use inferproof::circuits::program::{Interface, Layout};
 use inferproof::{Model, Options, Samples, import_file, quantise};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ fn model(name: &str) -> Model {
 fn costs(name: &str) -> Value {
     let model = model(name);
     let of = |optimise| {
-        let (program, costs) = plan(&model.architecture, optimise).unwrap();
+        let (program, costs) = plan(&model.architecture, Interface::default(), optimise).unwrap();
         program.check();
         let Cost { layout, k, rows, table, weight_rows, activation_rows, proof_bytes, gas, .. } = costs[0].clone();
         let unread: serde_json::Map<String, Value> =
@@ -65,11 +65,11 @@ fn cells_a_weight_and_an_activation() {
     for name in ["digits_mlp", "digits_cnn", "resnet8"] {
         let model = model(name);
         for optimise in [Optimise::Prover, Optimise::Gas] {
-            let (program, costs) = plan(&model.architecture, optimise).unwrap();
+            let (program, costs) = plan(&model.architecture, Interface::default(), optimise).unwrap();
             let full = costs[0].full_cells_per_weight * program.layout.lanes as f64;
             assert!(full <= 2.0, "{name}: {full} full-size cells for as many weights as there are lanes");
             // Limbs cost rows of an activation, and save more of them in the table.
-            let direct = compile(&model.architecture, Layout::direct(program.layout.lanes)).unwrap();
+            let direct = compile(&model.architecture, Interface::default(), Layout::direct(program.layout.lanes)).unwrap();
             assert!(Cost::of(&direct, &model.architecture).cells_per_activation <= 7.0, "{name}");
             assert!(program.layout.limb.is_none() || program.k < direct.k, "{name}");
         }

@@ -2,7 +2,7 @@
 
 use inferproof::circuits::layers::compile;
 use inferproof::circuits::network::execute;
-use inferproof::circuits::program::Layout;
+use inferproof::circuits::program::{Interface, Layout};
 use inferproof::{
     Model, Optimise, Options, Prover, Samples, SetupOptions, Srs, WeightVisibility, import_file, load_tensor, quantise,
     setup, verify,
@@ -50,7 +50,7 @@ fn digits_mlp() {
             prove_and_verify(
                 "digits_mlp",
                 &Options::default(),
-                &SetupOptions { visibility, optimise, layout: None },
+                &SetupOptions { visibility, optimise, ..SetupOptions::default() },
                 srs(),
             );
         }
@@ -62,7 +62,7 @@ fn digits_mlp() {
 fn wide_activations() {
     let options = Options { activation_bits: 11, shift: 14, ..Options::default() };
     let (model, _) = model("digits_mlp", &options);
-    assert!(compile(&model.architecture, Layout::direct(64)).unwrap().k > 14);
+    assert!(compile(&model.architecture, Interface::default(), Layout::direct(64)).unwrap().k > 14);
     prove_and_verify("digits_mlp", &options, &SetupOptions::default(), srs());
 }
 

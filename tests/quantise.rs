@@ -16,6 +16,7 @@ mod samples;
 mod structure;
 
 use inferproof::{
+    Interface,
     graph::{Graph, Node, Op, Window},
     model::Model,
     onnx::import_file,

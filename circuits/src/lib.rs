@@ -6,6 +6,7 @@
 //! - [`program`]: what a model adds: fixed columns, copies, tables, weight slots.
 //! - [`layers`]: how each family of layers is laid out; [`plan`] chooses between layouts.
 //! - [`packing`]: public tensors as bytes and words.
+//! - [`secret`]: field elements that are wiped.
 //! - [`witness`]: values for the columns, from an execution trace.
 //!
 //! The specification is `docs/spec/` in the repository. This crate reads no file, knows no ONNX and no GPU.
@@ -21,6 +22,7 @@ pub mod network;
 pub mod packing;
 pub mod plan;
 pub mod program;
+pub mod secret;
 pub mod witness;
 
 #[cfg(test)]

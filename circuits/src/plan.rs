@@ -7,7 +7,7 @@ use crate::error::CompileError;
 use crate::layers::compile;
 use crate::machine::{COPY_COLUMNS, DEGREE, FIXED_COLUMNS, PHASE0_COLUMNS, PHASE1_COLUMNS, RESERVED_ROWS};
 use crate::network::{Architecture, Op};
-use crate::program::{Lane, Layout, ProductOp, Program};
+use crate::program::{End, Interface, Lane, Layout, ProductOp, Program, Visibility};
 use serde::{Deserialize, Serialize};
 
 /// What a plan is to be good at.
@@ -70,11 +70,15 @@ pub const SCALARS: usize = ADVICE_EVALUATIONS + (FIXED_COLUMNS + 1) + 1 + COPY_C
 /// Name of the verifier before the proof, span proof after it.
 const TAG_BYTES: usize = 4;
 const SPAN_BYTES: usize = 64 + 2 * 32;
+/// Mask, value and opening of committed tensors.
+const LINK_BYTES: usize = 64 + 32 + 64;
 
-/// Bytes of a proof, with secret or public weights.
+/// Bytes of a proof, with secret or public weights, with or without committed tensors.
 #[must_use]
-pub const fn proof_bytes(secret: bool) -> usize {
-    TAG_BYTES + 64 * POINTS + 32 * SCALARS + if secret { SPAN_BYTES } else { 0 }
+pub const fn proof_bytes(secret: bool, linked: bool) -> usize {
+    let span = if secret { SPAN_BYTES } else { 0 };
+    let link = if linked { LINK_BYTES } else { 0 };
+    TAG_BYTES + 64 * POINTS + 32 * SCALARS + span + link
 }
 
 /// Sizes and predicted costs of one plan.
@@ -127,7 +131,7 @@ impl Cost {
             activation_rows,
             full_cells_per_weight: (weight_rows + chain_cells) as f64 / weights as f64,
             cells_per_activation: 7.0 * activation_rows as f64 / activations as f64,
-            proof_bytes: proof_bytes(true),
+            proof_bytes: proof_bytes(true, program.interface.is_linked()),
             prover_seconds: ProverCosts::default().proof_seconds(program.k),
             prover_bytes: prover_bytes(program.k),
             gas: gas(program),
@@ -142,7 +146,7 @@ impl Cost {
 }
 
 const fn is_activation(lane: &Lane) -> bool {
-    !matches!(lane, Lane::Idle | Lane::Constant(_) | Lane::Value { .. } | Lane::Rim { .. })
+    !matches!(lane, Lane::Idle | Lane::Constant(_) | Lane::Value { .. } | Lane::Rim { .. } | Lane::Blind { .. })
 }
 
 fn weight_count(architecture: &Architecture) -> usize {
@@ -163,8 +167,12 @@ fn activation_count(architecture: &Architecture) -> usize {
 /// Osaka gas of one verification with secret weights, no public byte 0: a line fitted to the verifier in memory, as `inspect` says it for many programs.
 /// A test holds it within 1 % of proofs.
 fn gas(program: &Program) -> u64 {
-    let words = (program.input.words() + program.output.words()) as u64;
-    let bytes = (program.input.byte_len() + program.output.byte_len()) as u64;
+    let words = program.instance_words() as u64;
+    let bytes = |end| match program.interface.of(end) {
+        Visibility::Public => program.packing(end).byte_len() as u64,
+        Visibility::Committed | Visibility::Private => 0,
+    };
+    let bytes = bytes(End::Input) + bytes(End::Output);
     436_000 + 6_685 * program.layout.lanes as u64 + 605 * words + 16 * bytes
 }
 
@@ -174,11 +182,15 @@ fn gas(program: &Program) -> u64 {
 ///
 /// # Errors
 /// As [`compile`], if no number of lanes fits.
-pub fn plan(architecture: &Architecture, optimise: Optimise) -> Result<(Program, Vec<Cost>), CompileError> {
+pub fn plan(
+    architecture: &Architecture,
+    interface: Interface,
+    optimise: Optimise,
+) -> Result<(Program, Vec<Cost>), CompileError> {
     let mut candidates = vec![];
     let mut failure = None;
     for lanes in LANES {
-        match smallest(architecture, lanes) {
+        match smallest(architecture, interface, lanes) {
             Ok(program) => candidates.push((Cost::of(&program, architecture), program)),
             Err(error) => failure = Some(error),
         }
@@ -201,8 +213,8 @@ pub fn plan(architecture: &Architecture, optimise: Optimise) -> Result<(Program,
 }
 
 /// The program of least `k` for a number of lanes; without limbs if they gain nothing.
-fn smallest(architecture: &Architecture, lanes: usize) -> Result<Program, CompileError> {
-    let direct = compile(architecture, Layout::direct(lanes));
+fn smallest(architecture: &Architecture, interface: Interface, lanes: usize) -> Result<Program, CompileError> {
+    let direct = compile(architecture, interface, Layout::direct(lanes));
     // Limbs trade entries of the table for rows.
     let rows_fit_half = |p: &Program| p.rows.len() + RESERVED_ROWS <= 1 << (p.k - 1);
     let hopeless = match &direct {
@@ -213,7 +225,7 @@ fn smallest(architecture: &Architecture, lanes: usize) -> Result<Program, Compil
     if hopeless {
         return direct;
     }
-    let limbed = LIMBS.filter_map(|bits| compile(architecture, Layout { lanes, limb: Some(bits) }).ok());
+    let limbed = LIMBS.filter_map(|bits| compile(architecture, interface, Layout { lanes, limb: Some(bits) }).ok());
     let best = limbed.min_by_key(|program| (program.k, program.active_rows()));
     match (direct, best) {
         (Ok(direct), Some(best)) if best.k < direct.k => Ok(best),

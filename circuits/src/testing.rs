@@ -7,8 +7,10 @@ use crate::network::{
     Architecture, LayerWeights, Node, NodeId, Op, Term, Trace, Weights, Window, affine_quotients, execute,
     published_interval,
 };
-use crate::program::{Layout, Program};
-use crate::witness::{LaneRows, PhaseZero, instance, phase_zero};
+use crate::program::{End, Interface, Layout, Program};
+use crate::secret::Secret;
+use crate::witness::{LaneRows, Link, PhaseZero, instance, phase_zero, tensor_polynomial};
+use ff::Field;
 use halo2_proofs::dev::MockProver;
 use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1Affine};
 use halo2_proofs::plonk::{ProvingKey, create_proof, keygen_pk2, verify_proof};
@@ -117,17 +119,26 @@ impl NetworkBuilder {
         self.build_in(Layout::direct(lanes))
     }
 
-    pub(crate) fn build_in(mut self, layout: Layout) -> Case {
-        let node = &self.architecture.nodes[0];
-        let input = (0..node.len()).map(|_| self.rng.gen_range(node.range.lo..=node.range.hi)).collect();
-        self.build_on(layout, input)
+    pub(crate) fn build_in(self, layout: Layout) -> Case {
+        self.build_for(Interface::default(), layout)
     }
 
     /// The case of a given input.
     pub(crate) fn build_on(self, layout: Layout, input: Vec<i64>) -> Case {
+        self.build_all(Interface::default(), layout, input)
+    }
+
+    /// A case with a random input, of which a verifier sees what `interface` says.
+    pub(crate) fn build_for(mut self, interface: Interface, layout: Layout) -> Case {
+        let node = &self.architecture.nodes[0];
+        let input = (0..node.len()).map(|_| self.rng.gen_range(node.range.lo..=node.range.hi)).collect();
+        self.build_all(interface, layout, input)
+    }
+
+    fn build_all(self, interface: Interface, layout: Layout, input: Vec<i64>) -> Case {
         self.architecture.validate().unwrap();
         self.architecture.validate_weights(&self.weights).unwrap();
-        Case::new(self.architecture, self.weights, input, layout)
+        Case::new(self.architecture, self.weights, input, interface, layout)
     }
 }
 
@@ -143,11 +154,27 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    pub(crate) fn new(architecture: Architecture, weights: Weights, input: Vec<i64>, layout: Layout) -> Self {
+    pub(crate) fn new(
+        architecture: Architecture,
+        weights: Weights,
+        input: Vec<i64>,
+        interface: Interface,
+        layout: Layout,
+    ) -> Self {
         let trace = execute(&architecture, &weights, &input).unwrap();
-        let program = compile(&architecture, layout).unwrap();
+        let program = compile(&architecture, interface, layout).unwrap();
         program.check();
-        let phase0 = phase_zero(&program, &architecture, &weights, &trace).unwrap();
+        let link = interface.is_linked().then(|| {
+            let mut rng = StdRng::seed_from_u64(5);
+            let mut secret = || Secret(Fr::random(&mut rng));
+            let mut link = Link::new([secret(), secret()]);
+            for end in interface.committed() {
+                let values = if end == End::Input { &input } else { &trace.values[architecture.output] };
+                link.push(tensor_polynomial(secret(), values));
+            }
+            link
+        });
+        let phase0 = phase_zero(&program, &architecture, &weights, &trace, link).unwrap();
         let lanes = LaneRows::new(&program, &architecture, &weights);
         let instance = instance(&program, &input, &trace.values[architecture.output]);
         Self { architecture, trace, program, phase0, lanes, instance }

@@ -2,9 +2,11 @@
 //!
 //! The circuit constrains claimed values; this module claims them. Nothing here is trusted.
 
+mod link;
 mod phase0;
 mod phase1;
 
+pub use link::{BLIND_POWER, FIRST_POWER, Link, MASK_POWERS, tensor_polynomial};
 pub use phase0::{PhaseZero, WitnessError, phase_zero};
 pub use phase1::{Forced, ForcedCell, PhaseOne, phase_one, phase_one_forced};
 
@@ -12,7 +14,7 @@ use crate::integer::to_field;
 use crate::machine::Challenges;
 use crate::network::{Architecture, Weights};
 use crate::packing::Packing;
-use crate::program::Program;
+use crate::program::{End, Program, Visibility};
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
 
@@ -55,15 +57,18 @@ impl LaneRows {
     }
 }
 
-/// The instance column: input words, then output words.
+/// The instance column: input words, then output words, of the tensors that are public.
 ///
 /// # Panics
 /// If a tensor has another length than the program's.
 #[must_use]
 pub fn instance(program: &Program, input: &[i64], output: &[i64]) -> Vec<Fr> {
-    let words = |packing: &Packing, values| packing.words_of(&packing.encode(values)).expect("as many as declared");
-    let mut instance = words(&program.input, input);
-    instance.extend(words(&program.output, output));
+    let words = |end, packing: &Packing, values| match program.interface.of(end) {
+        Visibility::Public => packing.words_of(&packing.encode(values)).expect("as many as declared"),
+        Visibility::Committed | Visibility::Private => vec![],
+    };
+    let mut instance = words(End::Input, &program.input, input);
+    instance.extend(words(End::Output, &program.output, output));
     instance
 }
 

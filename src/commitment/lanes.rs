@@ -1,5 +1,6 @@
 //! The registered lanes: one KZG commitment each.
 
+use super::Secret;
 use ff::Field;
 use group::{Curve, Group};
 use halo2_proofs::halo2curves::bn256::{Fr, G1, G1Affine};
@@ -10,7 +11,7 @@ use rand_core::{CryptoRng, RngCore};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha3::{Digest, Keccak256};
-use zeroize::{DefaultIsZeroes, Zeroizing};
+use zeroize::Zeroizing;
 
 /// Whether the weights behind commitments are known to everyone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -22,12 +23,6 @@ pub enum WeightVisibility {
     /// Anyone may commit again from the weights.
     Public,
 }
-
-/// A field element that must not outlive its use; no `Debug`.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Secret(pub(crate) Fr);
-
-impl DefaultIsZeroes for Secret {}
 
 /// What blinds the registered lanes: two uniform cells each. Kept with the weights.
 #[derive(Clone)]

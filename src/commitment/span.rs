@@ -1,17 +1,15 @@
 //! The span proof: two commitments differ by known multiples of two fixed points.
 
 use super::Secret;
-use crate::artefact::{encode_fr, encode_g1};
+use super::nonce::hedged;
+use crate::artefact::encode_g1;
 use crate::transcript::{KeccakChallenge, ProverTranscript, VerifierTranscript};
-use ff::{Field, FromUniformBytes};
 use group::Curve;
 use halo2_proofs::halo2curves::bn256::{Fr, G1, G1Affine};
 use halo2_proofs::transcript::{Transcript, TranscriptRead, TranscriptWrite};
 use inferproof_circuits::machine::BLINDING_ROWS;
 use rand_core::{CryptoRng, RngCore};
-use sha3::{Digest, Keccak256};
 use std::io;
-use zeroize::Zeroizing;
 
 /// Points and difference a span proof speaks of.
 #[derive(Clone, Copy, Debug)]
@@ -35,10 +33,11 @@ impl SpanProof {
     pub(crate) fn prove(
         statement: &SpanStatement,
         delta: &[Secret; BLINDING_ROWS],
-        mut rng: impl RngCore + CryptoRng,
+        rng: impl RngCore + CryptoRng,
         transcript: &mut ProverTranscript,
     ) -> io::Result<()> {
-        let nonces = Zeroizing::new([0, 1].map(|i| hedged_nonce(i, statement, delta, &mut rng)));
+        let public = encode_g1(&statement.difference.to_affine());
+        let nonces = hedged::<BLINDING_ROWS>(b"inferproof/span-nonce/2", &public, delta, rng);
         let commitment = G1::from(statement.bases[0]) * nonces[0].0 + statement.bases[1] * nonces[1].0;
         transcript.write_point(commitment.to_affine())?;
         let challenge = scalar(transcript);
@@ -62,32 +61,10 @@ fn scalar<T: Transcript<G1Affine, KeccakChallenge>>(transcript: &mut T) -> Fr {
     *transcript.squeeze_challenge_scalar::<()>()
 }
 
-fn hedged_nonce(
-    index: u8,
-    statement: &SpanStatement,
-    delta: &[Secret; BLINDING_ROWS],
-    rng: &mut (impl RngCore + CryptoRng),
-) -> Secret {
-    let mut hash = Keccak256::new();
-    hash.update(b"inferproof/span-nonce/1");
-    hash.update([index]);
-    hash.update(encode_g1(&statement.difference.to_affine()));
-    delta.iter().for_each(|d| hash.update(encode_fr(&d.0)));
-    let mut fresh = [0; 32];
-    rng.fill_bytes(&mut fresh);
-    hash.update(fresh);
-    let mut wide = [0; 64];
-    wide[..32].copy_from_slice(&hash.clone().chain_update([0]).finalize());
-    wide[32..].copy_from_slice(&hash.chain_update([1]).finalize());
-    let nonce = Secret(Fr::from_uniform_bytes(&wide));
-    zeroize::Zeroize::zeroize(&mut wide);
-    zeroize::Zeroize::zeroize(&mut fresh);
-    if bool::from(nonce.0.is_zero()) { Secret(Fr::ONE) } else { nonce }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ff::Field;
     use group::Group;
     use rand_core::OsRng;
 

@@ -40,6 +40,7 @@ sol! {
         function verifyBatch(Inference[] calldata inferences) external view;
         function storeKey(bytes calldata key) external returns (bytes32 modelId);
         function keyPointer(bytes32 modelId) external view returns (address);
+        function tensorHeader(bytes32 modelId, bool ofOutput) external view returns (bytes32 header);
         function proofTag() external view returns (bytes4);
         function srsId() external view returns (bytes32);
         function srsDigest() external view returns (bytes32);

@@ -15,10 +15,10 @@ const MIN_K: u32 = 4;
 /// A 20-byte address.
 pub type Address = [u8; 20];
 
-/// The constructor data of a verifier contract: what it needs of an SRS. At most 2,818 bytes.
+/// The constructor data of a verifier contract: what it needs of an SRS. At most 4,162 bytes.
 ///
 /// One byte 0 or 1, whether the SRS is for development; one byte, the greatest `k`; `[tau]_2`; for each `k` from 4 on the
-/// Lagrange points of the last two rows.
+/// Lagrange points of the last two rows and of the link row.
 ///
 /// # Errors
 /// The SRS is for circuits of fewer than `2^4` rows.
@@ -27,7 +27,7 @@ pub fn srs_data(srs: &SrsVerifier) -> Result<Vec<u8>, SrsError> {
     let mut data = vec![u8::from(srs.insecure()), k as u8];
     data.extend(encode_g2(&srs.s_g2()));
     for k in MIN_K..=k.max(MIN_K) {
-        srs.span(k)?.iter().for_each(|point| data.extend(encode_g1(point)));
+        srs.span(k)?.iter().chain([&srs.link(k)?]).for_each(|point| data.extend(encode_g1(point)));
     }
     Ok(data)
 }

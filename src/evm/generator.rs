@@ -148,12 +148,12 @@ pub fn shape_source(shape: Shape) -> String {
          /// @dev Commitments to the columns of a program, and to its copy constraints.\n\
          uint256 constant FIXED_COMMITMENTS = {};\n\
          uint256 constant PERMUTATION_COMMITMENTS = {};\n\
-         /// @dev Points of a stored key before its lanes: these, and two of the span.\n\
+         /// @dev Points of a stored key before its lanes: these, two of the span, and that of the link row.\n\
          uint256 constant KEY_POINTS = {};\n",
         hex::encode(proof_tag(shape)),
         system.cs.num_fixed_columns(),
         system.copied().len(),
-        2 + system.cs.num_fixed_columns() + system.copied().len(),
+        3 + system.cs.num_fixed_columns() + system.copied().len(),
     )
 }
 
@@ -191,8 +191,9 @@ pub fn verifier_source(shape: Shape) -> String {
     environment.set_keep_trailing_newline(true);
     let values = context! {
         machine_version => MACHINE_VERSION,
-        public_proof => proof_bytes(false),
-        secret_proof => proof_bytes(true),
+        public_proof => proof_bytes(false, false),
+        span_bytes => proof_bytes(true, false) - proof_bytes(false, false),
+        link_bytes => proof_bytes(false, true) - proof_bytes(false, false),
         front_points => front,
         evaluations => evaluations.len(),
         points => front + 2,
@@ -209,6 +210,7 @@ pub fn verifier_source(shape: Shape) -> String {
         h1_scalar => scalar(front),
         h2_scalar => scalar(front + 1),
         t_scalar => scalar(front + 2),
+        q_scalar => scalar(front + 3),
     };
     environment.render_str(TEMPLATE, values).expect("the template is part of this crate")
 }
@@ -255,13 +257,20 @@ fn memory(front: usize, evaluations: &[String], temporaries: usize) -> Memory {
     memory.words("INSTANCE", 1, "Evaluation of the public words.");
     memory.words("QUOTIENT", 1, "Evaluation of the quotient.");
     memory.words("TEMPORARY", temporaries, "Parts of constraints that occur more than once.");
-    memory.words("SCALAR", front + 3, "Scalars of the proof's points.");
+    memory.words("SCALAR", front + 4, "Scalars of the proof's points.");
+    memory.words("LINK_SCALAR", 3, "Scalars of the mask and of the committed tensors, and of the link's quotient on the left side.");
+    memory.words("LINK_LEFT", 1, "");
+    memory.words("LINK_FACTOR", 1, "Factor of the link's equation.");
+    memory.words("LINK_POINTS", 6, "The mask and the committed tensors.");
+    memory.words("LINK_VALUE", 1, "What the folded tensors open to.");
     memory.words("PROOF", 2 * front, "The proof without its tag: points,");
     memory.words("EVALUATION", 0, "evaluations,");
     for name in evaluations {
         memory.words(name, 1, "");
     }
-    memory.words("BACK", 6, "opening points and the span proof's point,");
+    memory.words("BACK", 4, "opening points,");
+    memory.words("SPAN_POINT", 2, "the span proof's point,");
+    memory.words("LINK_QUOTIENT", 2, "the link proof's,");
     memory.words("RESPONSE", 2, "the span proof's scalars.");
     memory.words("KEY", 0, "The key: words of its header, then points, then the scalars of these.");
     let header = [
@@ -279,6 +288,9 @@ fn memory(front: usize, evaluations: &[String], temporaries: usize) -> Memory {
         "KEY_SECRET",
         "KEY_DIGEST",
         "KEY_LANES",
+        "KEY_LINKS",
+        "KEY_INPUT_HEADER",
+        "KEY_OUTPUT_HEADER",
     ];
     for name in header {
         memory.words(name, 1, "");
@@ -349,7 +361,7 @@ fn openings(system: &System) -> String {
     let pieces = DEGREE - 1;
     let advice = system.cs.num_advice_columns();
     let point = |index: usize| format!("add(SCALAR, {:#x})", 32 * index);
-    let key = |index: usize| format!("add(keys, {:#x})", 32 * (index + 2));
+    let key = |index: usize| format!("add(keys, {:#x})", 32 * (index + 3));
     let mut queried: Vec<Opened> = vec![];
     for (column, rotation) in system.cs.advice_queries() {
         query(&mut queried, point(column.index()), ADVICE_NAMES[column.index()], rotation.0, false);

@@ -19,7 +19,7 @@ use inferproof_circuits::layers::MAX_K;
 use inferproof_circuits::machine::{COPY_COLUMNS, FIXED_COLUMNS, Shape};
 use inferproof_circuits::packing::Packing;
 use inferproof_circuits::plan::{POINTS, SCALARS};
-use inferproof_circuits::program::Program;
+use inferproof_circuits::program::{End, Program, Visibility};
 
 /// Points that follow the scalars of a proof: those of the openings.
 const OPENING_POINTS: usize = 2;
@@ -70,7 +70,11 @@ impl Rehearsal {
             insecure: self.srs.insecure(),
             fixed: points(FIXED_COLUMNS),
             permutation: points(COPY_COLUMNS),
-            io: IoSpec { input: tensor(program.input), output: tensor(program.output) },
+            io: IoSpec {
+                input: tensor(program.input),
+                output: tensor(program.output),
+                interface: program.interface,
+            },
             weights: WeightCommitments { visibility, points: points(program.layout.lanes) },
         }
     }
@@ -79,15 +83,23 @@ impl Rehearsal {
 /// A proof of the right form that proves nothing.
 fn stand_in(key: &VerifyingKey) -> Proof {
     let span = usize::from(key.weights.visibility == WeightVisibility::Secret);
+    let link = usize::from(key.io.interface.is_linked());
     let point = encode_g1(&G1Affine::generator());
     let scalar = [1; 32];
     let mut bytes = proof_tag(key.shape).to_vec();
+    bytes.extend(point.repeat(link));
     bytes.extend(point.repeat(POINTS - OPENING_POINTS));
     bytes.extend(scalar.repeat(SCALARS));
-    bytes.extend(point.repeat(OPENING_POINTS + span));
+    bytes.extend(point.repeat(OPENING_POINTS));
+    bytes.extend(scalar.repeat(link));
+    bytes.extend(point.repeat(link + span));
     bytes.extend(scalar.repeat(2 * span));
-    let tensor = |packing: &Packing| vec![1; packing.byte_len()];
-    let (input, output) = (tensor(&key.io.input.packing), tensor(&key.io.output.packing));
+    let tensor = |end| match key.io.interface.of(end) {
+        Visibility::Public => vec![1; key.io.of(end).packing.byte_len()],
+        Visibility::Committed => point.to_vec(),
+        Visibility::Private => vec![],
+    };
+    let (input, output) = (tensor(End::Input), tensor(End::Output));
     Proof { statement: Statement { model_id: key.model_id(), context: [1; 32], input, output }, bytes }
 }
 

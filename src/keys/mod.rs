@@ -10,7 +10,8 @@ mod verifying;
 pub use proving::ProvingKey;
 pub use public::{PublicModel, PublicModelError};
 pub use setup::{SetupError, SetupOptions, setup};
-pub use verifying::{IoSpec, KeyError, TensorSpec, VerifyingKey, proof_tag};
+pub use crate::tensor::TensorSpec;
+pub use verifying::{IoSpec, KeyError, VerifyingKey, proof_tag};
 
 /// Greatest `k` a key may have.
 pub const MAX_KEY_K: u32 = 24;

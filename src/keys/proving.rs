@@ -11,7 +11,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 /// Format version of proving keys, which hold a model.
-const FORMAT: u16 = 3;
+const FORMAT: u16 = 4;
 
 /// What a prover keeps. Secret: it holds the weights and what blinds their commitments.
 ///
@@ -58,7 +58,7 @@ impl ProvingKey {
         let model = Zeroizing::new(self.model.to_bytes().map_err(|e| KeyError::Model(e.to_string()))?);
         out.bytes(&model);
         let payload = Zeroizing::new(out.into_bytes());
-        Ok(artefact::write_atomic(path, Kind::PROVING_KEY, FORMAT, &payload, true)?)
+        Ok(artefact::write_atomic(path, Kind::PROVING_KEY, FORMAT, &payload)?)
     }
 
     /// Reads a key file.

@@ -10,7 +10,7 @@ use inferproof_circuits::formula::Real;
 use inferproof_circuits::layers::compile;
 use inferproof_circuits::machine::MACHINE_VERSION;
 use inferproof_circuits::network::Architecture;
-use inferproof_circuits::program::Layout;
+use inferproof_circuits::program::{Interface, Layout};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::Read;
@@ -19,7 +19,7 @@ use thiserror::Error;
 
 const FORMAT: &str = "inferproof/model.pub";
 /// Version of the file.
-const VERSION: u16 = 4;
+const VERSION: u16 = 5;
 /// Longest file that is read.
 const MAX_FILE: u64 = 64 << 20;
 
@@ -92,6 +92,8 @@ pub enum PublicModelError {
 pub struct PublicModel {
     /// The network without weights.
     pub architecture: Architecture,
+    /// What a verifier sees of input and output.
+    pub interface: Interface,
     /// The layout that was planned for it.
     pub layout: Layout,
     /// `n = 2^k` rows.
@@ -112,6 +114,7 @@ struct PublicFile {
     machine_version: u16,
     #[serde(with = "hex")]
     program_id: [u8; 32],
+    interface: Interface,
     layout: Layout,
     k: u32,
     input_scale: Real,
@@ -125,6 +128,7 @@ impl PublicModel {
     pub fn of(key: &ProvingKey) -> Self {
         Self {
             architecture: key.model.architecture.clone(),
+            interface: key.verifying.io.interface,
             layout: key.layout,
             k: key.verifying.k,
             input_scale: key.model.input_scale(),
@@ -146,7 +150,7 @@ impl PublicModel {
         // Before anything of that size is made or checked.
         srs.lagrange(self.k).map_err(SetupError::from)?;
         srs.verify().map_err(SetupError::from)?;
-        let program = compile(&self.architecture, self.layout).map_err(SetupError::from)?;
+        let program = compile(&self.architecture, self.interface, self.layout).map_err(SetupError::from)?;
         if program.k != self.k {
             let (got, expected) = (self.k.to_string(), program.k.to_string());
             return Err(PublicModelError::Contradiction { field: "k", got, expected });
@@ -173,6 +177,7 @@ impl PublicModel {
             version: VERSION,
             machine_version: MACHINE_VERSION,
             program_id: self.claimed,
+            interface: self.interface,
             layout: self.layout,
             k: self.k,
             input_scale: Real(self.input_scale),
@@ -219,9 +224,9 @@ impl PublicModel {
         expected("version", version.to_string(), VERSION.to_string())?;
         expected("machine version", machine_version.to_string(), MACHINE_VERSION.to_string())?;
         let file: PublicFile = serde_json::from_str(&text).map_err(json)?;
-        let PublicFile { program_id, layout, k, input_scale, output_scale, architecture, .. } = file;
+        let PublicFile { program_id, interface, layout, k, input_scale, output_scale, architecture, .. } = file;
         check_architecture(&architecture).map_err(|source| PublicModelError::Architecture { path: name(), source })?;
         let (input_scale, output_scale) = (input_scale.0, output_scale.0);
-        Ok(Self { architecture, layout, k, input_scale, output_scale, claimed: program_id })
+        Ok(Self { architecture, interface, layout, k, input_scale, output_scale, claimed: program_id })
     }
 }

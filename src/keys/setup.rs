@@ -1,7 +1,8 @@
 //! Setup: plan, commit to the program and to the weights.
 
 use super::proving::ProvingKey;
-use super::verifying::{IoSpec, TensorSpec, VerifyingKey};
+use super::verifying::{IoSpec, VerifyingKey};
+use crate::tensor::TensorSpec;
 use crate::commitment::{Opening, WeightCommitments, WeightVisibility, commit};
 use crate::model::Model;
 use crate::srs::{Srs, SrsError};
@@ -11,7 +12,7 @@ use inferproof_circuits::layers::compile;
 use inferproof_circuits::machine::{MachineCircuit, Shape};
 use inferproof_circuits::network::{Architecture, NodeId};
 use inferproof_circuits::plan::{Cost, Optimise, plan};
-use inferproof_circuits::program::{Layout, Program};
+use inferproof_circuits::program::{Interface, Layout, Program};
 use inferproof_circuits::witness::LaneRows;
 use inferproof_circuits::{CompileError, NetworkError};
 use rand_core::{CryptoRng, RngCore};
@@ -43,6 +44,8 @@ pub enum SetupError {
 pub struct SetupOptions {
     /// Whether the weights stay secret.
     pub visibility: WeightVisibility,
+    /// What a verifier sees of input and output.
+    pub interface: Interface,
     /// What the plan is to be good at.
     pub optimise: Optimise,
     /// A layout to take instead of planning one.
@@ -68,9 +71,9 @@ pub fn setup(
     model.architecture.validate()?;
     model.architecture.validate_weights(&model.weights)?;
     let (program, costs) = match options.layout {
-        None => plan(&model.architecture, options.optimise)?,
+        None => plan(&model.architecture, options.interface, options.optimise)?,
         Some(layout) => {
-            let program = compile(&model.architecture, layout)?;
+            let program = compile(&model.architecture, options.interface, layout)?;
             let cost = Cost::of(&program, &model.architecture);
             (program, vec![cost])
         }
@@ -109,12 +112,16 @@ pub(super) fn program_key(
     })
 }
 
-/// The public tensors of a program, with the scales of input and output.
+/// Input and output of a program, with their scales.
 pub(super) fn io_spec(architecture: &Architecture, program: &Program, scales: [f64; 2]) -> IoSpec {
     let tensor = |id: NodeId, packing, scale| {
         let shape = architecture.nodes[id].shape.clone();
         TensorSpec { shape, packing, scale }
     };
     let [input, output] = scales;
-    IoSpec { input: tensor(0, program.input, input), output: tensor(architecture.output, program.output, output) }
+    IoSpec {
+        input: tensor(0, program.input, input),
+        output: tensor(architecture.output, program.output, output),
+        interface: program.interface,
+    }
 }

@@ -1,22 +1,21 @@
 //! The verifying key: what names a model, and all a verifier needs of it.
 
-use crate::artefact::{self, ArtefactError, FieldError, Kind, Reader, Writer, encode_fr, encode_g1};
+use crate::artefact::{self, ArtefactError, FieldError, G1_BYTES, Kind, Reader, Writer, encode_fr, encode_g1};
+use crate::tensor::{TensorSpec, TensorSpecError};
 use crate::commitment::{WeightCommitments, WeightVisibility};
 use ff::{Field, PrimeField};
 use group::prime::PrimeCurveAffine;
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use halo2_proofs::plonk::{self, ConstraintSystem};
 use halo2_proofs::poly::EvaluationDomain;
-use inferproof_circuits::integer::Interval;
 use inferproof_circuits::machine::{COPY_COLUMNS, DEGREE, FIXED_COLUMNS, LANES, MACHINE_VERSION, Machine, Shape};
-use inferproof_circuits::packing::Packing;
+use inferproof_circuits::program::{End, Interface, Visibility};
 use sha3::{Digest, Keccak256};
 use std::path::Path;
 use thiserror::Error;
 
 /// Format version of verifying keys.
-const FORMAT: u16 = 2;
-const MAX_AXES: usize = 8;
+const FORMAT: u16 = 3;
 
 /// A key file that cannot be used.
 #[derive(Debug, Error)]
@@ -40,30 +39,60 @@ pub enum KeyError {
     Model(String),
 }
 
+impl From<TensorSpecError> for KeyError {
+    fn from(error: TensorSpecError) -> Self {
+        match error {
+            TensorSpecError::Field(error) => error.into(),
+            TensorSpecError::Value { field, got, expected } => Self::Value { field, got, expected: expected.into() },
+        }
+    }
+}
+
 impl From<FieldError> for KeyError {
     fn from(error: FieldError) -> Self {
         Self::Artefact(error.into())
     }
 }
 
-/// A public tensor: its shape, encoding and scale.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TensorSpec {
-    /// Shape without a batch axis.
-    pub shape: Vec<usize>,
-    /// Bytes an element and values allowed.
-    pub packing: Packing,
-    /// Real value = integer / scale.
-    pub scale: f64,
-}
-
-/// The public input and output.
+/// Input and output.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IoSpec {
     /// The input.
     pub input: TensorSpec,
     /// The output.
     pub output: TensorSpec,
+    /// What a verifier sees of them.
+    pub interface: Interface,
+}
+
+impl IoSpec {
+    /// The tensor at one end.
+    #[must_use]
+    pub const fn of(&self, end: End) -> &TensorSpec {
+        match end {
+            End::Input => &self.input,
+            End::Output => &self.output,
+        }
+    }
+
+    /// Instance words of the tensor at one end: none unless it is public.
+    #[must_use]
+    pub fn words(&self, end: End) -> usize {
+        match self.interface.of(end) {
+            Visibility::Public => self.of(end).packing.words(),
+            Visibility::Committed | Visibility::Private => 0,
+        }
+    }
+
+    /// Bytes of the tensor at one end in a statement: its own, those of a point, or none.
+    #[must_use]
+    pub fn statement_bytes(&self, end: End) -> usize {
+        match self.interface.of(end) {
+            Visibility::Public => self.of(end).packing.byte_len(),
+            Visibility::Committed => G1_BYTES,
+            Visibility::Private => 0,
+        }
+    }
 }
 
 /// Everything a verifier needs of a model.
@@ -137,15 +166,12 @@ impl VerifyingKey {
             out.extend((points.len() as u32).to_be_bytes());
             points.iter().for_each(|p| out.extend(encode_g1(p)));
         }
-        let words = self.io.input.packing.words() + self.io.output.packing.words();
+        let words = self.io.words(End::Input) + self.io.words(End::Output);
         out.extend((words as u32).to_be_bytes());
         out.extend(encode_fr(&self.halo2_verifying().transcript_repr()));
-        for tensor in [&self.io.input, &self.io.output] {
-            out.extend((tensor.shape.len() as u32).to_be_bytes());
-            tensor.shape.iter().for_each(|size| out.extend((*size as u64).to_be_bytes()));
-            out.extend(tensor.packing.range.lo.to_be_bytes());
-            out.extend(tensor.packing.range.hi.to_be_bytes());
-            out.extend(tensor.scale.to_bits().to_be_bytes());
+        for end in [End::Input, End::Output] {
+            out.push(visibility_code(self.io.interface.of(end)));
+            out.extend(self.io.of(end).preimage());
         }
         out
     }
@@ -191,7 +217,7 @@ impl VerifyingKey {
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), KeyError> {
-        Ok(artefact::write_atomic(path, Kind::VERIFYING_KEY, FORMAT, &self.encode(), false)?)
+        Ok(artefact::write_atomic(path, Kind::VERIFYING_KEY, FORMAT, &self.encode())?)
     }
 
     /// Reads a key file: every point is checked to be on the curve.
@@ -232,7 +258,7 @@ impl VerifyingKey {
         let srs_id = input.array("srsId")?;
         let insecure = input.bool("insecure flag")?;
         let io = read_io(&mut input)?;
-        let words = io.input.packing.words() + io.output.packing.words();
+        let words = io.words(End::Input) + io.words(End::Output);
         check("public tensors", words < 1 << k, words, "fewer words than rows")?;
         let fixed = points(&mut input, "fixed commitments", FIXED_COLUMNS)?;
         let permutation = points(&mut input, "permutation commitments", COPY_COLUMNS)?;
@@ -280,37 +306,33 @@ fn points(input: &mut Reader<'_>, field: &'static str, expected: usize) -> Resul
     Ok(input.g1_many(field, count)?)
 }
 
+/// The byte of a visibility in keys and identifiers.
+const fn visibility_code(visibility: Visibility) -> u8 {
+    match visibility {
+        Visibility::Public => 0,
+        Visibility::Committed => 1,
+        Visibility::Private => 2,
+    }
+}
+
+fn read_visibility(input: &mut Reader<'_>) -> Result<Visibility, KeyError> {
+    let code = input.u8("visibility of a tensor")?;
+    let all = [Visibility::Public, Visibility::Committed, Visibility::Private];
+    let found = all.into_iter().find(|visibility| visibility_code(*visibility) == code);
+    found.ok_or_else(|| KeyError::Value { field: "visibility of a tensor", got: code.to_string(), expected: "0 to 2".into() })
+}
+
 fn write_io(out: &mut Writer, io: &IoSpec) {
-    for tensor in [&io.input, &io.output] {
-        out.count(tensor.shape.len());
-        tensor.shape.iter().for_each(|d| {
-            out.u64(*d as u64);
-        });
-        out.i64(tensor.packing.range.lo).i64(tensor.packing.range.hi).u64(tensor.scale.to_bits());
+    for end in [End::Input, End::Output] {
+        out.u8(visibility_code(io.interface.of(end)));
+        io.of(end).write(out);
     }
 }
 
 fn read_io(input: &mut Reader<'_>) -> Result<IoSpec, KeyError> {
-    Ok(IoSpec { input: read_tensor(input)?, output: read_tensor(input)? })
-}
-
-fn read_tensor(input: &mut Reader<'_>) -> Result<TensorSpec, KeyError> {
-    let axes = input.count("axes of a public tensor", 8)?;
-    check("axes of a public tensor", (1..=MAX_AXES).contains(&axes), axes, "1 to 8")?;
-    let mut shape = vec![];
-    let mut elements = 1usize;
-    for _ in 0..axes {
-        let size = input.u64("size of an axis")?;
-        let size = usize::try_from(size).unwrap_or(usize::MAX);
-        elements = elements.saturating_mul(size);
-        shape.push(size);
-    }
-    check("elements of a public tensor", (1..=1 << 26).contains(&elements), elements, "1 to 2^26")?;
-    let range = Interval::new(input.i64("least element")?, input.i64("greatest element")?);
-    check("range of a public tensor", Packing::encodes(range), format!("{range:?}"), "within 16 bits")?;
-    let scale = f64::from_bits(input.u64("scale")?);
-    check("scale of a public tensor", scale.is_finite() && scale > 0.0, scale, "a positive number")?;
-    Ok(TensorSpec { shape, packing: Packing::new(elements, range), scale })
+    let mut tensor = || Ok::<_, KeyError>((read_visibility(input)?, TensorSpec::read(input)?));
+    let ((input, first), (output, second)) = (tensor()?, tensor()?);
+    Ok(IoSpec { input: first, output: second, interface: Interface { input, output } })
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
 //! Proving, with the stock halo2 prover.
 //!
-//! Spec: `docs/spec/commitment.md#proof`. Order: statement, halo2's proof, span proof.
+//! Spec: `docs/spec/commitment.md#proof`. Order: statement, mask, halo2's proof, link proof, span proof.
 
 mod rng;
 
-use crate::commitment::{Secret, SpanProof, SpanStatement, WeightVisibility};
+use crate::artefact::encode_g1;
+use crate::commitment::{
+    LinkProof, Mask, Secret, SpanProof, SpanStatement, TensorError, TensorOpening, WeightVisibility,
+};
 use crate::keys::{ProvingKey, proof_tag};
 use crate::proof::Proof;
 use crate::srs::{Srs, SrsError};
@@ -12,15 +15,17 @@ use crate::statement::Statement;
 use crate::transcript::{ProverTranscript, Recorded};
 use crate::verify::{VerifyError, verify};
 use ff::Field;
+use group::Group;
 use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1, G1Affine};
 use halo2_proofs::plonk::{self, create_proof, keygen_pk};
+use halo2_proofs::poly::commitment::ParamsProver;
 use halo2_proofs::poly::kzg::commitment::{KZGCommitmentScheme, ParamsKZG};
 use halo2_proofs::poly::kzg::multiopen::ProverSHPLONK;
 use inferproof_circuits::layers::compile;
 use inferproof_circuits::machine::{MachineCircuit, OMEGA_INDEX, PhaseOneInput};
 use inferproof_circuits::network::{Trace, execute};
-use inferproof_circuits::program::Program;
-use inferproof_circuits::witness::{LaneRows, instance, phase_zero};
+use inferproof_circuits::program::{End, Program, Visibility};
+use inferproof_circuits::witness::{LaneRows, Link, instance, phase_zero};
 use inferproof_circuits::{CompileError, NetworkError};
 use rand_core::{CryptoRng, RngCore};
 use rng::OmegaTail;
@@ -48,12 +53,85 @@ pub enum ProveError {
         /// The file's.
         got: String,
     },
+    /// A tensor commitment.
+    #[error(transparent)]
+    Tensor(#[from] TensorError),
+    /// The opening is of another tensor than the model's input.
+    #[error("the opening is of a tensor of {got}; the model takes {expected}")]
+    OtherTensor {
+        /// The model's.
+        expected: String,
+        /// The opening's.
+        got: String,
+    },
+    /// An opening for an input that is not committed.
+    #[error("the keys are for an input that is not committed, so a proof would not speak of the commitment; run setup with a committed input")]
+    NotCommitted,
+    /// Openings that would be lost.
+    #[error("input or output are committed, and their openings have to be kept; use `prove_committed`")]
+    Committed,
     /// The model inside the key is not the one it commits to.
     #[error("the proving key contradicts itself: {0}; run setup again")]
     Inconsistent(String),
     /// The backend.
     #[error("the proving backend failed: {0}")]
     Backend(String),
+}
+
+/// Where a proof's input comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    /// The integers themselves, row-major.
+    Values(&'a [i64]),
+    /// A commitment that was published before, and what opens it.
+    Opening(&'a TensorOpening),
+}
+
+/// What opens the commitments of a statement; `None` for a tensor that is not committed.
+#[derive(Clone, Debug, Default)]
+pub struct Openings {
+    /// The input's.
+    pub input: Option<TensorOpening>,
+    /// The output's.
+    pub output: Option<TensorOpening>,
+}
+
+impl Openings {
+    const fn of(&self, end: End) -> Option<&TensorOpening> {
+        match end {
+            End::Input => self.input.as_ref(),
+            End::Output => self.output.as_ref(),
+        }
+    }
+
+    const fn of_mut(&mut self, end: End) -> &mut Option<TensorOpening> {
+        match end {
+            End::Input => &mut self.input,
+            End::Output => &mut self.output,
+        }
+    }
+}
+
+/// A proof, and the secrets behind its statement.
+#[derive(Clone, Debug)]
+pub struct Proved {
+    /// The proof.
+    pub proof: Proof,
+    /// What opens its commitments.
+    pub openings: Openings,
+}
+
+/// What a proof is made for.
+struct Claim {
+    statement: Statement,
+    instance: Vec<Fr>,
+    linked: Option<Linked>,
+}
+
+/// The committed tensors of a proof.
+struct Linked {
+    mask: G1Affine,
+    link: Link,
 }
 
 /// A prover with everything loaded that proofs of one model share.
@@ -86,7 +164,7 @@ impl Prover {
                 got: hex::encode(srs.srs_id()),
             });
         }
-        let program = compile(&key.model.architecture, key.layout)?;
+        let program = compile(&key.model.architecture, key.verifying.io.interface, key.layout)?;
         if program.k != key.verifying.k {
             return Err(ProveError::Inconsistent(format!("k is {}, the program needs {}", key.verifying.k, program.k)));
         }
@@ -122,14 +200,66 @@ impl Prover {
     /// `rng` blinds the proof: pass the operating system's. The proof is verified before it is returned.
     ///
     /// # Errors
-    /// An input outside the declared domain; otherwise only a key that contradicts itself.
+    /// An input outside the declared domain; input or output are committed, see [`Self::prove_committed`]; otherwise only a key that
+    /// contradicts itself.
     pub fn prove(&self, input: &[i64], context: [u8; 32], rng: impl RngCore + CryptoRng) -> Result<Proof, ProveError> {
-        let trace = self.run(input)?;
-        let proof = self.prove_trace(input, &trace, context, rng, None)?;
+        if self.program.interface.is_linked() {
+            return Err(ProveError::Committed);
+        }
+        Ok(self.prove_committed(Source::Values(input), context, rng)?.proof)
+    }
+
+    /// As [`Self::prove`], for a model whose input or output is committed: returns what opens the commitments in the proof's statement too.
+    ///
+    /// From [`Source::Opening`] the proof speaks of that very commitment; from values a fresh one is made. An output is committed to afresh.
+    ///
+    /// # Errors
+    /// As [`Self::prove`]; an opening of another tensor or SRS, or of a tensor that this model does not take committed.
+    pub fn prove_committed(
+        &self,
+        input: Source<'_>,
+        context: [u8; 32],
+        mut rng: impl RngCore + CryptoRng,
+    ) -> Result<Proved, ProveError> {
+        let values = match input {
+            Source::Values(values) => values,
+            Source::Opening(opening) => self.accept(opening)?,
+        };
+        let trace = self.run(values)?;
+        let interface = self.program.interface;
+        let mut openings = Openings::default();
+        for end in interface.committed() {
+            let opening = match (end, input) {
+                (End::Input, Source::Opening(opening)) => opening.clone(),
+                (End::Input, Source::Values(values)) => self.commit(end, values, &mut rng)?,
+                (End::Output, _) => self.commit(end, &trace.values[self.key.model.architecture.output], &mut rng)?,
+            };
+            *openings.of_mut(end) = Some(opening);
+        }
+        let proof = self.prove_trace(values, &trace, &openings, context, rng, None)?;
         verify(&self.key.verifying, &self.srs, &proof).map_err(|e: VerifyError| {
             ProveError::Inconsistent(format!("the proof made with it does not verify ({e})"))
         })?;
-        Ok(proof)
+        Ok(Proved { proof, openings })
+    }
+
+    /// The values of an opening, if it is one of this model's input.
+    fn accept<'a>(&self, opening: &'a TensorOpening) -> Result<&'a [i64], ProveError> {
+        let io = &self.key.verifying.io;
+        if io.interface.input != Visibility::Committed {
+            return Err(ProveError::NotCommitted);
+        }
+        let got = opening.commitment().spec();
+        if *got != io.input {
+            return Err(ProveError::OtherTensor { expected: io.input.to_string(), got: got.to_string() });
+        }
+        opening.check_with(self.srs.srs_id(), self.params.get_g())?;
+        Ok(opening.values())
+    }
+
+    fn commit(&self, end: End, values: &[i64], rng: impl RngCore + CryptoRng) -> Result<TensorOpening, ProveError> {
+        let spec = self.key.verifying.io.of(end).clone();
+        Ok(TensorOpening::commit_with(spec, values, self.srs.srs_id(), self.params.get_g(), rng)?)
     }
 
     /// Proves a given trace, which need not be an execution: what an attacker would do.
@@ -137,91 +267,131 @@ impl Prover {
         &self,
         input: &[i64],
         trace: &Trace,
+        openings: &Openings,
         context: [u8; 32],
-        rng: impl RngCore + CryptoRng,
+        mut rng: impl RngCore + CryptoRng,
         attack: Option<&attack::Attack<'_>>,
     ) -> Result<Proof, ProveError> {
         let model = &self.key.model;
         let output = &trace.values[model.architecture.output];
+        let shown = |end, values: &[i64]| match (self.program.interface.of(end), openings.of(end)) {
+            (Visibility::Public, _) => self.program.packing(end).encode(values),
+            (Visibility::Committed, Some(opening)) => opening.commitment().bytes().to_vec(),
+            (Visibility::Committed, None) | (Visibility::Private, _) => vec![],
+        };
         let statement = Statement {
             model_id: self.key.verifying.model_id(),
             context,
-            input: self.program.input.encode(input),
-            output: self.program.output.encode(output),
+            input: shown(End::Input, input),
+            output: shown(End::Output, output),
         };
         let instance = instance(&self.program, input, output);
-        let mut phase0 = phase_zero(&self.program, &model.architecture, &model.weights, trace)
+        let linked = self.linked(&statement, openings, &mut rng)?;
+        let claim = Claim { statement, instance, linked };
+        let link = claim.linked.as_ref().map(|linked| linked.link.clone());
+        let mut phase0 = phase_zero(&self.program, &model.architecture, &model.weights, trace, link)
             .map_err(|e| ProveError::Inconsistent(e.to_string()))?;
         if let Some(change) = attack.and_then(|a| a.phase0) {
             change(&mut phase0);
         }
-        let witness = PhaseOneInput { phase0: &phase0, lanes: &self.lanes, instance: &instance };
+        let witness = PhaseOneInput { phase0: &phase0, lanes: &self.lanes, instance: &claim.instance };
         let mut circuit = MachineCircuit::new(&self.program, Some(witness));
         if let Some(change) = attack.and_then(|a| a.phase1) {
             circuit = circuit.tampered(change);
         }
-        self.finish(circuit, statement, &instance, rng)
-    }
-
-    fn finish(
-        &self,
-        circuit: MachineCircuit<'_>,
-        statement: Statement,
-        instance: &[Fr],
-        mut rng: impl RngCore + CryptoRng,
-    ) -> Result<Proof, ProveError> {
         let secret = self.key.verifying.weights.visibility == WeightVisibility::Secret;
         let mut tail = Zeroizing::new([Secret::default(); 2]);
         if secret {
             tail.iter_mut().for_each(|cell| cell.0 = Fr::random(&mut rng));
         }
-        self.blinded(circuit, statement, instance, &tail, rng)
+        self.blinded(circuit, &claim, &tail, rng)
+    }
+
+    /// A fresh mask, and the polynomials behind it and the commitments; `None` if nothing is committed.
+    fn linked(
+        &self,
+        statement: &Statement,
+        openings: &Openings,
+        rng: impl RngCore + CryptoRng,
+    ) -> Result<Option<Linked>, ProveError> {
+        let polynomials: Vec<_> = self.program.interface.committed().filter_map(|end| openings.of(end)).collect();
+        if polynomials.is_empty() {
+            return Ok(None);
+        }
+        let polynomials: Vec<_> = polynomials.into_iter().map(TensorOpening::polynomial).collect();
+        let secrets = polynomials.iter().flat_map(|polynomial| polynomial.iter());
+        let mask = Mask::fresh(self.params.get_g(), &statement.transcript_prefix(), secrets, rng);
+        let mask = mask.ok_or_else(|| ProveError::Backend("the SRS is too small for a mask".into()))?;
+        let mut link = Link::new(*mask.cells);
+        polynomials.into_iter().for_each(|polynomial| link.push(polynomial));
+        Ok(Some(Linked { mask: mask.point, link }))
     }
 
     /// The proof in which `omega` has these two blinding cells.
     fn blinded(
         &self,
         circuit: MachineCircuit<'_>,
-        statement: Statement,
-        instance: &[Fr],
+        claim: &Claim,
         tail: &[Secret; 2],
         mut rng: impl RngCore + CryptoRng,
     ) -> Result<Proof, ProveError> {
-        let mut transcript = ProverTranscript::new(&statement.transcript_prefix());
+        let mut bytes = proof_tag(self.key.verifying.shape).to_vec();
+        let mut prefix = claim.statement.transcript_prefix();
+        if let Some(linked) = &claim.linked {
+            let mask = encode_g1(&linked.mask);
+            prefix.extend(mask);
+            bytes.extend(mask);
+        }
+        let mut transcript = ProverTranscript::new(&prefix);
         create_proof::<KZGCommitmentScheme<Bn256>, ProverSHPLONK<'_, Bn256>, _, _, _, _>(
             &self.params,
             &self.halo2,
             &[circuit],
-            &[&[instance]],
+            &[&[&claim.instance]],
             OmegaTail::new(&mut rng, tail),
             &mut transcript,
         )
         .map_err(backend)?;
+        let link = self.append_link_proof(&mut transcript, claim.linked.as_ref())?;
         if self.key.verifying.weights.visibility == WeightVisibility::Secret {
-            self.append_span_proof(&mut transcript, tail, &mut rng)?;
+            self.append_span_proof(&mut transcript, link, tail, &mut rng)?;
         }
-        let mut bytes = proof_tag(self.key.verifying.shape).to_vec();
         bytes.extend(transcript.finish());
-        Ok(Proof { statement, bytes })
+        Ok(Proof { statement: claim.statement.clone(), bytes })
+    }
+
+    /// The point that committed tensors add to the commitment of `omega`.
+    fn append_link_proof(&self, transcript: &mut ProverTranscript, linked: Option<&Linked>) -> Result<G1, ProveError> {
+        let Some(linked) = linked else { return Ok(G1::identity()) };
+        let [channel, position] = [0, 1].map(|index| transcript.challenge(index));
+        let (channel, position) = channel.zip(position).ok_or_else(incomplete)?;
+        let value = LinkProof::prove(self.params.get_g(), &linked.link, [channel, position], transcript);
+        let value = value.map_err(|e| ProveError::Backend(e.to_string()))?.ok_or_else(incomplete)?;
+        let place = channel.pow_vartime([self.program.layout.lanes as u64]);
+        Ok(self.srs.link(self.program.k)? * (place * value))
     }
 
     fn append_span_proof(
         &self,
         transcript: &mut ProverTranscript,
+        link: G1,
         tail: &[Secret; 2],
         rng: impl RngCore + CryptoRng,
     ) -> Result<(), ProveError> {
-        let missing = || ProveError::Backend("the transcript is incomplete".into());
-        let channel = transcript.challenge(0).ok_or_else(missing)?;
-        let omega = transcript.point_written(OMEGA_INDEX).ok_or_else(missing)?;
+        let channel = transcript.challenge(0).ok_or_else(incomplete)?;
+        let omega = transcript.point_written(OMEGA_INDEX).ok_or_else(incomplete)?;
         let registered = self.key.opening.fold(channel);
         let delta = Zeroizing::new([0, 1].map(|i| Secret(tail[i].0 - registered[i].0)));
         let statement = SpanStatement {
             bases: self.srs.span(self.program.k)?,
-            difference: G1::from(omega) - self.key.verifying.weights.fold(channel),
+            difference: G1::from(omega) - self.key.verifying.weights.fold(channel) - link,
         };
         SpanProof::prove(&statement, &delta, rng, transcript).map_err(|e| ProveError::Backend(e.to_string()))
     }
+}
+
+fn incomplete() -> ProveError {
+    ProveError::Backend("the transcript is incomplete".into())
 }
 
 fn backend(error: plonk::Error) -> ProveError {

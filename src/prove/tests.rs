@@ -2,6 +2,7 @@
 
 mod blinding;
 mod claims;
+mod links;
 mod support;
 mod tamper;
 
@@ -11,7 +12,7 @@ use crate::keys::{SetupOptions, VerifyingKey, setup};
 use crate::model::Model;
 use crate::srs::SrsVerifier;
 use inferproof_circuits::plan::Optimise;
-use inferproof_circuits::program::Layout;
+use inferproof_circuits::program::{Interface, Layout};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use support::{Fixture, small_cnn, small_search};
@@ -33,6 +34,12 @@ fn searched() -> Fixture {
     Fixture::new(small_search(1), &SetupOptions::default())
 }
 
+/// The first network, its input and output committed.
+fn linked() -> Fixture {
+    let interface = Interface { input: Visibility::Committed, output: Visibility::Committed };
+    Fixture::new(small_cnn(1), &SetupOptions { interface, ..SetupOptions::default() })
+}
+
 fn public() -> Fixture {
     Fixture::new(small_cnn(1), &SetupOptions { visibility: WeightVisibility::Public, ..SetupOptions::default() })
 }
@@ -41,10 +48,10 @@ fn public() -> Fixture {
 fn honest_proofs_hold() {
     for visibility in [WeightVisibility::Secret, WeightVisibility::Public] {
         for optimise in [Optimise::Prover, Optimise::Gas] {
-            let fixture = Fixture::new(small_cnn(1), &SetupOptions { visibility, optimise, layout: None });
+            let fixture = Fixture::new(small_cnn(1), &SetupOptions { visibility, optimise, ..Default::default() });
             let proof = fixture.proof(3);
             assert!(fixture.verifies(&proof));
-            let expected = inferproof_circuits::plan::proof_bytes(visibility == WeightVisibility::Secret);
+            let expected = inferproof_circuits::plan::proof_bytes(visibility == WeightVisibility::Secret, false);
             assert_eq!(proof.bytes.len(), expected);
         }
     }
@@ -53,7 +60,7 @@ fn honest_proofs_hold() {
 /// The proof as the verifier's own transcript sees it: statement first, weights last.
 #[test]
 fn every_byte_of_a_proof_counts() {
-    for fixture in [secret(), public()] {
+    for fixture in [secret(), public(), linked()] {
         let proof = fixture.proof(4);
         let mut rng = StdRng::seed_from_u64(8);
         for word in 0..proof.bytes.len().div_ceil(32) {

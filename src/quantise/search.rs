@@ -11,6 +11,7 @@ use inferproof_circuits::{
     integer::MAX_SHIFT,
     network::{Architecture, execute},
     plan::{Optimise, ProverCosts, plan},
+    program::Interface,
 };
 use ndarray::ArrayD;
 use rayon::prelude::*;
@@ -219,7 +220,7 @@ impl Candidate {
 
     /// Adds what a proof would cost.
     fn plan(&mut self, architecture: &Architecture, machine: &ProverCosts) {
-        match plan(architecture, Optimise::Prover) {
+        match plan(architecture, Interface::default(), Optimise::Prover) {
             Ok((_, costs)) => {
                 let planned = costs.into_iter().next().map(|cost| cost.on(machine));
                 self.cost = planned.map(|c| PlannedCost { k: c.k, rows: c.rows, prover_seconds: c.prover_seconds });

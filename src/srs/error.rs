@@ -70,9 +70,9 @@ pub enum SrsError {
         /// log2 of the number of Lagrange points.
         k: u32,
     },
-    /// Squares of tau or span points that do not belong to `[tau]_2`.
+    /// Squares of tau or Lagrange points of a verifier that do not belong to `[tau]_2`.
     #[error(
-        "the squares of tau or the span points do not belong to [tau]_2 (pairing check): the SRS is damaged or forged, get it again from its source"
+        "the squares of tau or the verifier's Lagrange points do not belong to [tau]_2 (pairing check): the SRS is damaged or forged, get it again from its source"
     )]
     Span,
     /// The verifier's part of the file does not match its digest.

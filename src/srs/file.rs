@@ -8,14 +8,15 @@
 //! verifier's part = u32 k | insecure flag (1 byte) | origin (u64 length, bytes)
 //!         | [tau^(2^j)]_2 for j < k
 //!         | [tau^(2^j)]_1 for j <= k
-//!         | for k' = 1..=k: [L_(n-2)(tau)]_1, [L_(n-1)(tau)]_1 with n = 2^k'
+//!         | for k' = 1..=k: [L_i(tau)]_1 for i = n-2, n-1, 2 mod n, with n = 2^k'
 //! ```
 //!
 //! The verifier's part comes first and has a digest of its own, so that a verifier reads and hashes a few kilobytes
 //! of a file of megabytes. A digest proves nothing about points, so the part has what it takes to check them by
 //! pairings against `[tau]_2`, which the identifier of the SRS covers; see [`SrsVerifier::check`].
 
-use super::{MAX_K, MAX_ORIGIN, Srs, SrsError, SrsVerifier, check, last_two, squares};
+use super::verifier::{VERIFIER_ROWS, verifier_points};
+use super::{MAX_K, MAX_ORIGIN, Srs, SrsError, SrsVerifier, check, squares};
 use crate::artefact::{
     self, ArtefactError, DIGEST_BYTES, FieldError, G1_BYTES, G2_BYTES, HEADER_BYTES, Kind, Reader, Writer,
 };
@@ -29,10 +30,10 @@ use std::{
 };
 
 /// Version of the file format this build writes and reads.
-pub const FORMAT: u16 = 1;
+pub const FORMAT: u16 = 2;
 
-/// Longest verifier's part: k, flag, length and bytes of the origin, squares in G2 and in G1, spans.
-const MAX_PART: u32 = 4 + 1 + 8 + MAX_ORIGIN as u32 + G2_BYTES as u32 * MAX_K + G1_BYTES as u32 * (3 * MAX_K + 1);
+/// Longest verifier's part: k, flag, length and bytes of the origin, squares in G2 and in G1, Lagrange points.
+const MAX_PART: u32 = 4 + 1 + 8 + MAX_ORIGIN as u32 + G2_BYTES as u32 * MAX_K + G1_BYTES as u32 * ((1 + VERIFIER_ROWS as u32) * MAX_K + 1);
 
 impl Srs {
     /// Writes the SRS, replacing `path` in one step; see [`artefact::write_atomic`].
@@ -40,7 +41,7 @@ impl Srs {
     /// # Errors
     /// [`SrsError::Artefact`] if the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), SrsError> {
-        artefact::write_atomic(path, Kind::SRS, FORMAT, &self.encode()?, false)?;
+        artefact::write_atomic(path, Kind::SRS, FORMAT, &self.encode()?)?;
         Ok(())
     }
 
@@ -126,10 +127,10 @@ impl Srs {
         let g = input.g1_many("power of tau", (1 << k) + 2)?;
         check::no_identity("power", &g)?;
         let mut lagrange = Vec::with_capacity(k as usize);
-        for (k, span) in (1..=k).zip(&part.span) {
+        for (k, rows) in (1..=k).zip(&part.rows) {
             let points = input.g1_many("Lagrange point", 1 << k)?;
             check::no_identity("Lagrange point", &points)?;
-            if last_two(&points) != *span {
+            if verifier_points(&points) != *rows {
                 return Err(SrsError::VerifierPart { k });
             }
             lagrange.push(points);

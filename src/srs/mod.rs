@@ -14,9 +14,9 @@ mod verifier;
 pub use error::{PtauError, SrsError};
 pub use file::FORMAT;
 pub use ptau::PtauOptions;
+pub(crate) use check::pairing_is_one;
 pub use verifier::{MAX_ORIGIN, SrsVerifier};
 
-use group::prime::PrimeCurveAffine;
 use halo2_proofs::{
     halo2curves::bn256::{Bn256, G1Affine, G2Affine},
     poly::kzg::commitment::ParamsKZG,
@@ -120,7 +120,7 @@ impl Srs {
             origin: self.origin.clone(),
             tau_g2: self.tau_g2.clone(),
             tau_g1: squares(&self.g, self.k()),
-            span: self.lagrange.iter().map(|points| last_two(points)).collect(),
+            rows: self.lagrange.iter().map(|points| verifier::verifier_points(points)).collect(),
         }
     }
 }
@@ -134,11 +134,6 @@ impl fmt::Debug for Srs {
 /// `[tau^(2^j)]_1` for j <= k, out of at least 2^k + 1 powers.
 fn squares(g: &[G1Affine], k: u32) -> Vec<G1Affine> {
     (0..=k).map(|j| g[1 << j]).collect()
-}
-
-/// The last two of the Lagrange points of a domain, which has two elements at least.
-fn last_two(points: &[G1Affine]) -> [G1Affine; 2] {
-    points.last_chunk().copied().unwrap_or([G1Affine::identity(); 2])
 }
 
 fn error_too_small(requested: u32, k: u32, origin: &str) -> SrsError {

@@ -6,13 +6,14 @@ use halo2_proofs::{
     halo2curves::bn256::{Bn256, G1Affine, G2Affine},
     poly::kzg::commitment::ParamsKZG,
 };
+use inferproof_circuits::machine::LINK_ROW;
 use sha3::{Digest, Keccak256};
 use std::fmt;
 
 /// Longest [`super::Srs::origin`], in bytes.
 pub const MAX_ORIGIN: usize = 200;
 
-/// What a verifier needs of an SRS: `[tau]_2`, and for each k' in `1..=k` the last two Lagrange points. A few kilobytes.
+/// What a verifier needs of an SRS: `[tau]_2`, and for each k' in `1..=k` the Lagrange points of three rows. A few kilobytes.
 ///
 /// The Lagrange points are not covered by [`Self::srs_id`], so it also has `[tau^(2^j)]_1` and `[tau^(2^j)]_2`, by
 /// which [`Self::check`] ties them to `[tau]_2`. Decoding runs that check.
@@ -24,8 +25,8 @@ pub struct SrsVerifier {
     pub(super) tau_g2: Vec<G2Affine>,
     /// `[tau^(2^j)]_1` for j <= k.
     pub(super) tau_g1: Vec<G1Affine>,
-    /// Entry k' - 1 is for k'.
-    pub(super) span: Vec<[G1Affine; 2]>,
+    /// Entry k' - 1 is for k': the rows of [`verifier_rows`].
+    pub(super) rows: Vec<[G1Affine; VERIFIER_ROWS]>,
 }
 
 impl SrsVerifier {
@@ -35,7 +36,7 @@ impl SrsVerifier {
         let (g1, g2) = (G1Affine::generator(), G2Affine::generator());
         let k = k as usize;
         let origin = "the secret is 1".into();
-        Self { insecure: true, origin, tau_g2: vec![g2; k], tau_g1: vec![g1; k + 1], span: vec![[g1, g1]; k] }
+        Self { insecure: true, origin, tau_g2: vec![g2; k], tau_g1: vec![g1; k + 1], rows: vec![[g1; VERIFIER_ROWS]; k] }
     }
 
     /// The part for circuits of at most 2^k rows, `1 <= k <= self.k()`.
@@ -43,13 +44,13 @@ impl SrsVerifier {
         let k = k as usize;
         self.tau_g2.truncate(k);
         self.tau_g1.truncate(k + 1);
-        self.span.truncate(k);
+        self.rows.truncate(k);
         self
     }
 
     /// log2 of the rows of the largest circuit it serves.
     pub fn k(&self) -> u32 {
-        self.span.len() as u32
+        self.rows.len() as u32
     }
 
     /// Whether the secret behind it may be known to someone. [`Self::srs_id`] does not cover this flag.
@@ -77,14 +78,28 @@ impl SrsVerifier {
     /// # Errors
     /// [`SrsError::TooSmall`], [`SrsError::Size`].
     pub fn span(&self, k: u32) -> Result<[G1Affine; 2], SrsError> {
-        match k.checked_sub(1).and_then(|i| self.span.get(i as usize)) {
+        let [first, second, _] = self.rows(k)?;
+        Ok([first, second])
+    }
+
+    /// `[L_2(tau)]_1`, the Lagrange point of the link row ([`LINK_ROW`]), for the domain of 2^k elements.
+    ///
+    /// # Errors
+    /// [`SrsError::TooSmall`], [`SrsError::Size`].
+    pub fn link(&self, k: u32) -> Result<G1Affine, SrsError> {
+        let [_, _, link] = self.rows(k)?;
+        Ok(link)
+    }
+
+    fn rows(&self, k: u32) -> Result<[G1Affine; VERIFIER_ROWS], SrsError> {
+        match k.checked_sub(1).and_then(|i| self.rows.get(i as usize)) {
             Some(points) => Ok(*points),
             None => Err(error_too_small(k, self.k(), &self.origin)),
         }
     }
 
     /// Checks by pairings that the points for circuits of up to 2^k rows belong to `[tau]_2`: for j <= k that the
-    /// points called `[tau^(2^j)]` are, and for each k' <= k that [`Self::span`] gives the last two Lagrange points, by
+    /// points called `[tau^(2^j)]` are, and for each k' <= k that [`Self::span`] and [`Self::link`] give the Lagrange points of their rows, by
     /// `L_i(tau) (tau - w^i) = (tau^n - 1) w^i / n`.
     ///
     /// Decoding has done it already for every k'.
@@ -94,9 +109,9 @@ impl SrsVerifier {
     /// # Errors
     /// [`SrsError::Span`], [`SrsError::Identity`]; [`SrsError::TooSmall`], [`SrsError::Size`].
     pub fn check(&self, k: u32) -> Result<(), SrsError> {
-        self.span(k)?;
+        self.rows(k)?;
         let k = k as usize;
-        check::squares(&self.tau_g1[..=k], &self.tau_g2[..k], &self.span[..k])
+        check::squares(&self.tau_g1[..=k], &self.tau_g2[..k], &self.rows[..k])
     }
 
     /// Parameters for `verify_proof` on circuits of 2^k rows. They hold the generator and no other point of G1: proving
@@ -105,13 +120,13 @@ impl SrsVerifier {
     /// # Errors
     /// [`SrsError::TooSmall`], [`SrsError::Size`].
     pub fn params(&self, k: u32) -> Result<ParamsKZG<Bn256>, SrsError> {
-        self.span(k)?;
+        self.rows(k)?;
         let g = vec![G1Affine::generator()];
         Ok(template().from_parts(k, g, Some(Vec::new()), G2Affine::generator(), self.s_g2()))
     }
 
     /// Appends it to a payload: k `u32`, the insecure flag, the origin, `[tau^(2^j)]_2` for j < k, `[tau^(2^j)]_1` for
-    /// j <= k, the spans in the order of k'.
+    /// j <= k, the Lagrange points in the order of k'.
     ///
     /// # Errors
     /// [`SrsError::Origin`].
@@ -121,7 +136,7 @@ impl SrsVerifier {
         for point in &self.tau_g2 {
             out.g2(point);
         }
-        out.g1_many(&self.tau_g1).g1_many(self.span.as_flattened());
+        out.g1_many(&self.tau_g1).g1_many(self.rows.as_flattened());
         Ok(())
     }
 
@@ -143,11 +158,25 @@ impl SrsVerifier {
         check_origin(origin)?;
         let tau_g2 = (0..k).map(|_| input.g2("square of tau in G2")).collect::<Result<Vec<_>, FieldError>>()?;
         let tau_g1 = input.g1_many("square of tau in G1", k as usize + 1)?;
-        let span = input.g1_many("span point", 2 * k as usize)?.as_chunks().0.to_vec();
-        let part = Self { insecure, origin: origin.into(), tau_g2, tau_g1, span };
+        let rows = input.g1_many("Lagrange point of a verifier", VERIFIER_ROWS * k as usize)?.as_chunks().0.to_vec();
+        let part = Self { insecure, origin: origin.into(), tau_g2, tau_g1, rows };
         part.check(k)?;
         Ok(part)
     }
+}
+
+/// Rows whose Lagrange points a verifier needs.
+pub(super) const VERIFIER_ROWS: usize = 3;
+
+/// Which rows of `n = 2^k` those are: the last two, which blind, and the link row. In a domain too small for the last it wraps around, as its root of unity does.
+pub(super) const fn verifier_rows(k: u32) -> [usize; VERIFIER_ROWS] {
+    let n = 1 << k;
+    [n - 2, n - 1, LINK_ROW % n]
+}
+
+/// Of all Lagrange points of a domain those of a verifier's rows.
+pub(super) fn verifier_points(points: &[G1Affine]) -> [G1Affine; VERIFIER_ROWS] {
+    verifier_rows(points.len().ilog2()).map(|row| points[row])
 }
 
 impl fmt::Debug for SrsVerifier {

@@ -2,19 +2,22 @@
 //!
 //! Spec: `docs/spec/commitment.md#verification`.
 
-use crate::commitment::{SpanProof, SpanStatement, WeightVisibility};
+use crate::artefact::{G1_BYTES, encode_g1};
+use crate::commitment::{LinkProof, LinkStatement, SpanProof, SpanStatement, TensorCommitment, WeightVisibility, statement_point};
 use crate::keys::{VerifyingKey, proof_tag};
 use crate::proof::Proof;
 use crate::srs::{SrsError, SrsVerifier};
+use crate::statement::Statement;
 use crate::transcript::{Recorded, VerifierTranscript};
+use ff::Field;
 use group::Group;
-use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1};
+use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1, G1Affine};
 use halo2_proofs::plonk::verify_proof;
 use halo2_proofs::poly::kzg::commitment::KZGCommitmentScheme;
 use halo2_proofs::poly::kzg::multiopen::VerifierSHPLONK;
 use halo2_proofs::poly::kzg::strategy::SingleStrategy;
 use inferproof_circuits::machine::OMEGA_INDEX;
-use inferproof_circuits::packing::Packing;
+use inferproof_circuits::program::{End, Visibility};
 use thiserror::Error;
 
 /// Why a proof is not accepted.
@@ -58,6 +61,14 @@ pub enum VerifyError {
         /// Bytes found.
         got: usize,
     },
+    /// A committed tensor that is no commitment.
+    #[error("the {tensor} of this model is committed: expected the 64 bytes of a point, got {got} bytes that are none")]
+    Commitment {
+        /// Input or output.
+        tensor: &'static str,
+        /// Bytes found.
+        got: usize,
+    },
     /// Bytes are left after the proof.
     #[error("{0} bytes follow the proof")]
     Trailing(usize),
@@ -77,9 +88,11 @@ impl VerifyError {
 /// Verifies `proof` against `key`.
 ///
 /// It holds if the model named by `key.model_id()` maps the statement's input to its output, and the proof was made
-/// for the statement's context. Callers compare model, input, output and context with what they expect.
+/// for the statement's context. Of a committed tensor the statement has the commitment's point, of a private one nothing. Callers
+/// compare model, input, output and context with what they expect, and of committed tensors the identifier, which says how
+/// the integers are to be read ([`committed_tensor`]).
 ///
-/// Cost: about 45 scalar multiplications and one for each weight lane, one pairing check of two pairs.
+/// Cost: about 45 scalar multiplications and one for each weight lane, one pairing check of two pairs; of two with committed tensors.
 ///
 /// # Errors
 /// [`VerifyError`], which says what does not fit or does not hold.
@@ -99,9 +112,32 @@ pub fn verify(key: &VerifyingKey, srs: &SrsVerifier, proof: &Proof) -> Result<()
         let got = hex::encode(proof.bytes.get(..4).unwrap_or(&proof.bytes));
         return Err(VerifyError::OtherVerifier { expected: hex::encode(tag), got });
     };
-    let mut instance = words("input", &key.io.input.packing, &statement.input)?;
-    instance.extend(words("output", &key.io.output.packing, &statement.output)?);
-    let mut transcript = VerifierTranscript::new(&statement.transcript_prefix(), bytes);
+    let io = &key.io;
+    let (mut instance, mut tensors) = (vec![], vec![]);
+    for (end, name, bytes) in [(End::Input, "input", &statement.input), (End::Output, "output", &statement.output)] {
+        match io.interface.of(end) {
+            Visibility::Public => instance.extend(words(key, end, name, bytes)?),
+            Visibility::Committed => {
+                let error = VerifyError::Commitment { tensor: name, got: bytes.len() };
+                tensors.push(statement_point(bytes).ok_or(error)?);
+            }
+            Visibility::Private if bytes.is_empty() => {}
+            Visibility::Private => {
+                return Err(VerifyError::Tensor { tensor: name, expected: 0, got: bytes.len() });
+            }
+        }
+    }
+    let mut prefix = statement.transcript_prefix();
+    let mut mask = None;
+    let mut bytes = bytes;
+    if io.interface.is_linked() {
+        let invalid = VerifyError::Invalid("the mask of the committed tensors is no point");
+        let (head, rest) = bytes.split_at_checked(G1_BYTES).unwrap_or((&[], bytes));
+        let point = statement_point(head).ok_or(invalid)?;
+        prefix.extend(encode_g1(&point));
+        (mask, bytes) = (Some(point), rest);
+    }
+    let mut transcript = VerifierTranscript::new(&prefix, bytes);
     verify_proof::<KZGCommitmentScheme<Bn256>, VerifierSHPLONK<'_, Bn256>, _, _, _>(
         &params,
         &key.halo2_verifying(),
@@ -110,25 +146,66 @@ pub fn verify(key: &VerifyingKey, srs: &SrsVerifier, proof: &Proof) -> Result<()
         &mut transcript,
     )
     .map_err(|_| VerifyError::Invalid("the circuit's equations"))?;
-    weights(key, srs, &mut transcript)?;
+    let linked = match mask {
+        None => G1::identity(),
+        Some(mask) => link(key, srs, mask, tensors, &mut transcript)?,
+    };
+    weights(key, srs, linked, &mut transcript)?;
     match transcript.remaining() {
         0 => Ok(()),
         left => Err(VerifyError::Trailing(left)),
     }
 }
 
-fn words(tensor: &'static str, packing: &Packing, bytes: &[u8]) -> Result<Vec<Fr>, VerifyError> {
+/// The commitment that a statement has for its input or output, with the header that the model's key gives it; `None` if the
+/// key's tensor is not committed or the statement's bytes are no commitment.
+#[must_use]
+pub fn committed_tensor(key: &VerifyingKey, statement: &Statement, end: End) -> Option<TensorCommitment> {
+    let bytes = match end {
+        End::Input => &statement.input,
+        End::Output => &statement.output,
+    };
+    if key.io.interface.of(end) != Visibility::Committed {
+        return None;
+    }
+    TensorCommitment::new(key.srs_id, key.io.of(end).clone(), statement_point(bytes)?).ok()
+}
+
+fn words(key: &VerifyingKey, end: End, tensor: &'static str, bytes: &[u8]) -> Result<Vec<Fr>, VerifyError> {
+    let packing = &key.io.of(end).packing;
     let error = || VerifyError::Tensor { tensor, expected: packing.byte_len(), got: bytes.len() };
     packing.decode(bytes).ok_or_else(error)?;
     packing.words_of(bytes).ok_or_else(error)
 }
 
-/// `omega` is `sum_j R^j w_j`: exactly for public weights, up to the two blinding rows for secret ones.
-fn weights(key: &VerifyingKey, srs: &SrsVerifier, transcript: &mut VerifierTranscript<'_>) -> Result<(), VerifyError> {
+/// What the committed tensors add to the commitment of `omega`: `R^W nu [L_2]`, with `nu` their folded polynomial's value at `1/u`.
+fn link(
+    key: &VerifyingKey,
+    srs: &SrsVerifier,
+    mask: G1Affine,
+    tensors: Vec<G1Affine>,
+    transcript: &mut VerifierTranscript<'_>,
+) -> Result<G1, VerifyError> {
+    let invalid = || VerifyError::Invalid("the committed tensors are not the circuit's");
+    let [channel, position] = [0, 1].map(|index| transcript.challenge(index));
+    let (channel, position) = channel.zip(position).ok_or_else(invalid)?;
+    let statement = LinkStatement { mask, tensors, channel, position };
+    let value = LinkProof::verify(&statement, &srs.s_g2(), transcript).ok().flatten().ok_or_else(invalid)?;
+    let place = channel.pow_vartime([key.weights.points.len() as u64]);
+    Ok(srs.link(key.k)? * (place * value))
+}
+
+/// `omega` is `sum_j R^j w_j` and what the link adds: exactly for public weights, up to the two blinding rows for secret ones.
+fn weights(
+    key: &VerifyingKey,
+    srs: &SrsVerifier,
+    linked: G1,
+    transcript: &mut VerifierTranscript<'_>,
+) -> Result<(), VerifyError> {
     let invalid = || VerifyError::Invalid("the weights are not the registered ones");
     let channel = transcript.challenge(0).ok_or_else(invalid)?;
     let omega = transcript.point_read(OMEGA_INDEX).ok_or_else(invalid)?;
-    let difference = G1::from(omega) - key.weights.fold(channel);
+    let difference = G1::from(omega) - key.weights.fold(channel) - linked;
     let holds = match key.weights.visibility {
         WeightVisibility::Public => bool::from(difference.is_identity()),
         WeightVisibility::Secret => {

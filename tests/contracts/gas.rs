@@ -4,7 +4,9 @@ use crate::story::{Proved, Story, root};
 use inferproof::circuits::program::Program;
 use inferproof::evm::chain::Fork;
 use inferproof::evm::{Rehearsal, batch_calldata, zero_bytes};
-use inferproof::{Options, Proof, Srs, VerifyingKey, WeightVisibility};
+use inferproof::{
+    Interface, Optimise, Options, Proof, SetupOptions, Srs, VerifyingKey, Visibility, WeightVisibility,
+};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
@@ -24,6 +26,20 @@ fn gas_table() {
             models.push((format!("{model}, {kind} weights"), proved.key, proofs));
         }
     }
+    let committed = [
+        ("committed input", Interface { input: Visibility::Committed, output: Visibility::Public }),
+        ("committed output", Interface { input: Visibility::Public, output: Visibility::Committed }),
+        ("both committed", Interface { input: Visibility::Committed, output: Visibility::Committed }),
+    ];
+    for (name, interface) in committed {
+        for (visibility, kind) in [(WeightVisibility::Public, "public"), (WeightVisibility::Secret, "secret")] {
+            let setup = SetupOptions { visibility, interface, optimise: Optimise::Gas, ..SetupOptions::default() };
+            let proved = Proved::with("digits_cnn", &Options::default(), &setup, &srs);
+            let proofs: Vec<Proof> = (0..BATCH as u64).map(|seed| proved.proof(seed)).collect();
+            programs.push((proved.program(), proved.planned_gas(), proved.key.clone(), proofs[0].clone()));
+            models.push((format!("digits_cnn, {kind} weights, {name}"), proved.key, proofs));
+        }
+    }
     // One proof, three times: it takes a while, and gas does not depend on it.
     let proved = Proved::new("resnet8", &Options::default(), WeightVisibility::Secret, &srs);
     let proof = proved.proof(1);
@@ -41,8 +57,12 @@ fn gas_table() {
             }
             rows.insert(model.clone(), row);
         }
+        if fork == Fork::Osaka {
+            within_differences(&rows);
+        }
         rehearsed(fork, &mut story, &programs);
-        let firsts: Vec<Proof> = models.iter().map(|(_, _, proofs)| proofs[0].clone()).collect();
+        let plain = models.iter().filter(|(_, key, _)| !key.io().interface.is_linked());
+        let firsts: Vec<Proof> = plain.map(|(_, _, proofs)| proofs[0].clone()).collect();
         rows.insert("batch of these five".into(), json!(mixed_batch(&mut story, &firsts)));
         table.insert(name.into(), Value::Object(rows));
     }
@@ -103,6 +123,21 @@ fn mixed_batch(story: &mut Story, proofs: &[Proof]) -> u64 {
     // The first costs as before, the others at most 76 percent.
     assert!(receipt.gas * 100 <= apart * (100 + 4 * 76) / 5, "{} for {apart}", receipt.gas);
     without_luck(receipt.gas, proofs)
+}
+
+/// What secrecy may cost on `digits_cnn`: secret weights over public ones, and each committed tensor over a public one.
+fn within_differences(rows: &serde_json::Map<String, Value>) {
+    let gas = |model: &str| rows[model]["verify"].as_u64().unwrap() as i64;
+    let bytes = |model: &str| rows[model]["proofBytes"].as_u64().unwrap();
+    let [public, secret] = ["digits_cnn, public weights", "digits_cnn, secret weights"];
+    assert!(gas(secret) - gas(public) <= 30_000);
+    assert!(bytes(secret) - bytes(public) <= 200);
+    for weights in [public, secret] {
+        for (what, tensors) in [("committed input", 1), ("committed output", 1), ("both committed", 2)] {
+            let more = gas(&format!("{weights}, {what}")) - gas(weights);
+            assert!(more <= 30_000 * tensors, "{weights}, {what}: {more}");
+        }
+    }
 }
 
 /// The figures that were set as goals; total gas of a transaction on Osaka, nothing warm.

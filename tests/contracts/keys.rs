@@ -24,7 +24,9 @@ const FIXED: usize = 64;
 const PERMUTATION: usize = 580;
 const WORDS: usize = 772;
 const DIGEST: usize = 776;
-const INPUT: usize = 808;
+/// What is seen of the input, and then its axes.
+const INPUT_SEEN: usize = 808;
+const INPUT: usize = 809;
 
 #[test]
 fn a_stored_key_stays() {
@@ -111,6 +113,10 @@ fn what_is_wrong_has_a_name() {
     assert!(changed(&|d| d[FIXED..FIXED + 64].fill(0)).success, "a fixed column may be zero");
     assert!(is::<abi::KeyOutOfBounds>(&changed(&|d| d[WORDS + 3] ^= 1)));
     assert!(is::<abi::KeyOutOfBounds>(&changed(&|d| d[DIGEST..DIGEST + 32].fill(255))));
+    assert!(is::<abi::KeyOutOfBounds>(&changed(&|d| d[INPUT_SEEN] = 3)), "no such visibility");
+    for seen in [1, 2] {
+        assert!(is::<abi::KeyOutOfBounds>(&changed(&|d| d[INPUT_SEEN] = seen)), "words of a tensor that is not public");
+    }
     assert!(is::<abi::KeyOutOfBounds>(&changed(&|d| d[INPUT + 3] = 0)), "no axes");
     assert!(is::<abi::KeyOutOfBounds>(&changed(&|d| d[INPUT + 3] = 9)), "too many");
     assert!(is::<abi::KeyOutOfBounds>(&changed(&|d| d[INPUT + 4] = 255)), "an axis of 2^63 elements");

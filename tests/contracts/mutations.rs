@@ -1,6 +1,6 @@
 //! Rust and the contract agree on true proofs and on every kind of false one.
 
-use crate::story::{Proved, Story, digits_mlp, is, model, reason, root, srs};
+use crate::story::{Proved, Story, digits_mlp, is, linked, model, reason, root, srs};
 use inferproof::circuits::program::Layout;
 use inferproof::evm::abi::InferenceVerifier as abi;
 use inferproof::evm::verify_calldata;
@@ -39,7 +39,7 @@ fn every_operator_is_accepted() {
 }
 
 /// Runs both verifiers on a changed proof.
-fn both_refuse(story: &mut Story, proved: &Proved, what: &str, proof: &Proof) {
+pub fn both_refuse(story: &mut Story, proved: &Proved, what: &str, proof: &Proof) {
     let part = srs().verifier_part();
     assert!(verify(&proved.key, &part, proof).is_err(), "{what}: Rust accepts it");
     let receipt = story.verify(proof);
@@ -52,8 +52,8 @@ type Change<'a> = &'a dyn Fn(&mut [u8], &mut StdRng);
 
 #[test]
 fn every_word_of_a_proof_counts() {
-    for visibility in BOTH {
-        let (mut story, proved) = (Story::new(srs()), digits_mlp(visibility));
+    for proved in BOTH.map(digits_mlp).into_iter().chain(BOTH.map(linked)) {
+        let mut story = Story::new(srs());
         story.store(&proved.key);
         let proof = proved.proof(1);
         assert!(story.accepts(&proof));
@@ -102,8 +102,8 @@ fn add(word: &mut [u8], number: &[u8]) -> bool {
 
 #[test]
 fn random_damage_is_refused() {
-    for visibility in BOTH {
-        let (mut story, proved) = (Story::new(srs()), digits_mlp(visibility));
+    for proved in BOTH.map(digits_mlp).into_iter().chain(BOTH.map(linked)) {
+        let mut story = Story::new(srs());
         story.store(&proved.key);
         let proof = proved.proof(1);
         let mut rng = StdRng::seed_from_u64(4);

@@ -6,8 +6,9 @@ use inferproof::circuits::program::{Layout, Program};
 use inferproof::evm::abi::InferenceVerifier::InferenceVerifierErrors;
 use inferproof::evm::chain::{Chain, Fork, Receipt};
 use inferproof::evm::{Address, artefacts, deployment, store_calldata, verify_calldata};
+use inferproof::prove::Source;
 use inferproof::{
-    Model, Optimise, Options, Proof, Prover, Samples, SetupOptions, Srs, VerifyingKey, WeightVisibility, import_file,
+    Interface, Model, Optimise, Options, Proof, Prover, Samples, SetupOptions, Srs, VerifyingKey, Visibility, WeightVisibility, import_file,
     load_tensor, quantise, setup,
 };
 use rand::SeedableRng;
@@ -105,9 +106,14 @@ impl Proved {
         srs: &Srs,
         layout: Option<Layout>,
     ) -> Self {
+        let setup = SetupOptions { visibility, optimise: Optimise::Gas, layout, ..SetupOptions::default() };
+        Self::with(name, options, &setup, srs)
+    }
+
+    pub fn with(name: &str, options: &Options, setup_options: &SetupOptions, srs: &Srs) -> Self {
         let (model, input) = model(name, options);
-        let options = SetupOptions { visibility, optimise: Optimise::Gas, layout };
-        let (key, _) = setup(&model, srs, &options, StdRng::seed_from_u64(2)).unwrap();
+        let options = setup_options;
+        let (key, _) = setup(&model, srs, options, StdRng::seed_from_u64(2)).unwrap();
         let verifying = key.verifying_key().clone();
         Self { prover: Prover::new(key, srs).unwrap(), key: verifying, input }
     }
@@ -122,8 +128,19 @@ impl Proved {
     }
 
     pub fn proof(&self, seed: u64) -> Proof {
-        self.prover.prove(&self.input, [7; 32], StdRng::seed_from_u64(seed)).unwrap()
+        self.prover.prove_committed(Source::Values(&self.input), [7; 32], StdRng::seed_from_u64(seed)).unwrap().proof
     }
+}
+
+/// The small MLP of which a verifier sees what `interface` says.
+pub fn shown(interface: Interface, visibility: WeightVisibility) -> Proved {
+    let setup = SetupOptions { visibility, interface, optimise: Optimise::Gas, ..SetupOptions::default() };
+    Proved::with("digits_mlp", &Options::default(), &setup, srs())
+}
+
+/// The small MLP with input and output committed.
+pub fn linked(visibility: WeightVisibility) -> Proved {
+    shown(Interface { input: Visibility::Committed, output: Visibility::Committed }, visibility)
 }
 
 /// The small MLP with its weights public or secret.

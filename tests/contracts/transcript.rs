@@ -1,6 +1,6 @@
 //! Every challenge of the contract, word by word, against the order of `docs/spec/transcript.md` hashed here by hand.
 
-use crate::story::{digits_mlp, root, srs};
+use crate::story::{digits_mlp, linked, root, srs};
 use inferproof::evm::{artefacts, deployment, model_data, store_calldata, verify_calldata};
 use inferproof::{Proof, VerifyingKey, WeightVisibility};
 use revm::bytecode::opcode::STATICCALL;
@@ -122,11 +122,13 @@ fn words(bytes: &[u8], signed: bool) -> Vec<u8> {
 #[test]
 fn every_challenge_is_the_specified_one() {
     let slots = slots();
-    for visibility in [WeightVisibility::Public, WeightVisibility::Secret] {
-        let proved = digits_mlp(visibility);
+    let both = [WeightVisibility::Public, WeightVisibility::Secret];
+    for (visibility, links) in both.into_iter().flat_map(|visibility| [(visibility, false), (visibility, true)]) {
+        let proved = if links { linked(visibility) } else { digits_mlp(visibility) };
         let proof = proved.proof(1);
         let memory = memory_of(&proved.key, &proof);
-        let (statement, bytes) = (&proof.statement, &proof.bytes[4..]);
+        let (statement, body) = (&proof.statement, &proof.bytes[4..]);
+        let (mask, bytes) = body.split_at(if links { 64 } else { 0 });
         let mut absorbed = b"inferproof/proof/1\x00\x01".to_vec();
         absorbed.extend(statement.model_id);
         absorbed.extend(statement.context);
@@ -138,9 +140,12 @@ fn every_challenge_is_the_specified_one() {
                 if tensor == &statement.input { proved.key.io().input.packing.range.lo < 0 } else { true }
             );
         }
+        absorbed.extend(mask);
         absorbed.extend(&model_data(&proved.key)[776..808]);
-        absorbed.extend(words(&statement.input, false));
-        absorbed.extend(words(&statement.output, true));
+        if !links {
+            absorbed.extend(words(&statement.input, false));
+            absorbed.extend(words(&statement.output, true));
+        }
         absorbed.extend(&bytes[..320]);
         let mut sponge = Sponge([0; 32]);
         let mut expected = vec![("R", sponge.squeeze(&absorbed))];
@@ -155,18 +160,24 @@ fn every_challenge_is_the_specified_one() {
         expected.push(("Y_OPEN", sponge.squeeze(&bytes[1152..2208])));
         expected.push(("V", sponge.squeeze(&[])));
         expected.push(("U", sponge.squeeze(&bytes[2208..2272])));
+        // The value and the quotient of the link proof.
+        let link = if links { 96 } else { 0 };
         if visibility == WeightVisibility::Secret {
-            expected.push(("SPAN_CHALLENGE", sponge.squeeze(&bytes[2272..2400])));
-            sponge.squeeze(&bytes[2400..2464]);
+            expected.push(("SPAN_CHALLENGE", sponge.squeeze(&bytes[2272..2400 + link])));
+            sponge.squeeze(&bytes[2400 + link..2464 + link]);
         } else {
-            sponge.squeeze(&bytes[2272..2336]);
+            sponge.squeeze(&bytes[2272..2336 + link]);
         }
-        expected.push(("MERGE", sponge.squeeze(&[])));
+        let merge = sponge.squeeze(&[]);
+        expected.push(("MERGE", merge));
+        let mut one = [0; 32];
+        one[31] = 1;
+        // The link's equation has the claim's factor, the opening's once more `MERGE`.
+        expected.extend([("LINK_FACTOR", one), ("FACTOR", merge)].into_iter().filter(|_| links));
+        expected.extend(Some(("FACTOR", one)).filter(|_| !links));
         for (name, value) in expected {
             let at = slots[name];
             assert_eq!(hex::encode(&memory[at..at + 32]), hex::encode(value), "{name}, {visibility:?}");
         }
-        let at = slots["FACTOR"];
-        assert_eq!(memory[at..at + 32], [&[0; 31][..], &[1]].concat());
     }
 }

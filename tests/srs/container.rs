@@ -31,13 +31,13 @@ fn container_round_trip_and_identity() {
 fn failed_write_keeps_what_was_there() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a");
-    artefact::write_atomic(&path, Kind::NETWORK, 1, b"old", false).unwrap();
+    artefact::write_atomic(&path, Kind::NETWORK, 1, b"old").unwrap();
     // A folder cannot be replaced by a file, and a file is no folder to write into.
-    let error = artefact::write_atomic(&path.join("b"), Kind::NETWORK, 1, b"new", false).unwrap_err();
+    let error = artefact::write_atomic(&path.join("b"), Kind::NETWORK, 1, b"new").unwrap_err();
     assert!(matches!(error, ArtefactError::Io { .. }), "{error}");
-    assert!(artefact::write_atomic(folder.path(), Kind::NETWORK, 1, b"new", false).is_err());
+    assert!(artefact::write_atomic(folder.path(), Kind::NETWORK, 1, b"new").is_err());
     assert_eq!(artefact::read(&path, Kind::NETWORK, 1).unwrap(), b"old");
-    artefact::write_atomic(&path, Kind::NETWORK, 1, b"new", false).unwrap();
+    artefact::write_atomic(&path, Kind::NETWORK, 1, b"new").unwrap();
     assert_eq!(artefact::read(&path, Kind::NETWORK, 1).unwrap(), b"new");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
@@ -48,14 +48,20 @@ fn secret_is_for_its_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a");
-    let mode = |secret| {
-        artefact::write_atomic(&path, Kind::NETWORK, 1, b"", secret).unwrap();
+    let mode = |kind| {
+        artefact::write_atomic(&path, kind, 1, b"").unwrap();
         fs::metadata(&path).unwrap().permissions().mode() & 0o777
     };
     let plain = folder.path().join("plain");
     fs::write(&plain, b"").unwrap();
-    assert_eq!(mode(false), fs::metadata(&plain).unwrap().permissions().mode() & 0o777);
-    assert_eq!(mode(true), 0o600, "although the file was there with another mode");
+    assert_eq!(mode(Kind::SRS), fs::metadata(&plain).unwrap().permissions().mode() & 0o777);
+    assert_eq!(mode(Kind::NETWORK), 0o600, "although the file was there with another mode");
+    // The first bytes say so too, and a file whose first bytes say otherwise is refused.
+    let mut bytes = fs::read(&path).unwrap();
+    assert!(bytes.starts_with(&artefact::SECRET_MAGIC));
+    bytes[..8].copy_from_slice(&artefact::MAGIC);
+    let error = artefact::decode(&bytes, Kind::NETWORK, 1).unwrap_err();
+    assert!(matches!(error, ArtefactError::Secrecy { kind: Kind::NETWORK }), "{error}");
 }
 
 #[test]

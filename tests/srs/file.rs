@@ -129,7 +129,7 @@ fn tampered_points_are_caught_by_verify() {
     let good = srs(4).encode().unwrap();
     let at = body(&good);
     let read = |payload: &[u8]| {
-        artefact::write_atomic(&path, Kind::SRS, FORMAT, payload, false).unwrap();
+        artefact::write_atomic(&path, Kind::SRS, FORMAT, payload).unwrap();
         Srs::read(&path).unwrap().verify()
     };
     read(&good).unwrap();

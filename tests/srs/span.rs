@@ -13,15 +13,16 @@ pub(super) struct Logs {
     g1: Vec<Fr>,
     /// Of `[tau^(2^j)]_2`, j < k.
     g2: Vec<Fr>,
-    span: Vec<[Fr; 2]>,
+    /// Of the Lagrange points at rows n-2, n-1 and 2 mod n.
+    rows: Vec<[Fr; 3]>,
 }
 
 impl Logs {
     /// Those of an honest part.
     pub(super) fn honest(tau: Fr, k: u32) -> Self {
-        let mut logs = Self { tau, g1: vec![tau], g2: vec![tau; k as usize], span: vec![] };
+        let mut logs = Self { tau, g1: vec![tau], g2: vec![tau; k as usize], rows: vec![] };
         logs.continue_from(0);
-        logs.fit_spans();
+        logs.fit_rows();
         logs
     }
 
@@ -37,10 +38,11 @@ impl Logs {
         }
     }
 
-    /// Span points that fit tau and what is called `tau^n`, right or not.
-    fn fit_spans(&mut self) {
-        let fit = |k: usize| [2, 1].map(|back| lagrange(self.tau, k as u32, (1 << k) - back, self.g1[k]));
-        self.span = (1..=self.g2.len()).map(fit).collect();
+    /// Lagrange points that fit tau and what is called `tau^n`, right or not.
+    fn fit_rows(&mut self) {
+        let rows = |n: u64| [n - 2, n - 1, 2 % n];
+        let fit = |k: usize| rows(1 << k).map(|row| lagrange(self.tau, k as u32, row, self.g1[k]));
+        self.rows = (1..=self.g2.len()).map(fit).collect();
     }
 
     /// The first fields of a payload: length, part, digest.
@@ -50,7 +52,7 @@ impl Logs {
         for log in &self.g2 {
             part.g2(&(G2Affine::generator() * log).to_affine());
         }
-        for log in self.g1.iter().chain(self.span.as_flattened()) {
+        for log in self.g1.iter().chain(self.rows.as_flattened()) {
             part.g1(&(G1Affine::generator() * log).to_affine());
         }
         with_digest(&part.into_bytes())
@@ -102,38 +104,43 @@ fn honest_part_is_accepted() {
 fn points_of_usable_rows_are_refused() {
     for k in 2..=K {
         let at = k as usize - 1;
-        let rows = [0, 1].map(|i| lagrange(tau(), k, i, honest().g1[k as usize]));
+        let rows = [0, 1, 3].map(|i| lagrange(tau(), k, i, honest().g1[k as usize]));
         for (which, row) in rows.into_iter().enumerate() {
             let mut bad = honest();
-            bad.span[at][which] = row;
-            bad.refused("one row");
+            if bad.rows[at][which] != row {
+                bad.rows[at][which] = row;
+                bad.refused("one row");
+            }
         }
         let mut bad = honest();
-        bad.span[at] = rows;
-        bad.refused("both rows");
+        bad.rows[at] = rows;
+        bad.refused("all rows");
     }
 }
 
 #[test]
-fn other_span_points_are_refused() {
+fn other_lagrange_points_are_refused() {
     for at in 0..K as usize {
         for other in (0..K as usize).filter(|other| *other != at) {
             let mut bad = honest();
-            bad.span[at] = bad.span[other];
-            bad.refused("span of another size");
+            bad.rows[at] = bad.rows[other];
+            bad.refused("points of another size");
         }
         let mut bad = honest();
-        bad.span[at].swap(0, 1);
+        bad.rows[at].swap(0, 1);
         bad.refused("swapped");
         let mut bad = honest();
-        bad.span[at] = bad.span[at].map(|log| -log);
+        bad.rows[at].rotate_left(1);
+        bad.refused("rotated");
+        let mut bad = honest();
+        bad.rows[at] = bad.rows[at].map(|log| -log);
         bad.refused("negated");
         // Wrong by amounts that cancel if both equations get the same coefficient.
         let mut bad = honest();
-        bad.span[at][0] += Fr::ONE;
-        bad.span[at][1] -= Fr::ONE;
+        bad.rows[at][0] += Fr::ONE;
+        bad.rows[at][1] -= Fr::ONE;
         bad.refused("sum kept");
-        bad.span[at][0] = Fr::ZERO;
+        bad.rows[at][0] = Fr::ZERO;
         assert!(matches!(bad.decode(), Err(SrsError::Identity { .. })));
     }
 }
@@ -144,8 +151,8 @@ fn single_wrong_squares_are_refused() {
         let mut bad = honest();
         bad.g1[j] += Fr::ONE;
         bad.refused("in G1");
-        bad.fit_spans();
-        bad.refused("in G1, with spans that fit");
+        bad.fit_rows();
+        bad.refused("in G1, with Lagrange points that fit");
     }
     for j in 1..K as usize {
         let mut bad = honest();
@@ -157,24 +164,24 @@ fn single_wrong_squares_are_refused() {
     bad.refused("[tau]_2 itself");
 }
 
-/// Guards: that both groups have the same squares. All else fits, spans included.
+/// Guards: that both groups have the same squares. All else fits, Lagrange points included.
 #[test]
 fn squares_that_differ_between_the_groups_are_refused() {
     for j in 1..K as usize {
         let mut bad = honest();
         bad.g2[j] += Fr::ONE;
         bad.continue_from(j);
-        bad.fit_spans();
+        bad.fit_rows();
         bad.refused("G2");
     }
     let mut bad = honest();
     bad.g1[0] += Fr::ONE;
     bad.continue_from(0);
-    bad.fit_spans();
+    bad.fit_rows();
     bad.refused("[tau]_1");
 }
 
-/// Guards: that each square is the one of the last. All else fits, spans included.
+/// Guards: that each square is the one of the last. All else fits, Lagrange points included.
 #[test]
 fn squares_of_another_tau_are_refused() {
     let other = Logs::honest(Fr::random(Seeded(2)), K);
@@ -182,15 +189,15 @@ fn squares_of_another_tau_are_refused() {
         let mut bad = honest();
         bad.g1[j..].copy_from_slice(&other.g1[j..]);
         bad.g2[j..].copy_from_slice(&other.g2[j..]);
-        bad.fit_spans();
+        bad.fit_rows();
         bad.refused("from j on");
     }
     let mut bad = other.clone();
     bad.g2[0] = tau();
     bad.refused("all but [tau]_2");
     bad.tau = tau();
-    bad.fit_spans();
-    bad.refused("all but [tau]_2, with spans that fit");
+    bad.fit_rows();
+    bad.refused("all but [tau]_2, with Lagrange points that fit");
 }
 
 #[test]
@@ -221,10 +228,10 @@ fn doctored_file_is_refused() {
     let path = folder.path().join("a.srs");
     let mut payload = srs(K).encode().unwrap();
     let mut bad = honest();
-    bad.span[K as usize - 1] = [0, 1].map(|i| lagrange(tau(), K, i, bad.g1[K as usize]));
+    bad.rows[K as usize - 1] = [0, 1, 3].map(|i| lagrange(tau(), K, i, bad.g1[K as usize]));
     let part = bad.encode();
     payload[..part.len()].copy_from_slice(&part);
-    artefact::write_atomic(&path, Kind::SRS, FORMAT, &payload, false).unwrap();
+    artefact::write_atomic(&path, Kind::SRS, FORMAT, &payload).unwrap();
     for error in [Srs::read_verifier_part(&path).unwrap_err(), Srs::read(&path).unwrap_err()] {
         assert!(matches!(error.cause(), SrsError::Span), "{error}");
         let message = error.to_string();

@@ -12,11 +12,14 @@ mod search;
 
 use crate::error::CompileError;
 use crate::integer::{Activation, Function, Interval};
-use crate::machine::{LANES, RESERVED_ROWS};
+use crate::machine::{LANES, LINK_ROW, RESERVED_ROWS};
 use crate::network::{Architecture, NodeId, Op, Term, sources};
 use crate::packing::Packing;
-use crate::program::{Blocks, Builder, Cell, ChainItem, ChainValues, Layout, ProductGeometry, Program, TableKind};
+use crate::program::{
+    Blocks, Builder, Cell, ChainItem, ChainValues, End, Interface, Layout, ProductGeometry, Program, TableKind, public_words,
+};
 use forms::Forms;
+use io::Shown;
 pub(crate) use position::plane;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,13 +29,13 @@ pub const MAX_K: u32 = 24;
 /// Bits a limb may have.
 pub const LIMB_BITS: std::ops::RangeInclusive<u32> = 2..=16;
 
-/// Compiles `architecture` in `layout`.
+/// Compiles `architecture` in `layout`, for verifiers who see of input and output what `interface` says.
 ///
-/// Deterministic: the same architecture and layout give the same program on every machine.
+/// Deterministic: the same arguments give the same program on every machine.
 ///
 /// # Errors
 /// An inconsistent architecture, a layout not covered, or more than `2^24` rows.
-pub fn compile(architecture: &Architecture, layout: Layout) -> Result<Program, CompileError> {
+pub fn compile(architecture: &Architecture, interface: Interface, layout: Layout) -> Result<Program, CompileError> {
     architecture.validate()?;
     if !LANES.contains(&layout.lanes) {
         return Err(unsupported("-", format!("{} weight lanes; allowed are 1 to 256", layout.lanes)));
@@ -46,9 +49,14 @@ pub fn compile(architecture: &Architecture, layout: Layout) -> Result<Program, C
     let output = Packing::new(output.len(), output.range);
     let forms = Forms::plan(architecture, layout)?;
     let domains = Domains::new(architecture, &forms, layout)?;
-    let (builder, instance) = Builder::new(input.words() + output.words());
+    let words = public_words(interface.input, &input) + public_words(interface.output, &output);
+    // The rows around the link row are of no chain.
+    let rows = if interface.is_linked() { LINK_ROW + 2 } else { 1 };
+    let (builder, instance) = Builder::new(words, rows);
     let mut compiler = Compiler {
         architecture,
+        interface,
+        packings: [input, output],
         layout,
         builder,
         forms,
@@ -57,12 +65,14 @@ pub fn compile(architecture: &Architecture, layout: Layout) -> Result<Program, C
         bias_shifts: BTreeMap::new(),
         geometry: BTreeMap::new(),
     };
-    let packed_input = compiler.input(&input)?;
+    let mut shown = Shown::default();
+    compiler.input(&mut shown)?;
     for id in 1..architecture.nodes.len() {
         compiler.node(id)?;
     }
-    compiler.output(instance, packed_input, &input, &output);
-    compiler.finish(input, output)
+    compiler.output(&mut shown);
+    compiler.conclude(instance, &shown);
+    compiler.finish()
 }
 
 fn unsupported(node: &str, what: String) -> CompileError {
@@ -179,6 +189,8 @@ fn union<K: Ord>(intervals: &mut BTreeMap<K, Interval>, key: K, interval: Interv
 
 struct Compiler<'a> {
     architecture: &'a Architecture,
+    interface: Interface,
+    packings: [Packing; 2],
     layout: Layout,
     builder: Builder,
     forms: Forms,
@@ -190,6 +202,19 @@ struct Compiler<'a> {
 }
 
 impl Compiler<'_> {
+    const fn packing(&self, end: End) -> &Packing {
+        let [input, output] = &self.packings;
+        match end {
+            End::Input => input,
+            End::Output => output,
+        }
+    }
+
+    /// Instance words of the tensor at one end.
+    const fn words(&self, end: End) -> usize {
+        public_words(self.interface.of(end), self.packing(end))
+    }
+
     /// Exponent of `R` of a layer's output channel. Lanes that a group of channels leaves unused have exponents of
     /// their own, so that no weight in them meets an output.
     fn exponent(&self, id: NodeId, channel: usize) -> usize {
@@ -289,7 +314,8 @@ impl Compiler<'_> {
         values
     }
 
-    fn finish(self, input: Packing, output: Packing) -> Result<Program, CompileError> {
+    fn finish(self) -> Result<Program, CompileError> {
+        let [input, output] = self.packings;
         let Builder { rows, equalities, table, .. } = self.builder;
         let needed = rows.len().max(table.rows().len()) + RESERVED_ROWS;
         let k = needed.next_power_of_two().trailing_zeros().max(4);
@@ -302,6 +328,7 @@ impl Compiler<'_> {
             rows,
             equalities,
             table,
+            interface: self.interface,
             input,
             output,
             bias_shifts: self.bias_shifts,

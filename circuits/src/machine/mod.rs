@@ -11,8 +11,9 @@ use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::plonk::{Advice, Challenge, Column, ConstraintSystem, FirstPhase, Fixed, Instance, SecondPhase};
 use serde::{Deserialize, Serialize};
 
-/// Version of the machine: changes whenever a column, a gate, a query order or the encoding of public tensors does.
-pub const MACHINE_VERSION: u16 = 3;
+/// Version of the machine: changes whenever a column, a gate, a query order, the link row or the encoding of
+/// public tensors does.
+pub const MACHINE_VERSION: u16 = 4;
 /// Degree of the constraint system.
 pub const DEGREE: usize = 5;
 /// Rows at the end of every advice column that hold random values.
@@ -21,6 +22,8 @@ pub const UNUSABLE_ROWS: usize = 6;
 pub const RESERVED_ROWS: usize = UNUSABLE_ROWS + 1;
 /// Rows at the very end of the weight lanes and of `omega` that blind them.
 pub const BLINDING_ROWS: usize = 2;
+/// Row on which `omega` holds what committed tensors come to; no weight stands there.
+pub const LINK_ROW: usize = 2;
 /// Advice columns of phase 0, committed before the challenges.
 pub const PHASE0_COLUMNS: usize = 5;
 /// Advice columns of phase 1.
@@ -137,6 +140,8 @@ impl Machine {
 mod equalities;
 #[cfg(test)]
 mod forgeries;
+#[cfg(test)]
+mod links;
 #[cfg(test)]
 mod random;
 #[cfg(test)]

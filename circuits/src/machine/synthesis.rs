@@ -155,7 +155,7 @@ fn assign_phase0(machine: &Machine, region: &mut Region<'_, Fr>, w: &PhaseZero) 
     assign(region, machine.r, w.r.iter().map(|v| Fr::from(*v)));
     assign(region, machine.q, w.q.iter().map(|v| Fr::from(*v)));
     assign(region, machine.y, w.y.iter().map(|v| to_field(*v)));
-    assign(region, machine.e, w.e.iter().map(|v| to_field(*v)));
+    assign(region, machine.e, (0..w.e.len()).map(|row| w.rim(row)));
     assign(region, machine.m, w.m.iter().map(|v| Fr::from(*v)));
 }
 

@@ -4,6 +4,7 @@
 //! is off by, and every method says what the machine then enforces about it.
 
 use super::{Cell, ChainOp, Lane, Mono, ONE_TAG, Pin, ProductOp, Row, Table, TableKind, WeightSlot};
+use crate::machine::LINK_ROW;
 use std::collections::{BTreeSet, HashMap};
 
 /// A scalar of the program: its value is `cell * mono`.
@@ -74,11 +75,11 @@ impl std::fmt::Debug for Base {
 }
 
 impl Builder {
-    /// A program whose first `words` rows are the instance chain.
+    /// A program that starts with an instance chain of `words` words, over `rows` rows if they are more.
     ///
     /// Row 0 starts it; `P_0 = u` and `z_0 = R` by the gates of the first row. The chain's value
     /// `sum_i inst_i u^(-i)` is returned.
-    pub(crate) fn new(words: usize) -> (Self, Val) {
+    pub(crate) fn new(words: usize, rows: usize) -> (Self, Val) {
         let mut builder = Self {
             rows: vec![],
             equalities: vec![],
@@ -89,9 +90,10 @@ impl Builder {
             sums: HashMap::new(),
         };
         builder.rows.push(Row { x: ChainOp::Reset, y: ChainOp::Reset, ..Row::default() });
-        builder.rows.resize(words.max(1), Row::default());
+        let rows = words.max(rows);
+        builder.rows.resize(rows, Row::default());
         let end = builder.push(Row { y: ChainOp::Reset, ..Row::default() });
-        let last = words.max(1) as i64 - 1;
+        let last = rows as i64 - 1;
         (builder, Val { cell: Cell::P(end), mono: Mono::position(-last) })
     }
 
@@ -277,6 +279,19 @@ impl Builder {
         }
         // A row of its own for the result, so that nothing else pins this cell of `P`.
         Val { cell: Cell::P(self.push(Row::default())), mono: norm }
+    }
+
+    /// The cell that holds `omega` on the link row. Costs no row: those before and after it are of the instance chain.
+    ///
+    /// Enforced: `hW` is 0 on the link row after a start, so `P' = 0 + (0 + omega) * 1`.
+    pub(crate) fn link(&mut self) -> Cell {
+        let one = self.constant(1);
+        let zero = Pin::Copy(Self::zero());
+        let start = &mut self.rows[LINK_ROW - 1];
+        (start.product, start.z_pin, start.p_pin) = (ProductOp::Hold, zero, zero);
+        let link = &mut self.rows[LINK_ROW];
+        (link.product, link.z_pin) = (ProductOp::Product, Pin::Copy(one));
+        Cell::P(LINK_ROW + 1)
     }
 
     /// An idle row's defaults, for callers that add a lane.

@@ -80,7 +80,7 @@ impl Program {
         let this = at(row);
         let weights = |r: &Row| matches!(r.product, ProductOp::Hold | ProductOp::Product);
         // A start multiplies by 0, so neither `omega` nor `hW` matters there.
-        let counts = |r: &Row| weights(r) && r.slot.is_some();
+        let counts = |r: &Row| weights(r) && (r.slot.is_some() || self.is_link(row));
         match column {
             AdviceColumn::R | AdviceColumn::Q | AdviceColumn::Y | AdviceColumn::E | AdviceColumn::M => row < active,
             AdviceColumn::Omega => this.is_some_and(counts),

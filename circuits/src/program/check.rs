@@ -1,6 +1,8 @@
 //! What every program must satisfy for the machine's argument to hold; see `docs/spec/machine.md#obligations`.
 
 use super::{Cell, ChainOp, Lane, NULL_TAG, ONE_TAG, Pin, ProductOp, Program, Row};
+use crate::machine::LINK_ROW;
+use crate::witness::{BLIND_POWER, MASK_POWERS};
 use std::collections::HashMap;
 
 impl Program {
@@ -18,9 +20,40 @@ impl Program {
             check_lane(i, row(i), self.instance_words());
             check_z(i, before, row(i), row(i + 1));
             check_p(i, before, row(i));
-            check_weight_chain(i, before, row(i), row(i + 1));
+            check_weight_chain(i, before, row(i), row(i + 1), self.is_link(i));
+        }
+        if self.interface.is_linked() {
+            self.check_link();
         }
         self.check_sources();
+    }
+
+    /// Whether `omega` on a row is the link's.
+    pub(super) fn is_link(&self, row: usize) -> bool {
+        self.interface.is_linked() && row == LINK_ROW
+    }
+
+    /// The link row reads `omega` as it is, one equality reads what it reads, and every coefficient that blinds has one cell.
+    fn check_link(&self) {
+        let [first, start, link, end] = [0, LINK_ROW - 1, LINK_ROW, LINK_ROW + 1].map(|row| self.rows[row]);
+        assert!(start.product == ProductOp::Hold && start.slot.is_none(), "the link starts a chain");
+        assert!(link.product == ProductOp::Product && link.slot.is_none(), "the link row holds no weight");
+        let Pin::Copy(Cell::Y(one)) = link.z_pin else { panic!("the link is not scaled") };
+        assert!(self.rows[one].lane == Lane::Constant(1), "the link is not scaled");
+        assert!(first.product == ProductOp::None && end.product == ProductOp::None, "the link is a chain of its own");
+        assert!(end.y != ChainOp::Reset, "the link's value is not the instance's");
+        let value = Cell::P(LINK_ROW + 1);
+        let readers = self.copies().filter(|(a, b)| *a == value || *b == value).count();
+        assert_eq!(readers, 1, "one equality reads the link");
+        let places = self.rows.iter().filter_map(|row| match row.lane {
+            Lane::Blind { polynomial, power } => Some((polynomial, power)),
+            _ => None,
+        });
+        let mut places: Vec<_> = places.collect();
+        places.sort_unstable();
+        let blinds = (1..=self.interface.committed().count()).map(|tensor| (tensor, BLIND_POWER));
+        let expected: Vec<_> = MASK_POWERS.into_iter().map(|power| (0, power)).chain(blinds).collect();
+        assert_eq!(places, expected, "a mask of two cells, and one for each tensor");
     }
 
     /// Every cell that a copy reads is determined by something else than another undetermined cell.
@@ -45,7 +78,8 @@ impl Program {
 
 fn check_lane(i: usize, row: &Row, words: usize) {
     if row.kappa == 0 {
-        assert!(row.tag == NULL_TAG && matches!(row.lane, Lane::Rim { .. }), "row {i}: kappa 0 is for rims");
+        let free = matches!(row.lane, Lane::Rim { .. } | Lane::Blind { .. });
+        assert!(row.tag == NULL_TAG && free, "row {i}: kappa 0 is for rims and what blinds");
         assert!(row.x == ChainOp::StepU, "row {i}: a rim is in no consumer chain");
     }
     if i < words {
@@ -82,10 +116,11 @@ fn check_p(i: usize, before: Option<&Row>, row: &Row) {
 
 /// `hW` is read only where the row before determines it: after a start, which has no slot and `z = 0`, or in a chain.
 ///
-/// Every other row whose `omega` counts holds a slot.
-fn check_weight_chain(i: usize, before: Option<&Row>, row: &Row, next: &Row) {
+/// Every other row whose `omega` counts holds a slot, or is the link row.
+fn check_weight_chain(i: usize, before: Option<&Row>, row: &Row, next: &Row, link: bool) {
     if row.product == ProductOp::Hold {
-        let read = matches!(next.product, ProductOp::Hold | ProductOp::Product) && next.slot.is_some();
+        let read = matches!(next.product, ProductOp::Hold | ProductOp::Product);
+        let read = read && (next.slot.is_some() || i + 1 == LINK_ROW);
         assert!(read, "row {i}: a weight chain that nobody reads");
     }
     match (row.product, row.slot) {
@@ -96,6 +131,10 @@ fn check_weight_chain(i: usize, before: Option<&Row>, row: &Row, next: &Row) {
         (ProductOp::Hold, None) => {
             let zero = Pin::Copy(Cell::Y(0));
             assert!(row.z_pin == zero && row.p_pin == zero, "row {i}: a weight chain starts with z = P = 0");
+        }
+        (ProductOp::Product, None) if link => {
+            let start = before.is_some_and(|b| b.product == ProductOp::Hold && b.slot.is_none());
+            assert!(start, "row {i}: a free weight chain is read");
         }
         (ProductOp::Product, None) => panic!("row {i}: omega is read where no weight stands"),
         (ProductOp::None | ProductOp::Fma, slot) => assert!(slot.is_none(), "row {i}: weights that nobody reads"),

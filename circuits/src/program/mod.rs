@@ -7,6 +7,7 @@ mod blocks;
 mod builder;
 mod cells;
 mod check;
+mod interface;
 mod mono;
 mod table;
 mod usage;
@@ -15,6 +16,7 @@ pub use blocks::Blocks;
 pub use builder::Builder;
 pub(crate) use builder::{ChainItem, ChainValues, Group, Val, chain_rows};
 pub use cells::AdviceColumn;
+pub use interface::{End, Interface, Visibility};
 pub use mono::Mono;
 pub use table::{NULL_TAG, ONE_TAG, Table, TableKind};
 pub use usage::{RowUse, Run};
@@ -192,6 +194,13 @@ pub enum Lane {
         /// Whether the chain holds the negative (fused maxima do).
         negative: bool,
     },
+    /// A cell that blinds what is said about committed tensors: a coefficient of the mask or of a tensor's polynomial.
+    Blind {
+        /// 0 for the mask, else the number of the tensor.
+        polynomial: usize,
+        /// Power of `X`.
+        power: usize,
+    },
 }
 
 /// Which weights stand in the lanes of a row; lane `j` is output channel `first + j`.
@@ -289,6 +298,14 @@ impl Layout {
     }
 }
 
+/// Instance words of a tensor: none unless it is public.
+pub(crate) const fn public_words(visibility: Visibility, packing: &Packing) -> usize {
+    match visibility {
+        Visibility::Public => packing.words(),
+        Visibility::Committed | Visibility::Private => 0,
+    }
+}
+
 /// A compiled program.
 #[derive(Clone, Debug)]
 pub struct Program {
@@ -302,9 +319,11 @@ pub struct Program {
     pub equalities: Vec<(Cell, Cell)>,
     /// The table.
     pub table: Table,
-    /// Packing of the public input.
+    /// What a verifier sees of input and output.
+    pub interface: Interface,
+    /// Elements and range of the input.
     pub input: Packing,
-    /// Packing of the public output.
+    /// Elements and range of the output.
     pub output: Packing,
     /// Public constant added to each bias of a layer.
     pub bias_shifts: BTreeMap<NodeId, i64>,
@@ -323,8 +342,23 @@ impl Program {
 
     /// Number of instance words.
     #[must_use]
-    pub const fn instance_words(&self) -> usize {
-        self.input.words() + self.output.words()
+    pub fn instance_words(&self) -> usize {
+        self.words(End::Input) + self.words(End::Output)
+    }
+
+    /// Number of instance words of one tensor.
+    #[must_use]
+    pub fn words(&self, end: End) -> usize {
+        public_words(self.interface.of(end), self.packing(end))
+    }
+
+    /// Elements and range of the tensor at one end.
+    #[must_use]
+    pub const fn packing(&self, end: End) -> &Packing {
+        match end {
+            End::Input => &self.input,
+            End::Output => &self.output,
+        }
     }
 
     /// All copy constraints.

@@ -111,9 +111,9 @@ impl Program {
                 (RowUse::Comparisons, Some(pool))
             }
             Lane::Rim { node, .. } => (RowUse::Rims, Some(node)),
-            Lane::Constant(_) => (RowUse::Scalars, None),
-            Lane::Idle if index < self.instance_words() => (RowUse::Instance, None),
+            Lane::Constant(_) | Lane::Blind { .. } => (RowUse::Scalars, None),
             Lane::Idle if row.product != ProductOp::None || before != ProductOp::None => (RowUse::Scalars, None),
+            Lane::Idle if index < self.instance_words() => (RowUse::Instance, None),
             Lane::Idle => (RowUse::Spacers, None),
         }
     }

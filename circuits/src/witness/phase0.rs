@@ -1,9 +1,15 @@
 //! Columns committed before the challenges.
 
+use super::Link;
+use crate::integer::to_field;
 use crate::network::{Architecture, NodeId, Op, Term, Trace, Weights};
 use crate::program::{Lane, Program};
+use crate::secret::Secret;
+use ff::Field;
+use halo2_proofs::halo2curves::bn256::Fr;
 use std::collections::{BTreeMap, HashMap};
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 /// A trace that the program cannot hold. Validated weights and inputs never cause one.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
@@ -26,6 +32,19 @@ pub struct PhaseZero {
     pub e: Vec<i64>,
     /// Multiplicities.
     pub m: Vec<u64>,
+    /// The polynomials of committed tensors, if there are any.
+    pub link: Option<Link>,
+    /// What cells of `e` that blind hold besides.
+    blinds: Zeroizing<Vec<(usize, Secret)>>,
+}
+
+impl PhaseZero {
+    /// The cell of column `e`.
+    #[must_use]
+    pub fn rim(&self, row: usize) -> Fr {
+        let blind = self.blinds.iter().find(|(at, _)| *at == row);
+        blind.map_or(Fr::ZERO, |(_, blind)| blind.0) + to_field(self.e[row])
+    }
 }
 
 impl std::fmt::Debug for PhaseZero {
@@ -34,15 +53,19 @@ impl std::fmt::Debug for PhaseZero {
     }
 }
 
-/// Fills phase 0 from a trace.
+/// Fills phase 0 from a trace. `link` is what blinds the committed tensors, if the program has any.
 ///
 /// # Errors
 /// [`WitnessError`] where a value is in no table.
+///
+/// # Panics
+/// If the program has committed tensors that `link` lacks.
 pub fn phase_zero(
     program: &Program,
     architecture: &Architecture,
     weights: &Weights,
     trace: &Trace,
+    link: Option<Link>,
 ) -> Result<PhaseZero, WitnessError> {
     let active = program.active_rows();
     let mut w = PhaseZero {
@@ -51,6 +74,8 @@ pub fn phase_zero(
         y: vec![0; active],
         e: vec![0; active],
         m: vec![0; active],
+        link,
+        blinds: Zeroizing::default(),
     };
     let filler = Filler { program, architecture, trace, maxima: maxima(architecture, trace) };
     let rims = Rims::new(program, architecture, weights, trace);
@@ -58,6 +83,11 @@ pub fn phase_zero(
         if let Lane::Rim { node, channel, offset, negative } = r.lane {
             let value = rims.value(node, channel, offset);
             w.e[row] = if negative { -value } else { value };
+            continue;
+        }
+        if let Lane::Blind { polynomial, power } = r.lane {
+            let link = w.link.as_ref().expect("committed tensors have a link");
+            w.blinds.push((row, link.coefficient(polynomial, power)));
             continue;
         }
         let (q, remainder, y) = filler.cells(&r.lane);
@@ -127,7 +157,7 @@ impl Filler<'_> {
     fn cells(&self, lane: &Lane) -> (i64, i64, i64) {
         let values = &self.trace.values;
         match *lane {
-            Lane::Idle | Lane::Rim { .. } => (0, 0, 0),
+            Lane::Idle | Lane::Rim { .. } | Lane::Blind { .. } => (0, 0, 0),
             Lane::Constant(value) => (0, 0, value),
             Lane::Value { node, index, lo } => (values[node][index] - lo, 0, values[node][index]),
             Lane::Requantised { node, index, lo } => {

@@ -2,6 +2,7 @@
 
 use super::{ChallengeValues, LaneRows, PhaseZero};
 use crate::integer::to_field;
+use crate::machine::LINK_ROW;
 use crate::program::{Cell, ChainOp, Pin, ProductOp, Program, Row};
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
@@ -88,6 +89,10 @@ pub fn phase_one_forced(
     for (row, value) in lanes.fold(challenges.channel) {
         w.omega[row] = value;
     }
+    if let Some(link) = &phase0.link {
+        let place = challenges.channel.pow_vartime([program.layout.lanes as u64]);
+        w.omega[LINK_ROW] = place * link.evaluate(challenges.channel, challenges.position)?;
+    }
     w.z[0] = forced(ForcedCell::Z(0)).unwrap_or(challenges.channel);
     w.p[0] = forced(ForcedCell::P(0)).unwrap_or(challenges.position);
     (w.h_x[0], w.h_y[0]) = (w.z[0], w.p[0]);
@@ -108,7 +113,7 @@ impl PhaseOne {
     fn advance(&mut self, row: usize, this: &Row, phase0: &PhaseZero, u: Fr, instance: &[Fr]) {
         let form = Fr::from(this.kappa) * Fr::from(phase0.q[row])
             + Fr::from(phase0.r[row])
-            + to_field(phase0.e[row])
+            + phase0.rim(row)
             + instance.get(row).copied().unwrap_or(Fr::ZERO);
         let step = |op: ChainOp, chain: Fr, z: Fr| match op {
             ChainOp::Reset => Fr::ZERO,

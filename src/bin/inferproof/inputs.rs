@@ -1,13 +1,49 @@
 //! Inputs and contexts as they are given on the command line.
 
 use crate::failure::Failure;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use inferproof::artefact::replace_file;
 use inferproof::model::Model;
+use inferproof::{Interface, Visibility};
 use inferproof::quantise::load_tensor;
 use ndarray::{ArrayD, IxDyn};
 use ndarray_npy::WriteNpyExt;
 use std::path::{Path, PathBuf};
+
+/// What a verifier sees of a tensor.
+#[derive(Clone, Copy, ValueEnum)]
+enum Seen {
+    /// Its bytes.
+    Public,
+    /// A hiding commitment to it.
+    Committed,
+    /// Nothing.
+    Private,
+}
+
+/// What a verifier sees of input and output.
+#[derive(Args)]
+pub(crate) struct InterfaceArguments {
+    /// What a verifier sees of the input.
+    #[arg(long, value_enum, default_value = "public", value_name = "HOW")]
+    input_as: Seen,
+    /// What a verifier sees of the output.
+    #[arg(long, value_enum, default_value = "public", value_name = "HOW")]
+    output_as: Seen,
+}
+
+impl InterfaceArguments {
+    pub(crate) const fn interface(&self) -> Interface {
+        const fn visibility(seen: Seen) -> Visibility {
+            match seen {
+                Seen::Public => Visibility::Public,
+                Seen::Committed => Visibility::Committed,
+                Seen::Private => Visibility::Private,
+            }
+        }
+        Interface { input: visibility(self.input_as), output: visibility(self.output_as) }
+    }
+}
 
 /// The input of a model: real numbers, or the integers themselves.
 #[derive(Args)]

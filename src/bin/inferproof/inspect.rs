@@ -2,7 +2,7 @@
 
 use crate::Outcome;
 use crate::failure::Failure;
-use crate::inputs::dimension;
+use crate::inputs::{InterfaceArguments, dimension};
 use crate::preflight::{nodes, preflight};
 use clap::Args;
 use inferproof::artefact::{Identity, Kind, identify};
@@ -14,7 +14,7 @@ use inferproof::quantise::{Options, Samples, quantise};
 use inferproof::srs::Srs;
 use serde_json::{Value, json};
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Samples that are made up where none are given.
 const RANDOM_SAMPLES: usize = 4;
@@ -39,6 +39,8 @@ pub(crate) struct Inspect {
     /// Drawing of the circuit to write (SVG): which tensor lives where.
     #[arg(long)]
     layout: Option<PathBuf>,
+    #[command(flatten)]
+    interface: InterfaceArguments,
 }
 
 impl Inspect {
@@ -52,7 +54,7 @@ impl Inspect {
         };
         head.truncate(read);
         match identify(&head) {
-            Identity::Artefact { kind: Kind::NETWORK, .. } => model(&Model::load(&self.file)?, self.layout.as_deref()),
+            Identity::Artefact { kind: Kind::NETWORK, .. } => self.model(&Model::load(&self.file)?),
             Identity::Artefact { kind: Kind::VERIFYING_KEY, .. } => {
                 Ok(verifying_key("verifying key", &VerifyingKey::load(&self.file)?))
             }
@@ -132,19 +134,19 @@ fn proof(proof: &Proof) -> Outcome {
     Outcome { json, text }
 }
 
-fn model(model: &Model, layout: Option<&Path>) -> Result<Outcome, Failure> {
-    let mut json = model.to_json(false);
-    let mut text = format!("quantised model {}\n", model.name);
-    text += &nodes(&model.architecture);
-    let (plans, costs) = preflight(&model.architecture, layout)?;
-    text.push_str(&costs);
-    if let Value::Object(object) = &mut json {
-        object.insert("plans".into(), plans);
-    }
-    Ok(Outcome { json, text })
-}
-
 impl Inspect {
+    fn model(&self, model: &Model) -> Result<Outcome, Failure> {
+        let mut json = model.to_json(false);
+        let mut text = format!("quantised model {}\n", model.name);
+        text += &nodes(&model.architecture);
+        let (plans, costs) = preflight(&model.architecture, self.interface.interface(), self.layout.as_deref())?;
+        text.push_str(&costs);
+        if let Value::Object(object) = &mut json {
+            object.insert("plans".into(), plans);
+        }
+        Ok(Outcome { json, text })
+    }
+
     /// An ONNX model: its nodes, and what it would cost once quantised with these settings.
     fn graph(&self) -> Result<Outcome, Failure> {
         let bytes = std::fs::read(&self.file)
@@ -175,7 +177,7 @@ impl Inspect {
             ..defaults
         };
         let (model, _) = quantise(&graph, &samples, &options)?;
-        let (plans, costs) = preflight(&model.architecture, self.layout.as_deref())?;
+        let (plans, costs) = preflight(&model.architecture, self.interface.interface(), self.layout.as_deref())?;
         let _ = write!(
             text,
             "\nquantised with {} bits and shift {} on {origin}\n{costs}",

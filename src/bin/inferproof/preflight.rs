@@ -5,7 +5,7 @@ use crate::machine;
 use inferproof::draw;
 use inferproof_circuits::network::Architecture;
 use inferproof_circuits::plan::{Cost, Optimise, plan};
-use inferproof_circuits::program::{Program, RowUse};
+use inferproof_circuits::program::{Interface, Program, RowUse};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use std::path::Path;
@@ -16,13 +16,17 @@ const LISTED: usize = 12;
 const PLANS: usize = 4;
 
 /// The plans of an architecture, what their rows go to, and a drawing of the first if a path is given for it.
-pub(crate) fn preflight(architecture: &Architecture, layout: Option<&Path>) -> Result<(Value, String), Failure> {
+pub(crate) fn preflight(
+    architecture: &Architecture,
+    interface: Interface,
+    layout: Option<&Path>,
+) -> Result<(Value, String), Failure> {
     let (machine, measured) = machine::costs()?;
     let mut text = String::new();
     let mut json = Map::new();
     for (name, optimise) in [("prover", Optimise::Prover), ("memory", Optimise::Memory), ("gas", Optimise::Gas)] {
-        let (program, costs) = plan(architecture, optimise)?;
-        let costs = charged(architecture, costs.into_iter().map(|cost| cost.on(&machine)).collect())?;
+        let (program, costs) = plan(architecture, interface, optimise)?;
+        let costs = charged(architecture, interface, costs.into_iter().map(|cost| cost.on(&machine)).collect())?;
         if optimise == Optimise::Prover {
             let (usage, table) = rows(&program, architecture);
             let _ = write!(text, "\nrows of the plan for --optimise prover, by node\n{table}");
@@ -48,11 +52,15 @@ const GAS_SOURCE: &str = "estimated, secret weights, no public byte 0";
 
 /// The costs with the gas that a chain in memory charges, where a transaction can hold it, instead of the planner's estimate.
 #[cfg(feature = "evm")]
-pub(crate) fn charged(architecture: &Architecture, mut costs: Vec<Cost>) -> Result<Vec<Cost>, Failure> {
+pub(crate) fn charged(
+    architecture: &Architecture,
+    interface: Interface,
+    mut costs: Vec<Cost>,
+) -> Result<Vec<Cost>, Failure> {
     use inferproof::{WeightVisibility, circuits::layers::compile, evm};
     let mut rehearsal = evm::Rehearsal::new(evm::chain::Fork::default())?;
     for cost in &mut costs {
-        if let Ok(gas) = rehearsal.gas(&compile(architecture, cost.layout)?, WeightVisibility::Secret) {
+        if let Ok(gas) = rehearsal.gas(&compile(architecture, interface, cost.layout)?, WeightVisibility::Secret) {
             cost.gas = gas;
         }
     }
@@ -61,7 +69,7 @@ pub(crate) fn charged(architecture: &Architecture, mut costs: Vec<Cost>) -> Resu
 
 /// Without a chain the planner's estimate stands.
 #[cfg(not(feature = "evm"))]
-pub(crate) fn charged(_: &Architecture, costs: Vec<Cost>) -> Result<Vec<Cost>, Failure> {
+pub(crate) fn charged(_: &Architecture, _: Interface, costs: Vec<Cost>) -> Result<Vec<Cost>, Failure> {
     Ok(costs)
 }
 

@@ -2,6 +2,7 @@
 
 use crate::Outcome;
 use crate::failure::Failure;
+use crate::inputs::InterfaceArguments;
 use crate::preflight::{charged, cost_table};
 use crate::progress::Stages;
 use clap::{Args, ValueEnum};
@@ -45,6 +46,8 @@ pub(crate) struct Setup {
     /// What the circuit is planned for.
     #[arg(long, value_enum, default_value = "prover")]
     optimise: Goal,
+    #[command(flatten)]
+    interface: InterfaceArguments,
 }
 
 impl Setup {
@@ -61,13 +64,14 @@ impl Setup {
                 Goal::Gas => Optimise::Gas,
                 Goal::Memory => Optimise::Memory,
             },
+            interface: self.interface.interface(),
             layout: None,
         };
-        let (program, costs) = stages.run("plan", || plan(&model.architecture, options.optimise))?;
+        let (program, costs) = stages.run("plan", || plan(&model.architecture, options.interface, options.optimise))?;
         let srs = stages.run("read SRS", || Srs::read_up_to(&self.srs, program.k))?;
         let options = SetupOptions { layout: Some(program.layout), ..options };
         let (key, _) = stages.run("setup", || setup(&model, &srs, &options, OsRng))?;
-        let costs = charged(&model.architecture, costs)?;
+        let costs = charged(&model.architecture, options.interface, costs)?;
         let verifying = key.verifying_key();
         let description = json!({
             "format": "inferproof/model", "version": 1,

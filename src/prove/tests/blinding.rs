@@ -2,11 +2,10 @@
 //!
 //! The attacker has the verifying key, the program and proofs, nothing else. Argument: `docs/spec/commitment.md#zero-knowledge-of-the-weights`.
 
-use super::support::development_srs;
+use super::support::{development_srs, inverted, small_multiples};
 use super::*;
-use crate::artefact::{G1_BYTES, decode_fr, encode_g1};
+use crate::artefact::{decode_fr, encode_g1};
 use crate::commitment::commit;
-use crate::transcript::{Recorded, VerifierTranscript};
 use ff::{Field, PrimeField};
 use group::{Curve, Group};
 use halo2_proofs::halo2curves::bn256::{Fr, G1};
@@ -101,40 +100,19 @@ fn observe(fixture: &Fixture, blinding: Blinding, seed: u64) -> Seen {
         input: bytes(&prover.program.input, &fixture.input),
         output: bytes(&prover.program.output, output),
     };
-    let words = instance(&prover.program, &fixture.input, output);
-    let phase0 = phase_zero(&prover.program, architecture, weights, &trace).unwrap();
-    let witness = PhaseOneInput { phase0: &phase0, lanes: &prover.lanes, instance: &words };
+    let claim = Claim { statement, instance: instance(&prover.program, &fixture.input, output), linked: None };
+    let phase0 = phase_zero(&prover.program, architecture, weights, &trace, None).unwrap();
+    let witness = PhaseOneInput { phase0: &phase0, lanes: &prover.lanes, instance: &claim.instance };
     let circuit = MachineCircuit::new(&prover.program, Some(witness));
-    let proof = prover.blinded(circuit, statement, &words, &tail, rng).unwrap();
+    let proof = prover.blinded(circuit, &claim, &tail, rng).unwrap();
     fixture.verify(&proof).unwrap();
     seen(fixture, &proof)
 }
 
-/// What anyone reads off a proof: by replaying the verifier's transcript.
+/// What anyone reads off a proof.
 fn seen(fixture: &Fixture, proof: &Proof) -> Seen {
-    let verifying = &fixture.prover.key.verifying;
-    let body = &proof.bytes[4..];
-    let mut transcript = VerifierTranscript::new(&proof.statement.transcript_prefix(), body);
-    let params = fixture.srs.params(verifying.k).unwrap();
-    let decode = |packing: &Packing, bytes: &[u8]| packing.decode(bytes).unwrap();
-    let input = decode(&verifying.io.input.packing, &proof.statement.input);
-    let output = decode(&verifying.io.output.packing, &proof.statement.output);
-    let words = instance(&fixture.prover.program, &input, &output);
-    plonk::verify_proof::<
-        KZGCommitmentScheme<Bn256>,
-        halo2_proofs::poly::kzg::multiopen::VerifierSHPLONK<'_, Bn256>,
-        _,
-        _,
-        _,
-    >(
-        &params,
-        &verifying.halo2_verifying(),
-        halo2_proofs::poly::kzg::strategy::SingleStrategy::new(&params),
-        &[&[&words]],
-        &mut transcript,
-    )
-    .unwrap();
-    let evaluation = body[OMEGA_EVALUATION..][..32].try_into().unwrap();
+    let transcript = fixture.replayed(proof);
+    let evaluation = proof.bytes[4..][OMEGA_EVALUATION..][..32].try_into().unwrap();
     Seen {
         channel: transcript.challenge(CHANNEL).unwrap(),
         x: transcript.challenge(POINT).unwrap(),
@@ -160,30 +138,10 @@ fn lagrange(k: u32, row: usize, x: Fr) -> Fr {
 
 /// The inverse of the matrix of the unknowns' coefficients in `omega(x)`, a row a proof.
 fn inverse(k: u32, unknowns: &[(usize, usize)], proofs: &[Seen]) -> Vec<Vec<Fr>> {
-    let size = unknowns.len();
     let coefficient =
         |seen: &Seen, (lane, row): (usize, usize)| seen.channel.pow_vartime([lane as u64]) * lagrange(k, row, seen.x);
-    let mut matrix: Vec<Vec<Fr>> = proofs
-        .iter()
-        .enumerate()
-        .map(|(i, seen)| {
-            let own = unknowns.iter().map(|unknown| coefficient(seen, *unknown));
-            own.chain((0..size).map(|j| if i == j { Fr::ONE } else { Fr::ZERO })).collect()
-        })
-        .collect();
-    for column in 0..size {
-        let pivot = (column..size).find(|row| matrix[*row][column] != Fr::ZERO).expect("independent proofs");
-        matrix.swap(column, pivot);
-        let scale = matrix[column][column].invert().unwrap();
-        matrix[column].iter_mut().for_each(|cell| *cell *= scale);
-        let pivot = matrix[column].clone();
-        for (row, cells) in matrix.iter_mut().enumerate().filter(|(row, _)| *row != column) {
-            let factor = cells[column];
-            assert!(row < size);
-            cells.iter_mut().zip(&pivot).for_each(|(cell, pivot)| *cell -= factor * pivot);
-        }
-    }
-    matrix.into_iter().map(|row| row[size..].to_vec()).collect()
+    let row = |seen| unknowns.iter().map(|unknown| coefficient(seen, *unknown)).collect();
+    inverted(proofs.iter().map(row).collect())
 }
 
 /// What the lanes really hold, in the order of the unknowns; `None` for a random blinding cell.
@@ -229,16 +187,7 @@ fn in_the_exponent(fixture: &Fixture, proofs: &[Seen]) -> (Vec<Option<i64>>, Vec
             base * seen.evaluation - difference * lagrange(k, last, seen.x)
         })
         .collect();
-    let table: BTreeMap<[u8; G1_BYTES], i64> = {
-        let mut point = base * to_field(-SMALL);
-        (-SMALL..=SMALL)
-            .map(|value| {
-                let entry = (encode_g1(&point.to_affine()), value);
-                point += base;
-                entry
-            })
-            .collect()
-    };
+    let table = small_multiples(base, SMALL);
     let found = inverse(k, &unknowns, proofs).into_iter().map(|row| {
         let sum = row.iter().zip(&forms).fold(G1::identity(), |sum, (cell, form)| sum + *form * *cell);
         table.get(&encode_g1(&sum.to_affine())).copied()

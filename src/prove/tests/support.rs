@@ -2,7 +2,12 @@
 
 use super::*;
 use inferproof_circuits::formula::{Formula, Real};
-use inferproof_circuits::integer::{Activation, Function, Interval};
+use crate::artefact::G1_BYTES;
+use crate::transcript::VerifierTranscript;
+use group::Curve;
+use halo2_proofs::poly::kzg::multiopen::VerifierSHPLONK;
+use halo2_proofs::poly::kzg::strategy::SingleStrategy;
+use inferproof_circuits::integer::{Activation, Function, Interval, to_field};
 use inferproof_circuits::network::{
     Architecture, LayerWeights, Node, Op, Term, Weights, Window, affine_quotients, published_interval,
 };
@@ -103,7 +108,22 @@ impl Fixture {
 
     /// An honest proof.
     pub(super) fn proof(&self, seed: u64) -> Proof {
-        self.prover.prove(&self.input, CONTEXT, StdRng::seed_from_u64(seed)).unwrap()
+        self.proved(seed).proof
+    }
+
+    /// An honest proof, with what opens its commitments.
+    pub(super) fn proved(&self, seed: u64) -> Proved {
+        self.prover.prove_committed(Source::Values(&self.input), CONTEXT, StdRng::seed_from_u64(seed)).unwrap()
+    }
+
+    /// Commitments to what the program commits of a trace.
+    pub(super) fn openings(&self, trace: &Trace) -> Openings {
+        let mut openings = Openings::default();
+        for end in self.prover.program.interface.committed() {
+            let values = if end == End::Input { &self.input } else { trace.values.last().unwrap() };
+            *openings.of_mut(end) = Some(self.prover.commit(end, values, StdRng::seed_from_u64(6)).unwrap());
+        }
+        openings
     }
 
     /// A proof of another input.
@@ -111,13 +131,38 @@ impl Fixture {
         let range = self.prover.key.model.architecture.nodes[0].range;
         let mut rng = StdRng::seed_from_u64(seed);
         let input: Vec<i64> = self.input.iter().map(|_| rng.gen_range(range.lo..=range.hi)).collect();
-        self.prover.prove(&input, CONTEXT, rng).unwrap()
+        self.prover.prove_committed(Source::Values(&input), CONTEXT, rng).unwrap().proof
     }
 
     /// A proof of a changed witness, not checked.
     pub(super) fn forge(&self, attack: &Attack<'_>) -> Proof {
         let trace = self.prover.run(&self.input).unwrap();
-        self.prover.prove_trace(&self.input, &trace, CONTEXT, StdRng::seed_from_u64(1), Some(attack)).unwrap()
+        let (openings, rng) = (self.openings(&trace), StdRng::seed_from_u64(1));
+        self.prover.prove_trace(&self.input, &trace, &openings, CONTEXT, rng, Some(attack)).unwrap()
+    }
+
+    /// What anyone sees of a proof: the verifier's transcript after halo2's part.
+    pub(super) fn replayed<'a>(&self, proof: &'a Proof) -> VerifierTranscript<'a> {
+        let verifying = &self.prover.key.verifying;
+        let (mask, body) = proof.bytes[4..].split_at(if verifying.io.interface.is_linked() { 64 } else { 0 });
+        let prefix = [&proof.statement.transcript_prefix(), mask].concat();
+        let params = self.srs.params(verifying.k).unwrap();
+        let words = |end, bytes: &[u8]| match verifying.io.interface.of(end) {
+            Visibility::Public => verifying.io.of(end).packing.words_of(bytes).unwrap(),
+            Visibility::Committed | Visibility::Private => vec![],
+        };
+        let statement = &proof.statement;
+        let words = [words(End::Input, &statement.input), words(End::Output, &statement.output)].concat();
+        let mut transcript = VerifierTranscript::new(&prefix, body);
+        plonk::verify_proof::<KZGCommitmentScheme<Bn256>, VerifierSHPLONK<'_, Bn256>, _, _, _>(
+            &params,
+            &verifying.halo2_verifying(),
+            SingleStrategy::new(&params),
+            &[&[&words]],
+            &mut transcript,
+        )
+        .unwrap();
+        transcript
     }
 
     pub(super) fn verify(&self, proof: &Proof) -> Result<(), VerifyError> {
@@ -127,6 +172,37 @@ impl Fixture {
     pub(super) fn verifies(&self, proof: &Proof) -> bool {
         self.verify(proof).is_ok()
     }
+}
+
+/// The inverse of a square matrix.
+pub(super) fn inverted(matrix: Vec<Vec<Fr>>) -> Vec<Vec<Fr>> {
+    let size = matrix.len();
+    let unit = |i| (0..size).map(move |j| if i == j { Fr::ONE } else { Fr::ZERO });
+    let mut matrix: Vec<Vec<Fr>> =
+        matrix.into_iter().enumerate().map(|(i, row)| row.into_iter().chain(unit(i)).collect()).collect();
+    for column in 0..size {
+        let pivot = (column..size).find(|row| matrix[*row][column] != Fr::ZERO).expect("independent rows");
+        matrix.swap(column, pivot);
+        let scale = matrix[column][column].invert().unwrap();
+        matrix[column].iter_mut().for_each(|cell| *cell *= scale);
+        let pivot = matrix[column].clone();
+        for (_, cells) in matrix.iter_mut().enumerate().filter(|(row, _)| *row != column) {
+            let factor = cells[column];
+            cells.iter_mut().zip(&pivot).for_each(|(cell, pivot)| *cell -= factor * pivot);
+        }
+    }
+    matrix.into_iter().map(|row| row[size..].to_vec()).collect()
+}
+
+/// The multiples of `base` by integers up to `most` in magnitude: logarithms of small integers.
+pub(super) fn small_multiples(base: G1, most: i64) -> BTreeMap<[u8; G1_BYTES], i64> {
+    let mut point = base * to_field(-most);
+    let mut entry = |value| {
+        let entry = (encode_g1(&point.to_affine()), value);
+        point += base;
+        entry
+    };
+    (-most..=most).map(&mut entry).collect()
 }
 
 /// One SRS for all tests.

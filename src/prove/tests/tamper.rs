@@ -61,19 +61,21 @@ fn lane_classes(program: &Program) -> BTreeMap<&'static str, usize> {
         Lane::BelowValue { .. } => "below value",
         Lane::Before { .. } => "before",
         Lane::Rim { .. } => "rim",
+        Lane::Blind { .. } => "blind",
     };
     program.rows.iter().enumerate().map(|(row, r)| (name(&r.lane), row)).collect()
 }
 
 #[test]
 fn every_class_of_cell_is_pinned() {
-    let mut classes: Vec<&str> = [secret(), limbed(), searched()].iter().flat_map(pin_classes).collect();
+    let mut classes: Vec<&str> = [secret(), limbed(), searched(), linked()].iter().flat_map(pin_classes).collect();
     classes.sort_unstable();
     classes.dedup();
     let all = [
         "before",
         "below",
         "below value",
+        "blind",
         "block",
         "constant",
         "greatest",
@@ -127,7 +129,7 @@ fn pin_classes(fixture: &Fixture) -> Vec<&'static str> {
 
 #[test]
 fn random_read_cells_are_pinned() {
-    for (seed, fixture) in [secret(), limbed(), searched()].iter().enumerate() {
+    for (seed, fixture) in [secret(), limbed(), searched(), linked()].iter().enumerate() {
         pin_random_cells(fixture, seed as u64);
     }
 }

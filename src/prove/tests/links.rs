@@ -1,0 +1,437 @@
+//! Committed and private tensors: what a statement says of them, and that nobody can make it say otherwise.
+
+use super::support::{development_srs, inverted, small_multiples};
+use super::*;
+use crate::artefact::decode_fr;
+use crate::commitment::{commit, statement_point};
+use crate::verify::committed_tensor;
+use group::Curve;
+use crate::transcript::Recorded;
+use inferproof_circuits::integer::{Interval, to_field};
+use inferproof_circuits::machine::LINK_ROW;
+use inferproof_circuits::witness::{ChallengeValues, PhaseOne, phase_zero, tensor_polynomial};
+
+const ALL: [Visibility; 3] = [Visibility::Public, Visibility::Committed, Visibility::Private];
+
+fn fixture(interface: Interface, visibility: WeightVisibility) -> Fixture {
+    Fixture::new(small_cnn(1), &SetupOptions { interface, visibility, ..SetupOptions::default() })
+}
+
+#[test]
+fn every_interface_proves() {
+    for visibility in [WeightVisibility::Secret, WeightVisibility::Public] {
+        let mut programs = std::collections::HashSet::new();
+        for (input, output) in ALL.iter().flat_map(|input| ALL.iter().map(move |output| (*input, *output))) {
+            let interface = Interface { input, output };
+            let fixture = fixture(interface, visibility);
+            programs.insert(fixture.prover.key.verifying.program_id());
+            let Proved { proof, openings } = fixture.proved(3);
+            fixture.verify(&proof).unwrap();
+            let secret = visibility == WeightVisibility::Secret;
+            assert_eq!(proof.bytes.len(), inferproof_circuits::plan::proof_bytes(secret, interface.is_linked()));
+            let key = &fixture.prover.key.verifying;
+            for (end, bytes) in [(End::Input, &proof.statement.input), (End::Output, &proof.statement.output)] {
+                assert_eq!(bytes.len(), key.io.statement_bytes(end));
+                let committed = committed_tensor(key, &proof.statement, end);
+                assert_eq!(committed.is_some(), interface.of(end) == Visibility::Committed);
+                assert_eq!(committed.as_ref(), openings.of(end).map(TensorOpening::commitment));
+            }
+            let plain = fixture.prover.prove(&fixture.input, CONTEXT, StdRng::seed_from_u64(1));
+            assert_eq!(matches!(plain, Err(ProveError::Committed)), interface.is_linked());
+        }
+        assert_eq!(programs.len(), 9, "what is seen is part of the relation");
+    }
+}
+
+/// A private tensor is in no byte of the statement, and a statement that shows one is refused.
+#[test]
+fn private_tensors_are_not_shown() {
+    let interface = Interface { input: Visibility::Private, output: Visibility::Private };
+    let fixture = fixture(interface, WeightVisibility::Secret);
+    let proof = fixture.proof(3);
+    assert!(proof.statement.input.is_empty() && proof.statement.output.is_empty());
+    for bytes in [vec![0], vec![0; 25]] {
+        let mut bad = proof.clone();
+        bad.statement.input = bytes;
+        assert!(matches!(fixture.verify(&bad), Err(VerifyError::Tensor { tensor: "input", expected: 0, .. })));
+    }
+}
+
+/// Any number of proofs speak of one commitment; its owner need not be there.
+#[test]
+fn proofs_speak_of_the_commitment_given() {
+    let fixture = linked();
+    let opening = fixture.proved(1).openings.input.unwrap();
+    let source = Source::Opening(&opening);
+    let [one, two] = [2, 3].map(|seed| {
+        fixture.prover.prove_committed(source, CONTEXT, StdRng::seed_from_u64(seed)).unwrap()
+    });
+    for proved in [&one, &two] {
+        fixture.verify(&proved.proof).unwrap();
+        assert_eq!(proved.proof.statement.input, opening.commitment().bytes());
+    }
+    assert_ne!(one.proof.statement.output, two.proof.statement.output, "outputs are committed to afresh");
+    // Nothing else of the proofs is the same: masks, columns, evaluations, openings.
+    let words = |proof: &Proof| proof.bytes[4..].chunks(32).map(<[u8]>::to_vec).collect::<Vec<_>>();
+    let mut all = [words(&one.proof), words(&two.proof)].concat();
+    // The fixed columns of one program have commitments of their own, but no proof holds those.
+    let count = all.len();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), count);
+}
+
+/// Openings of another tensor or SRS, and openings for what is not committed.
+#[test]
+fn other_openings_are_refused() {
+    let fixture = linked();
+    let io = fixture.prover.key.verifying.io.clone();
+    let srs = development_srs();
+    let commit = |spec: crate::tensor::TensorSpec, values: &[i64]| {
+        TensorOpening::commit(spec, values, srs, StdRng::seed_from_u64(1)).unwrap()
+    };
+    let spec = |shape: &[usize], hi, scale| {
+        crate::tensor::TensorSpec::new(shape.to_vec(), Interval::new(0, hi), scale).unwrap()
+    };
+    let prove = |opening: &TensorOpening| {
+        fixture.prover.prove_committed(Source::Opening(opening), CONTEXT, StdRng::seed_from_u64(1))
+    };
+    assert!(prove(&commit(io.input.clone(), &fixture.input)).is_ok());
+    for other in [spec(&[25], 15, 10.0), spec(&[1, 5, 5], 16, 10.0), spec(&[1, 5, 5], 15, 9.5)] {
+        let error = prove(&commit(other, &fixture.input)).unwrap_err();
+        assert!(matches!(error, ProveError::OtherTensor { .. }), "{error}");
+    }
+    let error = prove(&commit(spec(&[1, 5, 4], 15, 10.0), &fixture.input[..20])).unwrap_err();
+    assert!(matches!(error, ProveError::OtherTensor { .. }), "another length: {error}");
+    let other = Srs::development(11, StdRng::seed_from_u64(2)).unwrap();
+    let foreign = TensorOpening::commit(io.input.clone(), &fixture.input, &other, StdRng::seed_from_u64(1)).unwrap();
+    assert!(matches!(prove(&foreign), Err(ProveError::Tensor(TensorError::OtherSrs { .. }))));
+    let public = secret();
+    let opening = commit(io.input, &fixture.input);
+    let error = public.prover.prove_committed(Source::Opening(&opening), CONTEXT, StdRng::seed_from_u64(1));
+    assert!(matches!(error, Err(ProveError::NotCommitted)));
+}
+
+/// `value R^lane` on a row of `omega`, beside what is there.
+#[derive(Clone, Copy)]
+struct Extra {
+    row: usize,
+    value: i64,
+    lane: usize,
+}
+
+/// A prover who may do as he likes between the pieces of a proof.
+struct Forger<'a> {
+    fixture: &'a Fixture,
+    /// What the circuit computes on.
+    trace: Trace,
+    openings: Openings,
+}
+
+impl<'a> Forger<'a> {
+    fn new(fixture: &'a Fixture) -> Self {
+        let trace = fixture.prover.run(&fixture.input).unwrap();
+        let openings = fixture.openings(&trace);
+        Self { fixture, trace, openings }
+    }
+
+    fn statement(&self) -> Statement {
+        let bytes = |end| self.openings.of(end).unwrap().commitment().bytes().to_vec();
+        let model_id = self.fixture.prover.key.verifying.model_id();
+        Statement { model_id, context: CONTEXT, input: bytes(End::Input), output: bytes(End::Output) }
+    }
+
+    fn link(&self, mask: &[Secret; 2], input: &[i64], blind: Fr) -> Link {
+        let mut link = Link::new(*mask);
+        let mut polynomial = tensor_polynomial(Secret(blind), input);
+        if blind == Fr::ZERO {
+            polynomial[0] = self.openings.input.as_ref().unwrap().polynomial()[0];
+        }
+        link.push(polynomial);
+        link.push(self.openings.output.as_ref().unwrap().polynomial());
+        link
+    }
+
+    /// A proof whose circuit has `inside` for its link, whose opening is that of `outside`, and whose statement is `statement`.
+    fn prove(&self, statement: Statement, inside: Link, outside: Link, mask: G1Affine, extra: Option<Extra>) -> Proof {
+        let prover = &self.fixture.prover;
+        let Model { architecture, weights, .. } = &prover.key.model;
+        let phase0 = phase_zero(&prover.program, architecture, weights, &self.trace, Some(inside)).unwrap();
+        let claim = Claim { statement, instance: vec![], linked: Some(Linked { mask, link: outside }) };
+        let witness = PhaseOneInput { phase0: &phase0, lanes: &prover.lanes, instance: &claim.instance };
+        let add = |w: &mut PhaseOne, challenges: &ChallengeValues| {
+            if let Some(Extra { row, value, lane }) = extra {
+                w.omega[row] += to_field(value) * challenges.channel.pow_vartime([lane as u64]);
+            }
+        };
+        let circuit = MachineCircuit::new(&prover.program, Some(witness)).tampered(&add);
+        let mut rng = StdRng::seed_from_u64(4);
+        let tail = [(); 2].map(|()| Secret(Fr::random(&mut rng)));
+        prover.blinded(circuit, &claim, &tail, rng).unwrap()
+    }
+
+    fn mask(&self) -> ([Secret; 2], G1Affine) {
+        let mut rng = StdRng::seed_from_u64(9);
+        let cells = [(); 2].map(|()| Secret(Fr::random(&mut rng)));
+        (cells, crate::commitment::commit_polynomial(self.fixture.prover.params.get_g(), &cells).unwrap())
+    }
+}
+
+/// The circuit runs on `x`; the commitment in the statement is one to `x'`. The three places where a prover can put the difference.
+#[test]
+fn no_proof_of_another_tensor() {
+    let fixture = linked();
+    let mut forger = Forger::new(&fixture);
+    let mut other = fixture.input.clone();
+    other[3] = (other[3] + 1) % 16;
+    let (cells, mask) = forger.mask();
+    let honest = forger.link(&cells, &fixture.input, Fr::ZERO);
+    let proof = forger.prove(forger.statement(), honest.clone(), honest.clone(), mask, None);
+    fixture.verify(&proof).unwrap();
+
+    let committed = fixture.prover.commit(End::Input, &other, StdRng::seed_from_u64(6)).unwrap();
+    forger.openings.input = Some(committed);
+    let false_link = forger.link(&cells, &other, Fr::ZERO);
+    let prove = |inside: &Link, outside: &Link| {
+        fixture.verify(&forger.prove(forger.statement(), inside.clone(), outside.clone(), mask, None)).unwrap_err()
+    };
+    // In the circuit: its equality of elements and link.
+    let error = prove(&false_link, &false_link);
+    assert!(matches!(error, VerifyError::Invalid("the circuit's equations")), "{error}");
+    // Between the circuit and the opening: the equation of `omega`.
+    let error = prove(&honest, &false_link);
+    assert!(matches!(error, VerifyError::Invalid("the weights are not the registered ones")), "{error}");
+    // Between the opening and the commitment: the pairing.
+    let error = prove(&honest, &honest);
+    assert!(matches!(error, VerifyError::Invalid("the committed tensors are not the circuit's")), "{error}");
+}
+
+/// A commitment with coefficients that no element has: the constant one, and those after the last element.
+#[test]
+fn commitments_of_other_polynomials_have_no_proof() {
+    let fixture = linked();
+    let forger = Forger::new(&fixture);
+    let (cells, mask) = forger.mask();
+    let honest = forger.link(&cells, &fixture.input, Fr::ZERO);
+    let powers = fixture.prover.params.get_g();
+    for power in [0, fixture.input.len() + 2, 100] {
+        let mut statement = forger.statement();
+        let point = statement_point(&statement.input).unwrap();
+        statement.input = encode_g1(&(G1::from(point) + powers[power] * Fr::from(3)).to_affine()).to_vec();
+        // The opening is honest where it can be: it is of the polynomial behind the point.
+        let mut polynomial = forger.openings.input.as_ref().unwrap().polynomial();
+        let length = polynomial.len().max(power);
+        polynomial.resize(length, Secret::default());
+        if power > 0 {
+            polynomial[power - 1].0 += Fr::from(3);
+        }
+        let mut outside = Link::new(cells);
+        outside.push(polynomial);
+        outside.push(forger.openings.output.as_ref().unwrap().polynomial());
+        let proof = forger.prove(statement, honest.clone(), outside, mask, None);
+        assert!(!fixture.verifies(&proof), "power {power}");
+    }
+}
+
+/// A commitment that holds a weight row's Lagrange polynomial, for a prover who exchanges the weight there: the tensor's point enters no sum with the lanes.
+#[test]
+fn a_tensor_cannot_carry_weights() {
+    let fixture = linked();
+    let forger = Forger::new(&fixture);
+    let (cells, mask) = forger.mask();
+    let honest = forger.link(&cells, &fixture.input, Fr::ZERO);
+    let program = &fixture.prover.program;
+    let row = program.rows.iter().position(|r| r.slot.is_some()).unwrap();
+    let lagrange = development_srs().lagrange(program.k).unwrap();
+    for point in [lagrange[row], lagrange[LINK_ROW]] {
+        let mut statement = forger.statement();
+        let own = statement_point(&statement.input).unwrap();
+        statement.input = encode_g1(&(G1::from(own) + point).to_affine()).to_vec();
+        for extra in [row, LINK_ROW] {
+            let proof = forger.prove(statement.clone(), honest.clone(), honest.clone(), mask, Some(Extra { row: extra, value: 1, lane: 0 }));
+            assert!(!fixture.verifies(&proof));
+        }
+    }
+}
+
+/// A registrant with a cell of his own on the link row, in each lane: it moves no element, since no proof exists any more.
+#[test]
+fn no_lane_moves_a_tensor() {
+    let mut fixture = linked();
+    let lagrange = development_srs().lagrange(fixture.prover.program.k).unwrap();
+    let lanes = fixture.prover.program.layout.lanes;
+    for lane in [0, 1, lanes - 1] {
+        let mut weights = vec![0; lanes];
+        weights[lane] = 5;
+        let at = fixture.prover.lanes.rows.iter().position(|(row, _)| *row > LINK_ROW).unwrap();
+        fixture.prover.lanes.rows.insert(at, (LINK_ROW, weights));
+        let opening = &fixture.prover.key.opening;
+        let registered = commit(&fixture.prover.lanes, lanes, lagrange, WeightVisibility::Secret, opening);
+        fixture.prover.key.verifying.weights = registered;
+        let forger = Forger::new(&fixture);
+        let (cells, mask) = forger.mask();
+        // The lane's cell alone, and with a first element, blinding cell or constant that would make up for it.
+        let honest = forger.link(&cells, &fixture.input, Fr::ZERO);
+        let mut input = fixture.input.clone();
+        input[0] -= 5;
+        let moved = forger.link(&cells, &input, Fr::ZERO);
+        let blinded = forger.link(&cells, &fixture.input, forger.openings.input.as_ref().unwrap().polynomial()[0].0 - Fr::from(5));
+        let mut statements = vec![forger.statement()];
+        for constant in [-5, 5] {
+            let mut statement = forger.statement();
+            let point = statement_point(&statement.input).unwrap();
+            let shift = G1::from(fixture.prover.params.get_g()[0]) * to_field(constant);
+            statement.input = encode_g1(&(G1::from(point) + shift).to_affine()).to_vec();
+            statements.push(statement);
+        }
+        for statement in statements {
+            for outside in [&honest, &moved, &blinded] {
+                // What the lane puts on the row is in `omega`, as it has to be, or left out.
+                for value in [5, 0] {
+                    let extra = Some(Extra { row: LINK_ROW, value, lane });
+                    let proof = forger.prove(statement.clone(), honest.clone(), outside.clone(), mask, extra);
+                    assert!(!fixture.verifies(&proof), "lane {lane}");
+                }
+            }
+        }
+        fixture.prover.lanes.rows.remove(at);
+    }
+}
+
+/// Statement and proof of a committed tensor, byte by byte: points that are none, the identity, other spellings, other tensors.
+#[test]
+fn every_byte_of_a_commitment_counts() {
+    let fixture = linked();
+    let proof = fixture.proof(2);
+    for at in 0..64 {
+        for (input, output) in [(1, 0), (0, 1)] {
+            let mut bad = proof.clone();
+            bad.statement.input[at] ^= input;
+            bad.statement.output[at] ^= output;
+            assert!(!fixture.verifies(&bad), "byte {at}");
+        }
+    }
+    let changes: [&dyn Fn(&mut Statement); 6] = [
+        &|s| s.input = vec![0; 64],
+        &|s| s.input.push(0),
+        &|s| s.input.clear(),
+        &|s| std::mem::swap(&mut s.input, &mut s.output),
+        &|s| s.output = s.input.clone(),
+        &|s| s.input = encode_g1(&(-statement_point(&s.input).unwrap())).to_vec(),
+    ];
+    for (index, change) in changes.iter().enumerate() {
+        let mut bad = proof.clone();
+        change(&mut bad.statement);
+        assert!(!fixture.verifies(&bad), "change {index}");
+    }
+    // The mask is absorbed before everything else: another proof's does not serve, nor its negative.
+    let other = fixture.proof(3);
+    let mut bad = proof.clone();
+    bad.bytes[4..68].copy_from_slice(&other.bytes[4..68]);
+    assert!(!fixture.verifies(&bad));
+    let end = proof.bytes.len() - 128;
+    for (from, to) in [(end - 96, end - 64), (end - 64, end), (end - 96, end)] {
+        let mut bad = proof.clone();
+        bad.bytes[from..to].copy_from_slice(&other.bytes[from..to]);
+        assert!(!fixture.verifies(&bad), "a link proof of another proof");
+    }
+}
+
+/// What one proof shows of the committed tensors, and the attacker's equations: a row of coefficients, one for each cell of the tensors'
+/// polynomials.
+struct Shown {
+    mask: G1,
+    value: Fr,
+    point: Fr,
+    row: Vec<Fr>,
+}
+
+/// Reads it off a proof with secret weights, by public means.
+fn shown(fixture: &Fixture, proof: &Proof) -> Shown {
+    let transcript = fixture.replayed(proof);
+    let [channel, position] = [0, 1].map(|index| transcript.challenge(index).unwrap());
+    let point = position.invert().unwrap();
+    let end = proof.bytes.len() - 128;
+    let value = decode_fr(&proof.bytes[end - 96..end - 64].try_into().unwrap()).unwrap();
+    let io = &fixture.prover.key.verifying.io;
+    let elements = [io.input.packing.elements, io.output.packing.elements];
+    let powers = |count: usize| (1..=count + 1).map(move |power| point.pow_vartime([power as u64]));
+    let row = (1..).zip(elements).flat_map(|(tensor, count)| {
+        powers(count).map(move |power| channel.pow_vartime([tensor as u64]) * power)
+    });
+    let mask = statement_point(&proof.bytes[4..68]).unwrap().into();
+    Shown { mask, value, point, row: row.collect() }
+}
+
+/// Proofs of one input commitment and one output commitment, with masks of so many random cells.
+fn masked(forger: &Forger<'_>, cells: usize) -> Vec<Shown> {
+    let powers = forger.fixture.prover.params.get_g();
+    let unknowns = forger.fixture.input.len() + 1 + forger.trace.values.last().unwrap().len() + 1;
+    let proof = |seed| {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut mask = [Secret::default(); 2];
+        mask.iter_mut().take(cells).for_each(|cell| cell.0 = Fr::random(&mut rng));
+        // The first power is kept in the point, so that it is one.
+        let point = crate::commitment::commit_polynomial(powers, &mask).unwrap();
+        let link = forger.link(&mask, &forger.fixture.input, Fr::ZERO);
+        let statement = Statement { context: [seed as u8; 32], ..forger.statement() };
+        let proof = forger.prove(statement, link.clone(), link, point, None);
+        forger.fixture.verify(&proof).unwrap();
+        shown(forger.fixture, &proof)
+    };
+    (0..unknowns as u64).map(proof).collect()
+}
+
+/// A tensor of few elements, so that few proofs are enough.
+fn short() -> Fixture {
+    let mut model = small_cnn(1);
+    // Its last layer alone.
+    let dense = model.weights.layers.pop_last().unwrap().1;
+    let mut last = model.architecture.nodes.pop().unwrap();
+    let range = model.architecture.nodes[3].range;
+    let inferproof_circuits::network::Op::Affine { terms, .. } = &mut last.op else { unreachable!() };
+    *terms = vec![inferproof_circuits::network::Term::Dense { input: 0 }];
+    let input = inferproof_circuits::network::Node {
+        name: "input".into(),
+        shape: vec![8],
+        range,
+        op: inferproof_circuits::network::Op::Input,
+    };
+    model.architecture.nodes = vec![input, last];
+    model.architecture.output = 1;
+    model.weights.layers = std::collections::BTreeMap::from([(1, dense)]);
+    model.tensor_scales = vec![10.0; 2];
+    let interface = Interface { input: Visibility::Committed, output: Visibility::Committed };
+    Fixture::new(model, &SetupOptions { interface, ..SetupOptions::default() })
+}
+
+/// One mask cell: `nu [tau] - v M` is a known linear form of the tensors' cells in the exponent of `[tau]`; enough proofs give each element.
+/// Two cells: the same computation finds nothing.
+#[test]
+fn one_mask_cell_gives_the_tensors() {
+    let fixture = short();
+    let forger = Forger::new(&fixture);
+    let base = G1::from(fixture.prover.params.get_g()[1]);
+    let table = small_multiples(base, 64);
+    let elements: Vec<Option<i64>> = [&fixture.input, forger.trace.values.last().unwrap()]
+        .into_iter()
+        .flat_map(|values| std::iter::once(None).chain(values.iter().map(|value| Some(*value))))
+        .collect();
+    for (cells, broken) in [(1, true), (2, false)] {
+        let proofs = masked(&forger, cells);
+        let forms: Vec<G1> = proofs.iter().map(|shown| base * shown.value - shown.mask * shown.point).collect();
+        let inverse = inverted(proofs.iter().map(|shown| shown.row.clone()).collect());
+        let found: Vec<Option<i64>> = inverse
+            .into_iter()
+            .map(|row| {
+                let sum = row.iter().zip(&forms).fold(G1::identity(), |sum, (cell, form)| sum + *form * *cell);
+                table.get(&encode_g1(&sum.to_affine())).copied()
+            })
+            .collect();
+        if broken {
+            assert_eq!(found, elements, "every element, and no blinding cell");
+        } else {
+            assert!(found.iter().all(Option::is_none), "{found:?}");
+        }
+    }
+}
