@@ -31,7 +31,7 @@ interface IInferenceVerifier {
     /// @notice The output tensor of this model has `expected` bytes.
     error InvalidOutputLength(uint256 expected, uint256 got);
     /// @notice The point at `index` is not on the curve, not reduced, or at infinity: counted from 0, the proof's as in the specification, then
-    /// the span proof's, the link proof's, the mask, and the committed tensors.
+    /// the span proof's, the link proof's, the mask, the committed tensors.
     error InvalidPoint(uint256 index);
     /// @notice The proof's scalar at `index`, counted from 0, is not below the group order.
     error InvalidScalar(uint256 index);

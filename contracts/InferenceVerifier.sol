@@ -15,10 +15,10 @@ contract InferenceVerifier is ModelKeys {
     /// @param srs See `ModelKeys`.
     constructor(bytes memory srs) ModelKeys(srs) {}
 
-    /// @dev Length of a proof with public weights, and what secret weights and committed tensors add.
+    /// @dev Length of a proof with public weights, and what secret weights and committed tensors add, without the mask.
     uint256 private constant PUBLIC_PROOF = 2340;
     uint256 private constant SPAN_BYTES = 128;
-    uint256 private constant LINK_BYTES = 160;
+    uint256 private constant LINK_BYTES = 96;
     /// @dev Points before the evaluations, evaluations, and points of a proof with public weights.
     uint256 private constant FRONT_POINTS = 18;
     uint256 private constant EVALUATIONS = 33;
@@ -89,77 +89,76 @@ contract InferenceVerifier is ModelKeys {
     uint256 private constant TEMPORARY = 0x15e0;
     /// @dev Scalars of the proof's points.
     uint256 private constant SCALAR = 0x1a80;
-    /// @dev Scalars of the mask and of the committed tensors, and of the link's quotient on the left side.
+    /// @dev Scalars of the link's points, and of its quotient on the left side.
     uint256 private constant LINK_SCALAR = 0x1d40;
     uint256 private constant LINK_LEFT = 0x1da0;
-    /// @dev Factor of the link's equation.
-    uint256 private constant LINK_FACTOR = 0x1dc0;
-    /// @dev The mask and the committed tensors.
-    uint256 private constant LINK_POINTS = 0x1de0;
-    /// @dev What the folded tensors open to.
-    uint256 private constant LINK_VALUE = 0x1ea0;
+    /// @dev The fresh output or the mask, the committed input, the given output.
+    uint256 private constant LINK_POINTS = 0x1dc0;
+    /// @dev What they open to.
+    uint256 private constant LINK_VALUE = 0x1e80;
     /// @dev The proof without its tag: points,
-    uint256 private constant PROOF = 0x1ec0;
+    uint256 private constant PROOF = 0x1ea0;
     /// @dev evaluations,
-    uint256 private constant EVALUATION = 0x2340;
-    uint256 private constant EV_Y = 0x2340;
-    uint256 private constant EV_Z = 0x2360;
-    uint256 private constant EV_P = 0x2380;
-    uint256 private constant EV_R = 0x23a0;
-    uint256 private constant EV_Q = 0x23c0;
-    uint256 private constant EV_E = 0x23e0;
-    uint256 private constant EV_M = 0x2400;
-    uint256 private constant EV_OMEGA = 0x2420;
-    uint256 private constant EV_HW = 0x2440;
-    uint256 private constant EV_HW_NEXT = 0x2460;
-    uint256 private constant EV_HX = 0x2480;
-    uint256 private constant EV_HX_NEXT = 0x24a0;
-    uint256 private constant EV_HY = 0x24c0;
-    uint256 private constant EV_HY_NEXT = 0x24e0;
-    uint256 private constant EV_Z_NEXT = 0x2500;
-    uint256 private constant EV_P_NEXT = 0x2520;
-    uint256 private constant EV_PHI = 0x2540;
-    uint256 private constant EV_PHI_NEXT = 0x2560;
-    uint256 private constant EV_T_TAG = 0x2580;
-    uint256 private constant EV_T_IN = 0x25a0;
-    uint256 private constant EV_T_OUT = 0x25c0;
-    uint256 private constant EV_TAG = 0x25e0;
-    uint256 private constant EV_KAPPA = 0x2600;
-    uint256 private constant EV_OPP = 0x2620;
-    uint256 private constant EV_OPX = 0x2640;
-    uint256 private constant EV_OPY = 0x2660;
-    uint256 private constant EV_OPY_NEXT = 0x2680;
-    uint256 private constant EV_RANDOM = 0x26a0;
-    uint256 private constant EV_SIGMA_Y = 0x26c0;
-    uint256 private constant EV_SIGMA_Z = 0x26e0;
-    uint256 private constant EV_SIGMA_P = 0x2700;
-    uint256 private constant EV_COPY = 0x2720;
-    uint256 private constant EV_COPY_NEXT = 0x2740;
+    uint256 private constant EVALUATION = 0x2320;
+    uint256 private constant EV_Y = 0x2320;
+    uint256 private constant EV_Z = 0x2340;
+    uint256 private constant EV_P = 0x2360;
+    uint256 private constant EV_R = 0x2380;
+    uint256 private constant EV_Q = 0x23a0;
+    uint256 private constant EV_E = 0x23c0;
+    uint256 private constant EV_M = 0x23e0;
+    uint256 private constant EV_OMEGA = 0x2400;
+    uint256 private constant EV_HW = 0x2420;
+    uint256 private constant EV_HW_NEXT = 0x2440;
+    uint256 private constant EV_HX = 0x2460;
+    uint256 private constant EV_HX_NEXT = 0x2480;
+    uint256 private constant EV_HY = 0x24a0;
+    uint256 private constant EV_HY_NEXT = 0x24c0;
+    uint256 private constant EV_Z_NEXT = 0x24e0;
+    uint256 private constant EV_P_NEXT = 0x2500;
+    uint256 private constant EV_PHI = 0x2520;
+    uint256 private constant EV_PHI_NEXT = 0x2540;
+    uint256 private constant EV_T_TAG = 0x2560;
+    uint256 private constant EV_T_IN = 0x2580;
+    uint256 private constant EV_T_OUT = 0x25a0;
+    uint256 private constant EV_TAG = 0x25c0;
+    uint256 private constant EV_KAPPA = 0x25e0;
+    uint256 private constant EV_OPP = 0x2600;
+    uint256 private constant EV_OPX = 0x2620;
+    uint256 private constant EV_OPY = 0x2640;
+    uint256 private constant EV_OPY_NEXT = 0x2660;
+    uint256 private constant EV_RANDOM = 0x2680;
+    uint256 private constant EV_SIGMA_Y = 0x26a0;
+    uint256 private constant EV_SIGMA_Z = 0x26c0;
+    uint256 private constant EV_SIGMA_P = 0x26e0;
+    uint256 private constant EV_COPY = 0x2700;
+    uint256 private constant EV_COPY_NEXT = 0x2720;
     /// @dev opening points,
-    uint256 private constant BACK = 0x2760;
+    uint256 private constant BACK = 0x2740;
     /// @dev the span proof's point,
-    uint256 private constant SPAN_POINT = 0x27e0;
+    uint256 private constant SPAN_POINT = 0x27c0;
     /// @dev the link proof's,
-    uint256 private constant LINK_QUOTIENT = 0x2820;
+    uint256 private constant LINK_QUOTIENT = 0x2800;
     /// @dev the span proof's scalars.
-    uint256 private constant RESPONSE = 0x2860;
+    uint256 private constant RESPONSE = 0x2840;
     /// @dev The key: words of its header, then points, then the scalars of these.
-    uint256 private constant KEY = 0x28a0;
-    uint256 private constant KEY_K = 0x28a0;
-    uint256 private constant KEY_ROOT = 0x28c0;
-    uint256 private constant KEY_ROOT_INVERSE = 0x28e0;
-    uint256 private constant KEY_ROOT_UNUSABLE = 0x2900;
-    uint256 private constant KEY_N_INVERSE = 0x2920;
-    uint256 private constant KEY_INPUT_BYTES = 0x2940;
-    uint256 private constant KEY_INPUT_CHUNK = 0x2960;
-    uint256 private constant KEY_INPUT_MASK = 0x2980;
-    uint256 private constant KEY_OUTPUT_BYTES = 0x29a0;
-    uint256 private constant KEY_OUTPUT_CHUNK = 0x29c0;
-    uint256 private constant KEY_OUTPUT_MASK = 0x29e0;
-    uint256 private constant KEY_SECRET = 0x2a00;
-    uint256 private constant KEY_DIGEST = 0x2a20;
-    uint256 private constant KEY_LANES = 0x2a40;
-    uint256 private constant KEY_LINKS = 0x2a60;
+    uint256 private constant KEY = 0x2880;
+    uint256 private constant KEY_K = 0x2880;
+    uint256 private constant KEY_ROOT = 0x28a0;
+    uint256 private constant KEY_ROOT_INVERSE = 0x28c0;
+    uint256 private constant KEY_ROOT_UNUSABLE = 0x28e0;
+    uint256 private constant KEY_N_INVERSE = 0x2900;
+    uint256 private constant KEY_INPUT_BYTES = 0x2920;
+    uint256 private constant KEY_INPUT_CHUNK = 0x2940;
+    uint256 private constant KEY_INPUT_MASK = 0x2960;
+    uint256 private constant KEY_OUTPUT_BYTES = 0x2980;
+    uint256 private constant KEY_OUTPUT_CHUNK = 0x29a0;
+    uint256 private constant KEY_OUTPUT_MASK = 0x29c0;
+    uint256 private constant KEY_SECRET = 0x29e0;
+    uint256 private constant KEY_DIGEST = 0x2a00;
+    uint256 private constant KEY_LANES = 0x2a20;
+    uint256 private constant KEY_LINKS = 0x2a40;
+    uint256 private constant KEY_MASKED = 0x2a60;
     uint256 private constant KEY_INPUT_HEADER = 0x2a80;
     uint256 private constant KEY_OUTPUT_HEADER = 0x2aa0;
 
@@ -252,6 +251,7 @@ contract InferenceVerifier is ModelKeys {
             outputExpected := mload(KEY_OUTPUT_BYTES)
             proofExpected := add(PUBLIC_PROOF, mul(mload(KEY_SECRET), SPAN_BYTES))
             proofExpected := add(proofExpected, mul(iszero(iszero(mload(KEY_LINKS))), LINK_BYTES))
+            proofExpected := add(proofExpected, shl(6, mload(KEY_MASKED)))
         }
         if (proof.length < 4 || bytes4(proof[:4]) != PROOF_TAG) {
             revert WrongVerifier(PROOF_TAG, proof.length < 4 ? bytes4(0) : bytes4(proof[:4]));
@@ -264,18 +264,18 @@ contract InferenceVerifier is ModelKeys {
     /// @dev Copies the proof and checks each point and scalar: a precompile never sees a bad one.
     function _readProof(bytes calldata proof) private pure {
         uint256 secret;
-        bool linked;
+        uint256 links;
         assembly ("memory-safe") {
             secret := mload(KEY_SECRET)
-            linked := iszero(iszero(mload(KEY_LINKS)))
+            links := mload(KEY_LINKS)
             let source := add(proof.offset, 4)
-            if linked {
+            if mload(KEY_MASKED) {
                 calldatacopy(LINK_POINTS, source, 0x40)
                 source := add(source, 0x40)
             }
             calldatacopy(PROOF, source, sub(SPAN_POINT, PROOF))
             source := add(source, sub(SPAN_POINT, PROOF))
-            if linked {
+            if links {
                 calldatacopy(LINK_VALUE, source, 0x20)
                 calldatacopy(LINK_QUOTIENT, add(source, 0x20), 0x40)
                 source := add(source, 0x60)
@@ -289,27 +289,24 @@ contract InferenceVerifier is ModelKeys {
         _checkScalars(EVALUATION, EVALUATIONS, 0);
         _checkPoints(BACK, POINTS - FRONT_POINTS + secret, FRONT_POINTS);
         _checkScalars(RESPONSE, 2 * secret, EVALUATIONS);
-        if (linked) {
-            _checkPoints(LINK_QUOTIENT, 1, POINTS + 1);
-            _checkPoints(LINK_POINTS, 1, POINTS + 2);
-            _checkScalars(LINK_VALUE, 1, EVALUATIONS + 2);
-        }
+        if (links == 0) return;
+        _checkPoints(LINK_QUOTIENT, 1, POINTS + 1);
+        _checkScalars(LINK_VALUE, 1, EVALUATIONS + 2);
     }
 
-    /// @dev Copies the points of committed tensors, input before output, and checks them.
+    /// @dev Copies the points of committed tensors and checks them, and the mask if there is one.
     function _readTensors(bytes calldata input, bytes calldata output) private pure {
         uint256 links;
         assembly ("memory-safe") {
             links := mload(KEY_LINKS)
-            let target := add(LINK_POINTS, 0x40)
-            // A tensor that is committed has a header.
-            if mload(KEY_INPUT_HEADER) {
-                calldatacopy(target, input.offset, 0x40)
-                target := add(target, 0x40)
+            // A tensor that is committed has a header. An output stands first, or last if there is a mask.
+            if mload(KEY_OUTPUT_HEADER) {
+                let place := mul(mload(KEY_MASKED), shl(6, sub(links, 1)))
+                calldatacopy(add(LINK_POINTS, place), output.offset, 0x40)
             }
-            if mload(KEY_OUTPUT_HEADER) { calldatacopy(target, output.offset, 0x40) }
+            if mload(KEY_INPUT_HEADER) { calldatacopy(add(LINK_POINTS, 0x40), input.offset, 0x40) }
         }
-        _checkPoints(LINK_POINTS + 0x40, links, POINTS + 3);
+        _checkPoints(LINK_POINTS, links, POINTS + 2);
     }
 
     /// @dev `count` points from `start` on are on the curve, reduced, and not at infinity.
@@ -371,7 +368,7 @@ contract InferenceVerifier is ModelKeys {
             mstore(cursor, shl(224, output.length))
             calldatacopy(add(cursor, 4), output.offset, output.length)
             cursor := add(add(cursor, 4), output.length)
-            if mload(KEY_LINKS) {
+            if mload(KEY_MASKED) {
                 mcopy(cursor, LINK_POINTS, 0x40)
                 cursor := add(cursor, 0x40)
             }
@@ -462,11 +459,6 @@ contract InferenceVerifier is ModelKeys {
                 mstore(FACTOR, mod(batch, r))
             }
             mstore(BATCH, batch)
-            // Of the three equations of a claim with committed tensors, the link's has the claim's own factor.
-            if mload(KEY_LINKS) {
-                mstore(LINK_FACTOR, mload(FACTOR))
-                mstore(FACTOR, mulmod(mload(FACTOR), mload(MERGE), r))
-            }
         }
     }
 
@@ -840,21 +832,21 @@ contract InferenceVerifier is ModelKeys {
         }
     }
 
-    /// @dev The folded commitment of the mask and the tensors opens to `nu` at `1/u`:
-    /// `e(u Q, [tau]_2) = e(M + R T_1 + R^2 T_2 - nu [1]_1 + Q, [1]_2)`.
+    /// @dev The folded commitment of mask and tensors opens to `nu` at `1/u`:
+    /// `e(u Q, [tau]_2) = e(T_0 + R T_1 + R^2 T_2 - nu [1]_1 + Q, [1]_2)`. Its factor is the square of the weights'.
     function _links() private pure {
         assembly ("memory-safe") {
             if mload(KEY_LINKS) {
                 let r := mload(ORDER)
-                let factor := mload(LINK_FACTOR)
-                let channel := mload(R)
+                let merge := mload(MERGE)
+                let factor := mulmod(mulmod(merge, merge, r), mload(FACTOR), r)
                 mstore(LINK_LEFT, mulmod(factor, mload(POSITION), r))
                 mstore(0x1d20, factor)
                 mstore(LINK_SCALAR, factor)
                 mstore(GENERATOR, addmod(mload(GENERATOR), sub(r, mulmod(factor, mload(LINK_VALUE), r)), r))
-                factor := mulmod(factor, channel, r)
+                factor := mulmod(factor, mload(R), r)
                 mstore(add(LINK_SCALAR, 0x20), factor)
-                mstore(add(LINK_SCALAR, 0x40), mulmod(factor, channel, r))
+                mstore(add(LINK_SCALAR, 0x40), mulmod(factor, mload(R), r))
             }
         }
     }
@@ -872,7 +864,7 @@ contract InferenceVerifier is ModelKeys {
         // The second opening point by itself.
         _sum(LEFT, BACK + 0x40, FACTOR, 1);
         if (links == 0) return;
-        _sum(SUM, LINK_POINTS, LINK_SCALAR, links + 1);
+        _sum(SUM, LINK_POINTS, LINK_SCALAR, links);
         _sum(SUM, LINK_QUOTIENT, 0x1d20, 1);
         _sum(LEFT, LINK_QUOTIENT, LINK_LEFT, 1);
     }

@@ -45,7 +45,7 @@ abstract contract ModelKeys is IInferenceVerifier {
     uint256 private constant MAX_LANES = 256;
 
     /// @dev Bytes before the points of a stored key: words that `storeKey` computes.
-    uint256 internal constant KEY_HEADER = 0x220;
+    uint256 internal constant KEY_HEADER = 0x240;
     /// @dev Rows at the end of every column that hold random values.
     uint256 private constant UNUSABLE_ROWS = 6;
     /// @dev Offset of the fixed commitments in a key: domain (20), version (2), tag (4), k (1), srsId (32), insecure (1), count (4).
@@ -62,6 +62,7 @@ abstract contract ModelKeys is IInferenceVerifier {
     uint256 private constant IS_PUBLIC = 0;
     uint256 private constant IS_COMMITTED = 1;
     uint256 private constant IS_PRIVATE = 2;
+    uint256 private constant IS_GIVEN = 3;
 
     /// @inheritdoc IInferenceVerifier
     bytes32 public immutable srsId;
@@ -157,7 +158,7 @@ abstract contract ModelKeys is IInferenceVerifier {
         if (pointer == address(0)) revert ModelNotStored(modelId);
         assembly ("memory-safe") {
             // One byte precedes the data.
-            extcodecopy(pointer, 0x00, add(0x1e1, mul(0x20, ofOutput)), 0x20)
+            extcodecopy(pointer, 0x00, add(0x201, mul(0x20, ofOutput)), 0x20)
             header := mload(0x00)
         }
     }
@@ -205,6 +206,7 @@ abstract contract ModelKeys is IInferenceVerifier {
         _checkPoints(key, AT_PERMUTATION, PERMUTATION_COMMITMENTS, FIXED_COMMITMENTS, true);
         if (uint256(bytes32(key[AT_WORDS + 4:AT_WORDS + 36])) >= FR) revert KeyOutOfBounds();
         Tensor memory input = _tensor(key, AT_WORDS + 36);
+        if (input.visibility == IS_GIVEN) revert KeyOutOfBounds();
         Tensor memory output = _tensor(key, input.end);
         uint256 words = _words(input) + _words(output);
         if (uint32(bytes4(key[AT_WORDS:AT_WORDS + 4])) != words || words >= 1 << k) revert KeyOutOfBounds();
@@ -235,7 +237,7 @@ abstract contract ModelKeys is IInferenceVerifier {
     function _tensor(bytes calldata key, uint256 cursor) private pure returns (Tensor memory t) {
         if (key.length < cursor + 5) revert MalformedKey();
         t.visibility = uint8(key[cursor]);
-        if (t.visibility > IS_PRIVATE) revert KeyOutOfBounds();
+        if (t.visibility > IS_GIVEN) revert KeyOutOfBounds();
         t.start = ++cursor;
         uint256 rank = uint32(bytes4(key[cursor:cursor + 4]));
         if (rank == 0 || rank > MAX_AXES) revert KeyOutOfBounds();
@@ -268,7 +270,7 @@ abstract contract ModelKeys is IInferenceVerifier {
 
     /// @dev What a data contract holds: `KEY_HEADER` bytes that the verifier needs, then points.
     function _stored(bytes calldata key, uint256 weightsAt, uint256 lanes) private view returns (bytes memory) {
-        uint256[17] memory header;
+        uint256[18] memory header;
         uint256 k = uint8(key[26]);
         header[0] = k;
         header[1] = ROOT;
@@ -280,11 +282,14 @@ abstract contract ModelKeys is IInferenceVerifier {
         header[4] = _power(1 << k, FR - 2);
         Tensor memory tensor = _tensor(key, AT_WORDS + 36);
         (header[5], header[6], header[7]) = _encoding(tensor);
-        header[15] = _header(key, tensor);
+        header[16] = _header(key, tensor);
         tensor = _tensor(key, tensor.end);
         (header[8], header[9], header[10]) = _encoding(tensor);
-        header[16] = _header(key, tensor);
-        header[14] = (header[15] == 0 ? 0 : 1) + (header[16] == 0 ? 0 : 1);
+        header[17] = _header(key, tensor);
+        // Points of the link: the committed tensors', and a mask unless the output is committed to afresh.
+        header[14] = (header[16] != 0 ? 1 : 0) + (header[17] != 0 ? 1 : 0);
+        header[15] = header[14] != 0 && tensor.visibility != IS_COMMITTED ? 1 : 0;
+        header[14] += header[15];
         header[11] = uint8(key[weightsAt + 20]);
         header[12] = uint256(bytes32(key[AT_WORDS + 4:AT_WORDS + 36]));
         header[13] = lanes;
@@ -293,15 +298,19 @@ abstract contract ModelKeys is IInferenceVerifier {
         );
     }
 
+    function _isCommitted(Tensor memory t) private pure returns (bool) {
+        return t.visibility == IS_COMMITTED || t.visibility == IS_GIVEN;
+    }
+
     /// @dev Names what a commitment to a tensor says besides its point; zero if the tensor is not committed.
     function _header(bytes calldata key, Tensor memory t) private view returns (uint256) {
-        if (t.visibility != IS_COMMITTED) return 0;
+        if (!_isCommitted(t)) return 0;
         return uint256(keccak256(abi.encodePacked("inferproof/tensor-header/1", srsId, key[t.start:t.end])));
     }
 
     /// @dev Bytes of a tensor in a statement, bytes a word, and the sign bits of a word's elements. A committed tensor is a point there.
     function _encoding(Tensor memory t) private pure returns (uint256 length, uint256 chunk, uint256 mask) {
-        if (t.visibility != IS_PUBLIC) return (t.visibility == IS_COMMITTED ? 64 : 0, 0, 0);
+        if (t.visibility != IS_PUBLIC) return (_isCommitted(t) ? 64 : 0, 0, 0);
         length = t.elements * t.elementBytes;
         chunk = t.elementBytes == 1 ? 31 : 30;
         if (!t.signed) return (length, chunk, 0);

@@ -3,6 +3,7 @@
 #![deny(missing_docs)]
 
 pub mod artefact;
+pub mod chain;
 pub mod commitment;
 pub mod draw;
 #[cfg(feature = "evm")]

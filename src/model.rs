@@ -22,6 +22,7 @@ pub(crate) use validate::check_architecture;
 pub use validate::{MAX_ELEMENTS, MAX_NAME};
 
 use crate::artefact::{self, ArtefactError, FieldError, Kind, Reader, Writer};
+use crate::tensor::rounded;
 use inferproof_circuits::{
     NetworkError,
     network::{Architecture, LayerWeights, Op, Weights},
@@ -187,8 +188,8 @@ impl Model {
         if let Some((index, &got)) = input.iter().enumerate().find(|(_, value)| !value.is_finite()) {
             return Err(ModelError::NonFinite { index, got });
         }
-        let step = (1.0 / self.input_scale()) as f32;
-        Ok(input.iter().map(move |&value| f64::from((value / step).round_ties_even())))
+        let scale = self.input_scale();
+        Ok(input.iter().map(move |&value| rounded(value, scale)))
     }
 
     /// The real values of an output: each integer divided by the output's scale, in shape [`Self::output_shape`].

@@ -39,6 +39,13 @@ pub enum TensorSpecError {
     },
 }
 
+/// A real number in units of `1/scale`: in single precision, to the nearest integer with halves to the even one, as ONNX's
+/// `QuantizeLinear` has it.
+pub(crate) fn rounded(value: f32, scale: f64) -> f64 {
+    let step = (1.0 / scale) as f32;
+    f64::from((value / step).round_ties_even())
+}
+
 impl std::fmt::Display for TensorSpec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Interval { lo, hi } = self.packing.range;
@@ -64,6 +71,14 @@ impl TensorSpec {
         check("range", Packing::encodes(range), format!("{lo}..={hi}"), "one within 16 bits")?;
         check("scale", scale.is_finite() && scale > 0.0, scale.to_string(), "a positive number")?;
         Ok(Self { shape, packing: Packing::new(elements, range), scale })
+    }
+
+    /// The integers of finite numbers: as [`crate::model::Model::quantise_input`] has it, moved into the range.
+    #[must_use]
+    pub fn quantise(&self, values: impl IntoIterator<Item = f32>) -> Vec<i64> {
+        let range = self.packing.range;
+        let integer = |value| rounded(value, self.scale).clamp(range.lo as f64, range.hi as f64) as i64;
+        values.into_iter().map(integer).collect()
     }
 
     /// Big-endian, as identifiers hash it: `be32 axes | be64 size, for each axis | be64 least | be64 greatest | be64 bits of the scale`.

@@ -70,15 +70,17 @@ pub const SCALARS: usize = ADVICE_EVALUATIONS + (FIXED_COLUMNS + 1) + 1 + COPY_C
 /// Name of the verifier before the proof, span proof after it.
 const TAG_BYTES: usize = 4;
 const SPAN_BYTES: usize = 64 + 2 * 32;
-/// Mask, value and opening of committed tensors.
-const LINK_BYTES: usize = 64 + 32 + 64;
+/// Value and opening of committed tensors, and the mask if there is one.
+const LINK_BYTES: usize = 32 + 64;
+const MASK_BYTES: usize = 64;
 
-/// Bytes of a proof, with secret or public weights, with or without committed tensors.
+/// Bytes of a proof, with secret or public weights.
 #[must_use]
-pub const fn proof_bytes(secret: bool, linked: bool) -> usize {
+pub fn proof_bytes(secret: bool, interface: Interface) -> usize {
     let span = if secret { SPAN_BYTES } else { 0 };
-    let link = if linked { LINK_BYTES } else { 0 };
-    TAG_BYTES + 64 * POINTS + 32 * SCALARS + span + link
+    let link = if interface.is_linked() { LINK_BYTES } else { 0 };
+    let mask = if interface.is_masked() { MASK_BYTES } else { 0 };
+    TAG_BYTES + 64 * POINTS + 32 * SCALARS + span + link + mask
 }
 
 /// Sizes and predicted costs of one plan.
@@ -131,7 +133,7 @@ impl Cost {
             activation_rows,
             full_cells_per_weight: (weight_rows + chain_cells) as f64 / weights as f64,
             cells_per_activation: 7.0 * activation_rows as f64 / activations as f64,
-            proof_bytes: proof_bytes(true, program.interface.is_linked()),
+            proof_bytes: proof_bytes(true, program.interface),
             prover_seconds: ProverCosts::default().proof_seconds(program.k),
             prover_bytes: prover_bytes(program.k),
             gas: gas(program),
@@ -169,11 +171,17 @@ fn activation_count(architecture: &Architecture) -> usize {
 fn gas(program: &Program) -> u64 {
     let words = program.instance_words() as u64;
     let bytes = |end| match program.interface.of(end) {
-        Visibility::Public => program.packing(end).byte_len() as u64,
-        Visibility::Committed | Visibility::Private => 0,
+        Visibility::Public => program.packing(end).byte_len(),
+        Visibility::Committed | Visibility::Given => 64,
+        Visibility::Private => 0,
     };
-    let bytes = bytes(End::Input) + bytes(End::Output);
-    436_000 + 6_685 * program.layout.lanes as u64 + 605 * words + 16 * bytes
+    let linked = proof_bytes(true, program.interface) - proof_bytes(true, Interface::default());
+    let bytes = (bytes(End::Input) + bytes(End::Output) + linked) as u64;
+    let links = match program.interface.polynomials() as u64 {
+        0 => 0,
+        polynomials => 21_500 + 6_700 * polynomials,
+    };
+    436_000 + 6_685 * program.layout.lanes as u64 + 605 * words + 16 * bytes + links
 }
 
 /// Compiles `architecture` for each number of lanes, with limbs where they make it smaller, and takes the cheapest.

@@ -167,12 +167,12 @@ impl Case {
         let link = interface.is_linked().then(|| {
             let mut rng = StdRng::seed_from_u64(5);
             let mut secret = || Secret(Fr::random(&mut rng));
-            let mut link = Link::new([secret(), secret()]);
+            let mut values: Vec<&[i64]> = vec![&[]; interface.polynomials()];
             for end in interface.committed() {
-                let values = if end == End::Input { &input } else { &trace.values[architecture.output] };
-                link.push(tensor_polynomial(secret(), values));
+                values[interface.number(end)] =
+                    if end == End::Input { &input } else { &trace.values[architecture.output] };
             }
-            link
+            Link::new(values.into_iter().map(|values| tensor_polynomial(&[secret(), secret()], values)).collect())
         });
         let phase0 = phase_zero(&program, &architecture, &weights, &trace, link).unwrap();
         let lanes = LaneRows::new(&program, &architecture, &weights);

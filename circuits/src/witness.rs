@@ -6,7 +6,7 @@ mod link;
 mod phase0;
 mod phase1;
 
-pub use link::{BLIND_POWER, FIRST_POWER, Link, MASK_POWERS, tensor_polynomial};
+pub use link::{BLIND_POWERS, FIRST_POWER, Link, tensor_polynomial};
 pub use phase0::{PhaseZero, WitnessError, phase_zero};
 pub use phase1::{Forced, ForcedCell, PhaseOne, phase_one, phase_one_forced};
 
@@ -65,7 +65,7 @@ impl LaneRows {
 pub fn instance(program: &Program, input: &[i64], output: &[i64]) -> Vec<Fr> {
     let words = |end, packing: &Packing, values| match program.interface.of(end) {
         Visibility::Public => packing.words_of(&packing.encode(values)).expect("as many as declared"),
-        Visibility::Committed | Visibility::Private => vec![],
+        Visibility::Committed | Visibility::Given | Visibility::Private => vec![],
     };
     let mut instance = words(End::Input, &program.input, input);
     instance.extend(words(End::Output, &program.output, output));

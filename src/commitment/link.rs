@@ -16,14 +16,15 @@ use rand_core::{CryptoRng, RngCore};
 use std::io;
 use zeroize::Zeroizing;
 
-/// What hides the evaluation in one proof: a polynomial `m_0 X + m_1 X^2` of uniform coefficients, committed to before any challenge.
+/// What hides the evaluation in a proof without a fresh commitment to its output: a polynomial `m_0 X + m_1 X^2` of uniform
+/// coefficients, committed to before any challenge.
 pub(crate) struct Mask {
     pub(crate) cells: Zeroizing<[Secret; 2]>,
     pub(crate) point: G1Affine,
 }
 
 impl Mask {
-    /// A fresh mask for tensors with these polynomials: drawn, and hashed with what it hides and with the statement.
+    /// A fresh mask for tensors with these coefficients: drawn, and hashed with what it hides and with the statement.
     pub(crate) fn fresh<'a>(
         powers: &[G1Affine],
         statement: &[u8],
@@ -39,10 +40,8 @@ impl Mask {
 /// Points and challenges a link proof speaks of.
 #[derive(Clone, Debug)]
 pub(crate) struct LinkStatement {
-    /// Commitment to the mask, from the proof.
-    pub(crate) mask: G1Affine,
-    /// The committed tensors' points, from the statement.
-    pub(crate) tensors: Vec<G1Affine>,
+    /// Commitments to the polynomials of the link, in the order of their numbers.
+    pub(crate) points: Vec<G1Affine>,
     /// `R`.
     pub(crate) channel: Fr,
     /// `u`.
@@ -50,10 +49,9 @@ pub(crate) struct LinkStatement {
 }
 
 impl LinkStatement {
-    /// `M + sum_t R^t T_t`.
+    /// `sum_t R^t T_t`.
     fn folded(&self) -> G1 {
-        let sum = self.tensors.iter().rev().fold(G1::identity(), |acc, point| (acc + point) * self.channel);
-        sum + self.mask
+        self.points.iter().rev().fold(G1::identity(), |sum, point| sum * self.channel + point)
     }
 }
 
@@ -89,7 +87,7 @@ impl LinkProof {
         Ok(Some(value))
     }
 
-    /// Reads `nu` and `Q`, and returns `nu` if the opening holds: `e(u Q, [tau]_2) = e(M + sum_t R^t T_t - nu [1]_1 + Q, [1]_2)`.
+    /// Reads `nu` and `Q`, and returns `nu` if the opening holds: `e(u Q, [tau]_2) = e(sum_t R^t T_t - nu [1]_1 + Q, [1]_2)`.
     ///
     /// Cost: a pairing check of two pairs.
     pub(crate) fn verify(
@@ -121,18 +119,16 @@ mod tests {
         link: Link,
     }
 
+    /// A link of tensors; one without elements is a mask.
     fn made(tensors: &[&[i64]]) -> Made {
         let srs = Srs::development(4, OsRng).unwrap();
+        let secret = || Secret(Fr::random(OsRng));
         let polynomials: Vec<_> =
-            tensors.iter().map(|values| tensor_polynomial(Secret(Fr::random(OsRng)), values)).collect();
-        let secrets = polynomials.iter().flat_map(|p| p.iter());
-        let mask = Mask::fresh(srs.g(), b"statement", secrets, OsRng).unwrap();
+            tensors.iter().map(|values| tensor_polynomial(&[secret(), secret()], values)).collect();
         let points = polynomials.iter().map(|p| commit_polynomial(srs.g(), p).unwrap()).collect();
-        let mut link = Link::new(*mask.cells);
-        polynomials.into_iter().for_each(|p| link.push(p));
         let [channel, position] = [(); 2].map(|()| Fr::random(OsRng));
-        let statement = LinkStatement { mask: mask.point, tensors: points, channel, position };
-        Made { srs, statement, link }
+        let statement = LinkStatement { points, channel, position };
+        Made { srs, statement, link: Link::new(polynomials) }
     }
 
     fn prove(made: &Made) -> (Fr, Vec<u8>) {
@@ -150,7 +146,8 @@ mod tests {
 
     #[test]
     fn it_opens_what_the_circuit_evaluates() {
-        for tensors in [&[&[3, -1, 2][..]][..], &[&[5], &[1, 2, 3, 4, 5]], &[&[0, 0], &[7]]] {
+        let cases: [&[&[i64]]; 4] = [&[&[3, -1, 2]], &[&[], &[5]], &[&[5], &[1, 2, 3, 4, 5]], &[&[], &[0, 0], &[7]]];
+        for tensors in cases {
             let made = made(tensors);
             let (value, proof) = prove(&made);
             let Made { statement, link, .. } = &made;
@@ -161,23 +158,24 @@ mod tests {
 
     #[test]
     fn it_holds_only_as_made() {
-        let made = made(&[&[3, -1], &[2, 9]]);
+        let made = made(&[&[], &[3, -1], &[2, 9]]);
         let (_, proof) = prove(&made);
         let honest = made.statement.clone();
         let other = G1::random(OsRng).to_affine();
         let mut statements = vec![
-            LinkStatement { mask: other, ..honest.clone() },
             LinkStatement { channel: honest.channel + Fr::ONE, ..honest.clone() },
             LinkStatement { position: honest.position + Fr::ONE, ..honest.clone() },
         ];
-        for index in 0..2 {
-            let mut changed = honest.clone();
-            changed.tensors[index] = other;
-            statements.push(changed);
+        for index in 0..3 {
+            let mut points = honest.points.clone();
+            points[index] = other;
+            statements.push(LinkStatement { points: points.clone(), ..honest.clone() });
+            points.remove(index);
+            statements.push(LinkStatement { points, ..honest.clone() });
+            let mut points = honest.points.clone();
+            points.swap(index, (index + 1) % 3);
+            statements.push(LinkStatement { points, ..honest.clone() });
         }
-        let [first, second] = honest.tensors[..] else { panic!("two tensors") };
-        statements.push(LinkStatement { tensors: vec![second, first], ..honest.clone() });
-        statements.push(LinkStatement { tensors: vec![first], ..honest.clone() });
         for statement in &statements {
             assert_eq!(verify(&made, statement, &proof), None);
         }

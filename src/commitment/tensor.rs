@@ -3,6 +3,7 @@
 //! Spec: `docs/spec/commitment.md#tensor-commitments`.
 
 use super::Secret;
+use super::nonce::hedged;
 use crate::artefact::{self, ArtefactError, EncodingError, FieldError, G1_BYTES, Kind, Reader, Writer, decode_g1, encode_g1};
 use crate::srs::Srs;
 use crate::tensor::{TensorSpec, TensorSpecError};
@@ -11,7 +12,8 @@ use group::prime::PrimeCurveAffine;
 use group::Curve;
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use halo2_proofs::halo2curves::msm::msm_best;
-use inferproof_circuits::witness::tensor_polynomial;
+use inferproof_circuits::integer::to_field;
+use inferproof_circuits::witness::{BLIND_POWERS, FIRST_POWER, tensor_polynomial};
 use rand_core::{CryptoRng, RngCore};
 use sha3::{Digest, Keccak256};
 use std::fmt;
@@ -21,6 +23,7 @@ use zeroize::Zeroizing;
 
 /// Format version of both files.
 const FORMAT: u16 = 1;
+const BLINDS: usize = BLIND_POWERS.len();
 
 /// A commitment that cannot be made, read or used.
 #[derive(Debug, Error)]
@@ -63,7 +66,7 @@ pub enum TensorError {
     /// The point at infinity, which hides nothing.
     #[error("the commitment is the point at infinity; make it again")]
     Identity,
-    /// The values and the blinding cell give another point.
+    /// The values and the blinding cells give another point.
     #[error("the opening does not open its commitment; the file contradicts itself, make the commitment again")]
     Mismatch,
 }
@@ -178,12 +181,12 @@ pub(crate) fn statement_point(bytes: &[u8]) -> Option<G1Affine> {
     point.ok().filter(|point| !bool::from(point.is_identity()))
 }
 
-/// What opens a commitment: the tensor and the cell that blinds it. Secret.
+/// What opens a commitment: the tensor and the cells that blind it. Secret.
 #[derive(Clone)]
 pub struct TensorOpening {
     commitment: TensorCommitment,
     values: Zeroizing<Vec<i64>>,
-    blind: Zeroizing<Secret>,
+    blinds: Zeroizing<[Secret; BLINDS]>,
 }
 
 impl fmt::Debug for TensorOpening {
@@ -217,10 +220,12 @@ impl TensorOpening {
         rng: impl RngCore + CryptoRng,
     ) -> Result<Self, TensorError> {
         check_values(&spec, values)?;
-        let blind = Zeroizing::new(Secret(Fr::random(rng)));
-        let point = point(powers, *blind, values)?;
+        let header = tensor_header(&srs_id, &spec);
+        let secrets = Zeroizing::new(values.iter().map(|value| Secret(to_field(*value))).collect::<Vec<_>>());
+        let blinds = hedged(b"inferproof/tensor-blind/1", &header, secrets.iter(), rng);
+        let point = point(powers, &blinds, values)?;
         let commitment = TensorCommitment::new(srs_id, spec, point)?;
-        Ok(Self { commitment, values: Zeroizing::new(values.to_vec()), blind })
+        Ok(Self { commitment, values: Zeroizing::new(values.to_vec()), blinds })
     }
 
     /// The commitment.
@@ -237,10 +242,10 @@ impl TensorOpening {
 
     /// Coefficients of the polynomial behind the commitment, from that of `X` on.
     pub(crate) fn polynomial(&self) -> Zeroizing<Vec<Secret>> {
-        tensor_polynomial(*self.blind, &self.values)
+        tensor_polynomial(&self.blinds, &self.values)
     }
 
-    /// Checks that values and blinding cell give the commitment's point.
+    /// Checks that values and blinding cells give the commitment's point.
     ///
     /// # Errors
     /// [`TensorError::OtherSrs`], [`TensorError::TooLarge`], [`TensorError::Mismatch`].
@@ -254,7 +259,7 @@ impl TensorOpening {
             let [expected, got] = [self.commitment.srs_id, srs_id].map(hex::encode);
             return Err(TensorError::OtherSrs { expected, got });
         }
-        let point = point(powers, *self.blind, &self.values)?;
+        let point = point(powers, &self.blinds, &self.values)?;
         if point == self.commitment.point { Ok(()) } else { Err(TensorError::Mismatch) }
     }
 
@@ -265,7 +270,10 @@ impl TensorOpening {
     pub fn save(&self, path: &Path) -> Result<(), TensorError> {
         let mut out = Writer::new();
         self.commitment.write(&mut out);
-        out.fr(&self.blind.0).count(self.values.len());
+        self.blinds.iter().for_each(|blind| {
+            out.fr(&blind.0);
+        });
+        out.count(self.values.len());
         for value in self.values.iter() {
             out.i64(*value);
         }
@@ -285,7 +293,7 @@ impl TensorOpening {
     fn decode(payload: &[u8]) -> Result<Self, TensorError> {
         let mut input = Reader::new(payload);
         let commitment = TensorCommitment::read(&mut input)?;
-        let blind = Zeroizing::new(Secret(input.fr("blinding cell")?));
+        let blinds = Zeroizing::new([Secret(input.fr("blinding cell")?), Secret(input.fr("blinding cell")?)]);
         let count = input.count("elements", 8)?;
         let mut values = Zeroizing::new(Vec::with_capacity(count));
         for _ in 0..count {
@@ -293,7 +301,7 @@ impl TensorOpening {
         }
         input.finish()?;
         check_values(&commitment.spec, &values)?;
-        Ok(Self { commitment, values, blind })
+        Ok(Self { commitment, values, blinds })
     }
 }
 
@@ -317,11 +325,11 @@ fn check_values(spec: &TensorSpec, values: &[i64]) -> Result<(), TensorError> {
     }
 }
 
-/// `blind [tau] + sum_i values_i [tau^(i+2)]`.
-fn point(powers: &[G1Affine], blind: Secret, values: &[i64]) -> Result<G1Affine, TensorError> {
-    let most = powers.len().saturating_sub(2);
+/// `b_0 [tau] + b_1 [tau^2] + sum_i values_i [tau^(i+3)]`.
+fn point(powers: &[G1Affine], blinds: &[Secret; BLINDS], values: &[i64]) -> Result<G1Affine, TensorError> {
+    let most = powers.len().saturating_sub(FIRST_POWER);
     let too_large = || TensorError::TooLarge { elements: values.len(), most };
-    commit_polynomial(powers, &tensor_polynomial(blind, values)).ok_or_else(too_large)
+    commit_polynomial(powers, &tensor_polynomial(blinds, values)).ok_or_else(too_large)
 }
 
 /// Commitment to a polynomial given by its coefficients from that of `X` on; `None` if there are more than powers.
@@ -350,9 +358,9 @@ mod tests {
         let srs = Srs::development(4, OsRng).unwrap();
         let values = [3, -8, 0, 7];
         let opening = TensorOpening::commit(spec(&[2, 2]), &values, &srs, OsRng).unwrap();
-        let mut expected = srs.g()[1] * opening.blind.0;
+        let mut expected = srs.g()[1] * opening.blinds[0].0 + srs.g()[2] * opening.blinds[1].0;
         for (i, value) in values.iter().enumerate() {
-            expected += srs.g()[i + 2] * inferproof_circuits::integer::to_field(*value);
+            expected += srs.g()[i + 3] * to_field(*value);
         }
         assert_eq!(opening.commitment.point, expected.to_affine());
         opening.check(&srs).unwrap();
@@ -391,18 +399,20 @@ mod tests {
         assert!(matches!(commit(&[3], &[1, 2]), Err(TensorError::Values { .. })));
         let error = commit(&[2], &[1, 77]).unwrap_err();
         assert!(matches!(error, TensorError::Values { .. }) && !error.to_string().contains("77"), "{error}");
-        // An SRS for 2^4 rows has 18 powers; the first two are of no element.
-        commit(&[16], &[1; 16]).unwrap();
-        assert!(matches!(commit(&[17], &[1; 17]), Err(TensorError::TooLarge { most: 16, .. })));
+        // An SRS for 2^4 rows has 18 powers; the first three are of no element.
+        commit(&[15], &[1; 15]).unwrap();
+        assert!(matches!(commit(&[16], &[1; 16]), Err(TensorError::TooLarge { most: 15, .. })));
         let opening = commit(&[2], &[1, 2]).unwrap();
         let other = Srs::development(4, OsRng).unwrap();
         assert!(matches!(opening.check(&other), Err(TensorError::OtherSrs { .. })));
         let mut changed = opening.clone();
         changed.values[0] = 2;
         assert!(matches!(changed.check(&srs), Err(TensorError::Mismatch)));
-        changed = opening.clone();
-        changed.blind.0 += Fr::ONE;
-        assert!(matches!(changed.check(&srs), Err(TensorError::Mismatch)));
+        for cell in 0..BLINDS {
+            changed = opening.clone();
+            changed.blinds[cell].0 += Fr::ONE;
+            assert!(matches!(changed.check(&srs), Err(TensorError::Mismatch)));
+        }
         let shown = format!("{opening:?} {changed:?}");
         assert!(shown.contains("secrets not shown"));
     }

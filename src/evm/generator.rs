@@ -13,6 +13,7 @@ use inferproof_circuits::machine::{
     ADVICE_NAMES, DEGREE, FIXED_NAMES, MACHINE_VERSION, Machine, OMEGA_INDEX, PHASE0_COLUMNS, Shape, UNUSABLE_ROWS,
 };
 use inferproof_circuits::plan::proof_bytes;
+use inferproof_circuits::program::{Interface, Visibility};
 use minijinja::{Environment, context};
 use serde::Serialize;
 
@@ -186,14 +187,16 @@ pub fn verifier_source(shape: Shape) -> String {
     ];
     let domain = [PROOF_DOMAIN, PROOF_VERSION.to_be_bytes().as_slice()].concat();
     let scalar = |point: usize| format!("{:#x}", memory.address("SCALAR") + 32 * point);
+    let plain = Interface::default();
+    let output = Interface { output: Visibility::Committed, ..plain };
     let mut environment = Environment::new();
     environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
     environment.set_keep_trailing_newline(true);
     let values = context! {
         machine_version => MACHINE_VERSION,
-        public_proof => proof_bytes(false, false),
-        span_bytes => proof_bytes(true, false) - proof_bytes(false, false),
-        link_bytes => proof_bytes(false, true) - proof_bytes(false, false),
+        public_proof => proof_bytes(false, plain),
+        span_bytes => proof_bytes(true, plain) - proof_bytes(false, plain),
+        link_bytes => proof_bytes(false, output) - proof_bytes(false, plain),
         front_points => front,
         evaluations => evaluations.len(),
         points => front + 2,
@@ -258,11 +261,10 @@ fn memory(front: usize, evaluations: &[String], temporaries: usize) -> Memory {
     memory.words("QUOTIENT", 1, "Evaluation of the quotient.");
     memory.words("TEMPORARY", temporaries, "Parts of constraints that occur more than once.");
     memory.words("SCALAR", front + 4, "Scalars of the proof's points.");
-    memory.words("LINK_SCALAR", 3, "Scalars of the mask and of the committed tensors, and of the link's quotient on the left side.");
+    memory.words("LINK_SCALAR", 3, "Scalars of the link's points, and of its quotient on the left side.");
     memory.words("LINK_LEFT", 1, "");
-    memory.words("LINK_FACTOR", 1, "Factor of the link's equation.");
-    memory.words("LINK_POINTS", 6, "The mask and the committed tensors.");
-    memory.words("LINK_VALUE", 1, "What the folded tensors open to.");
+    memory.words("LINK_POINTS", 6, "The fresh output or the mask, the committed input, the given output.");
+    memory.words("LINK_VALUE", 1, "What they open to.");
     memory.words("PROOF", 2 * front, "The proof without its tag: points,");
     memory.words("EVALUATION", 0, "evaluations,");
     for name in evaluations {
@@ -289,6 +291,7 @@ fn memory(front: usize, evaluations: &[String], temporaries: usize) -> Memory {
         "KEY_DIGEST",
         "KEY_LANES",
         "KEY_LINKS",
+        "KEY_MASKED",
         "KEY_INPUT_HEADER",
         "KEY_OUTPUT_HEADER",
     ];

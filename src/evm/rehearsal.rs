@@ -87,7 +87,7 @@ fn stand_in(key: &VerifyingKey) -> Proof {
     let point = encode_g1(&G1Affine::generator());
     let scalar = [1; 32];
     let mut bytes = proof_tag(key.shape).to_vec();
-    bytes.extend(point.repeat(link));
+    bytes.extend(point.repeat(usize::from(key.io.interface.is_masked())));
     bytes.extend(point.repeat(POINTS - OPENING_POINTS));
     bytes.extend(scalar.repeat(SCALARS));
     bytes.extend(point.repeat(OPENING_POINTS));
@@ -96,7 +96,7 @@ fn stand_in(key: &VerifyingKey) -> Proof {
     bytes.extend(scalar.repeat(2 * span));
     let tensor = |end| match key.io.interface.of(end) {
         Visibility::Public => vec![1; key.io.of(end).packing.byte_len()],
-        Visibility::Committed => point.to_vec(),
+        Visibility::Committed | Visibility::Given => point.to_vec(),
         Visibility::Private => vec![],
     };
     let (input, output) = (tensor(End::Input), tensor(End::Output));

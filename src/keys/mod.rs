@@ -9,7 +9,7 @@ mod verifying;
 
 pub use proving::ProvingKey;
 pub use public::{PublicModel, PublicModelError};
-pub use setup::{SetupError, SetupOptions, setup};
+pub use setup::{SetupError, SetupOptions, recommit, setup};
 pub use crate::tensor::TensorSpec;
 pub use verifying::{IoSpec, KeyError, VerifyingKey, proof_tag};
 

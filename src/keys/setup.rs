@@ -10,7 +10,8 @@ use group::prime::PrimeCurveAffine;
 use halo2_proofs::plonk::keygen_vk_custom;
 use inferproof_circuits::layers::compile;
 use inferproof_circuits::machine::{MachineCircuit, Shape};
-use inferproof_circuits::network::{Architecture, NodeId};
+use inferproof_circuits::integer::Interval;
+use inferproof_circuits::network::{Architecture, NodeId, Op};
 use inferproof_circuits::plan::{Cost, Optimise, plan};
 use inferproof_circuits::program::{Interface, Layout, Program};
 use inferproof_circuits::witness::LaneRows;
@@ -34,6 +35,22 @@ pub enum SetupError {
     /// Every registered commitment is the point at infinity, which no proof may hold.
     #[error("all weights are zero, so there is nothing to commit to in public; use secret weights")]
     NothingToCommit,
+    /// Weights of another network, which is no version of this one.
+    #[error("node `{node}` has another {what} than the model of the keys, so this is no version of it: quantise it with `--like` the earlier model, or run setup for a program of its own")]
+    OtherProgram {
+        /// Name of the node, `-` for the model as a whole.
+        node: String,
+        /// In what it differs.
+        what: &'static str,
+    },
+    /// Another SRS than the key's.
+    #[error("the key was made with SRS {expected}, this file is SRS {got}; use the file that setup was given")]
+    OtherSrs {
+        /// The key's.
+        expected: String,
+        /// The file's.
+        got: String,
+    },
     /// The proving backend.
     #[error("key generation failed: {0}; this is a bug of inferproof, please report the model")]
     Backend(String),
@@ -88,6 +105,73 @@ pub fn setup(
     let io = io_spec(&model.architecture, &program, [model.input_scale(), model.output_scale()]);
     let verifying = program_key(&program, srs, io, weights)?;
     Ok((ProvingKey { model: model.clone(), layout: program.layout, opening, verifying }, costs))
+}
+
+/// Keys for other weights under the same program: a new version of a model. No new circuit, the same `programId`.
+///
+/// `model` has to be of the network that `key` is of, with the same scales, and its weights within the intervals that `key`'s network publishes:
+/// quantise it like the earlier version.
+///
+/// Cost: one MSM over the rows with weights for each lane.
+///
+/// # Errors
+/// [`SetupError::OtherProgram`], which names the first node that differs; weights that leave the published intervals; the SRS.
+pub fn recommit(
+    key: &ProvingKey,
+    model: &Model,
+    srs: &Srs,
+    mut rng: impl RngCore + CryptoRng,
+) -> Result<ProvingKey, SetupError> {
+    if srs.srs_id() != key.verifying.srs_id {
+        return Err(SetupError::OtherSrs {
+            expected: hex::encode(key.verifying.srs_id),
+            got: hex::encode(srs.srs_id()),
+        });
+    }
+    model.architecture.validate()?;
+    let architecture = key.model.architecture.clone();
+    if let Some((node, what)) = difference(&architecture, &model.architecture) {
+        return Err(SetupError::OtherProgram { node, what });
+    }
+    if model.tensor_scales != key.model.tensor_scales {
+        return Err(SetupError::OtherProgram { node: "-".into(), what: "scales of its tensors" });
+    }
+    // The published intervals are those of the first version: this checks the weights against them.
+    architecture.validate_weights(&model.weights)?;
+    let program = compile(&architecture, key.verifying.io.interface, key.layout)?;
+    let lanes = LaneRows::new(&program, &architecture, &model.weights);
+    let visibility = key.verifying.weights.visibility;
+    let opening = Opening::fresh(visibility, program.layout.lanes, &mut rng);
+    let weights = commit(&lanes, program.layout.lanes, srs.lagrange(program.k)?, visibility, &opening);
+    if weights.points.iter().all(|point| bool::from(point.is_identity())) {
+        return Err(SetupError::NothingToCommit);
+    }
+    let verifying = VerifyingKey { weights, ..key.verifying.clone() };
+    let model = Model { architecture, ..model.clone() };
+    Ok(ProvingKey { model, layout: key.layout, opening, verifying })
+}
+
+/// The first node in which two networks differ by more than its name and its published interval, and in what.
+fn difference(one: &Architecture, other: &Architecture) -> Option<(String, &'static str)> {
+    if one.shift != other.shift || one.output != other.output || one.nodes.len() != other.nodes.len() {
+        return Some(("-".into(), "shift, output or number of nodes"));
+    }
+    let bare = |op: &Op| match op.clone() {
+        Op::Affine { terms, activation, .. } => Op::Affine { terms, activation, quotient: Interval::new(0, 0) },
+        op => op,
+    };
+    one.nodes.iter().zip(&other.nodes).find_map(|(a, b)| {
+        let what = if a.shape != b.shape {
+            "shape"
+        } else if a.range != b.range {
+            "range"
+        } else if bare(&a.op) != bare(&b.op) {
+            "operator, factors or table"
+        } else {
+            return None;
+        };
+        Some((b.name.clone(), what))
+    })
 }
 
 /// The verifying key of a program: commits to its fixed columns and copies.

@@ -80,7 +80,7 @@ impl IoSpec {
     pub fn words(&self, end: End) -> usize {
         match self.interface.of(end) {
             Visibility::Public => self.of(end).packing.words(),
-            Visibility::Committed | Visibility::Private => 0,
+            Visibility::Committed | Visibility::Given | Visibility::Private => 0,
         }
     }
 
@@ -89,7 +89,7 @@ impl IoSpec {
     pub fn statement_bytes(&self, end: End) -> usize {
         match self.interface.of(end) {
             Visibility::Public => self.of(end).packing.byte_len(),
-            Visibility::Committed => G1_BYTES,
+            Visibility::Committed | Visibility::Given => G1_BYTES,
             Visibility::Private => 0,
         }
     }
@@ -312,14 +312,15 @@ const fn visibility_code(visibility: Visibility) -> u8 {
         Visibility::Public => 0,
         Visibility::Committed => 1,
         Visibility::Private => 2,
+        Visibility::Given => 3,
     }
 }
 
 fn read_visibility(input: &mut Reader<'_>) -> Result<Visibility, KeyError> {
     let code = input.u8("visibility of a tensor")?;
-    let all = [Visibility::Public, Visibility::Committed, Visibility::Private];
+    let all = [Visibility::Public, Visibility::Committed, Visibility::Private, Visibility::Given];
     let found = all.into_iter().find(|visibility| visibility_code(*visibility) == code);
-    found.ok_or_else(|| KeyError::Value { field: "visibility of a tensor", got: code.to_string(), expected: "0 to 2".into() })
+    found.ok_or_else(|| KeyError::Value { field: "visibility of a tensor", got: code.to_string(), expected: "0 to 3".into() })
 }
 
 fn write_io(out: &mut Writer, io: &IoSpec) {
@@ -332,6 +333,7 @@ fn write_io(out: &mut Writer, io: &IoSpec) {
 fn read_io(input: &mut Reader<'_>) -> Result<IoSpec, KeyError> {
     let mut tensor = || Ok::<_, KeyError>((read_visibility(input)?, TensorSpec::read(input)?));
     let ((input, first), (output, second)) = (tensor()?, tensor()?);
+    check("visibility of the input", input != Visibility::Given, 3, "0 to 2")?;
     Ok(IoSpec { input: first, output: second, interface: Interface { input, output } })
 }
 

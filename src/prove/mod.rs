@@ -25,7 +25,7 @@ use inferproof_circuits::layers::compile;
 use inferproof_circuits::machine::{MachineCircuit, OMEGA_INDEX, PhaseOneInput};
 use inferproof_circuits::network::{Trace, execute};
 use inferproof_circuits::program::{End, Program, Visibility};
-use inferproof_circuits::witness::{LaneRows, Link, instance, phase_zero};
+use inferproof_circuits::witness::{LaneRows, Link, instance, phase_zero, tensor_polynomial};
 use inferproof_circuits::{CompileError, NetworkError};
 use rand_core::{CryptoRng, RngCore};
 use rng::OmegaTail;
@@ -56,17 +56,25 @@ pub enum ProveError {
     /// A tensor commitment.
     #[error(transparent)]
     Tensor(#[from] TensorError),
-    /// The opening is of another tensor than the model's input.
-    #[error("the opening is of a tensor of {got}; the model takes {expected}")]
+    /// The opening is of another tensor than the model's.
+    #[error("the opening is of a tensor of {got}; the model's {tensor} has {expected}")]
     OtherTensor {
+        /// Input or output.
+        tensor: &'static str,
         /// The model's.
         expected: String,
         /// The opening's.
         got: String,
     },
-    /// An opening for an input that is not committed.
-    #[error("the keys are for an input that is not committed, so a proof would not speak of the commitment; run setup with a committed input")]
-    NotCommitted,
+    /// The given output is not what the model computes.
+    #[error("the opening given for the output is of other values than the model's output on this input; commit to that one")]
+    OtherOutput,
+    /// An opening for a tensor that is not committed beforehand.
+    #[error("the keys are for an {tensor} that is not committed beforehand, so a proof would not speak of the commitment; run setup for one that is")]
+    NotCommitted {
+        /// Input or output.
+        tensor: &'static str,
+    },
     /// Openings that would be lost.
     #[error("input or output are committed, and their openings have to be kept; use `prove_committed`")]
     Committed,
@@ -130,7 +138,7 @@ struct Claim {
 
 /// The committed tensors of a proof.
 struct Linked {
-    mask: G1Affine,
+    mask: Option<G1Affine>,
     link: Link,
 }
 
@@ -206,33 +214,41 @@ impl Prover {
         if self.program.interface.is_linked() {
             return Err(ProveError::Committed);
         }
-        Ok(self.prove_committed(Source::Values(input), context, rng)?.proof)
+        Ok(self.prove_committed(Source::Values(input), None, context, rng)?.proof)
     }
 
     /// As [`Self::prove`], for a model whose input or output is committed: returns what opens the commitments in the proof's statement too.
     ///
-    /// From [`Source::Opening`] the proof speaks of that very commitment; from values a fresh one is made. An output is committed to afresh.
+    /// From [`Source::Opening`] the proof speaks of that very commitment; from values a fresh one is made. An output is committed to afresh,
+    /// unless the model takes a given one: then the proof speaks of `given`, or of a fresh one that is made if there is none.
     ///
     /// # Errors
     /// As [`Self::prove`]; an opening of another tensor or SRS, or of a tensor that this model does not take committed.
     pub fn prove_committed(
         &self,
         input: Source<'_>,
+        given: Option<&TensorOpening>,
         context: [u8; 32],
         mut rng: impl RngCore + CryptoRng,
     ) -> Result<Proved, ProveError> {
         let values = match input {
             Source::Values(values) => values,
-            Source::Opening(opening) => self.accept(opening)?,
+            Source::Opening(opening) => self.accept(End::Input, opening)?,
         };
         let trace = self.run(values)?;
+        let output = &trace.values[self.key.model.architecture.output];
+        if let Some(given) = given
+            && self.accept(End::Output, given)? != output
+        {
+            return Err(ProveError::OtherOutput);
+        }
         let interface = self.program.interface;
         let mut openings = Openings::default();
         for end in interface.committed() {
-            let opening = match (end, input) {
-                (End::Input, Source::Opening(opening)) => opening.clone(),
-                (End::Input, Source::Values(values)) => self.commit(end, values, &mut rng)?,
-                (End::Output, _) => self.commit(end, &trace.values[self.key.model.architecture.output], &mut rng)?,
+            let opening = match (end, input, given) {
+                (End::Input, Source::Opening(opening), _) | (End::Output, _, Some(opening)) => opening.clone(),
+                (End::Input, Source::Values(values), _) => self.commit(end, values, &mut rng)?,
+                (End::Output, _, None) => self.commit(end, output, &mut rng)?,
             };
             *openings.of_mut(end) = Some(opening);
         }
@@ -243,15 +259,31 @@ impl Prover {
         Ok(Proved { proof, openings })
     }
 
-    /// The values of an opening, if it is one of this model's input.
-    fn accept<'a>(&self, opening: &'a TensorOpening) -> Result<&'a [i64], ProveError> {
-        let io = &self.key.verifying.io;
-        if io.interface.input != Visibility::Committed {
-            return Err(ProveError::NotCommitted);
+    /// Runs the model and commits to its output: what a proof takes as given, made before it.
+    ///
+    /// # Errors
+    /// An input outside the declared domain; a model whose output is not a given one.
+    pub fn commit_output(&self, input: &[i64], rng: impl RngCore + CryptoRng) -> Result<TensorOpening, ProveError> {
+        if self.program.interface.output != Visibility::Given {
+            return Err(ProveError::NotCommitted { tensor: "output" });
         }
-        let got = opening.commitment().spec();
-        if *got != io.input {
-            return Err(ProveError::OtherTensor { expected: io.input.to_string(), got: got.to_string() });
+        let trace = self.run(input)?;
+        self.commit(End::Output, &trace.values[self.key.model.architecture.output], rng)
+    }
+
+    /// The values of an opening, if this model takes one for that tensor.
+    fn accept<'a>(&self, end: End, opening: &'a TensorOpening) -> Result<&'a [i64], ProveError> {
+        let io = &self.key.verifying.io;
+        let (tensor, taken) = match end {
+            End::Input => ("input", io.interface.input == Visibility::Committed),
+            End::Output => ("output", io.interface.output == Visibility::Given),
+        };
+        if !taken {
+            return Err(ProveError::NotCommitted { tensor });
+        }
+        let (expected, got) = (io.of(end), opening.commitment().spec());
+        if expected != got {
+            return Err(ProveError::OtherTensor { tensor, expected: expected.to_string(), got: got.to_string() });
         }
         opening.check_with(self.srs.srs_id(), self.params.get_g())?;
         Ok(opening.values())
@@ -276,8 +308,8 @@ impl Prover {
         let output = &trace.values[model.architecture.output];
         let shown = |end, values: &[i64]| match (self.program.interface.of(end), openings.of(end)) {
             (Visibility::Public, _) => self.program.packing(end).encode(values),
-            (Visibility::Committed, Some(opening)) => opening.commitment().bytes().to_vec(),
-            (Visibility::Committed, None) | (Visibility::Private, _) => vec![],
+            (_, Some(opening)) => opening.commitment().bytes().to_vec(),
+            (_, None) => vec![],
         };
         let statement = Statement {
             model_id: self.key.verifying.model_id(),
@@ -307,24 +339,31 @@ impl Prover {
         self.blinded(circuit, &claim, &tail, rng)
     }
 
-    /// A fresh mask, and the polynomials behind it and the commitments; `None` if nothing is committed.
+    /// The polynomials behind the commitments, and a fresh mask if one is needed; `None` if nothing is committed.
     fn linked(
         &self,
         statement: &Statement,
         openings: &Openings,
         rng: impl RngCore + CryptoRng,
     ) -> Result<Option<Linked>, ProveError> {
-        let polynomials: Vec<_> = self.program.interface.committed().filter_map(|end| openings.of(end)).collect();
-        if polynomials.is_empty() {
+        let interface = self.program.interface;
+        if !interface.is_linked() {
             return Ok(None);
         }
-        let polynomials: Vec<_> = polynomials.into_iter().map(TensorOpening::polynomial).collect();
-        let secrets = polynomials.iter().flat_map(|polynomial| polynomial.iter());
-        let mask = Mask::fresh(self.params.get_g(), &statement.transcript_prefix(), secrets, rng);
-        let mask = mask.ok_or_else(|| ProveError::Backend("the SRS is too small for a mask".into()))?;
-        let mut link = Link::new(*mask.cells);
-        polynomials.into_iter().for_each(|polynomial| link.push(polynomial));
-        Ok(Some(Linked { mask: mask.point, link }))
+        let mut polynomials = vec![Zeroizing::default(); interface.polynomials()];
+        for end in interface.committed() {
+            let opening = openings.of(end).ok_or(ProveError::Committed)?;
+            polynomials[interface.number(end)] = opening.polynomial();
+        }
+        let mut mask = None;
+        if interface.is_masked() {
+            let secrets = polynomials.iter().flat_map(|polynomial| polynomial.iter());
+            let fresh = Mask::fresh(self.params.get_g(), &statement.transcript_prefix(), secrets, rng);
+            let fresh = fresh.ok_or_else(|| ProveError::Backend("the SRS is too small for a mask".into()))?;
+            mask = Some(fresh.point);
+            polynomials[0] = tensor_polynomial(&fresh.cells, &[]);
+        }
+        Ok(Some(Linked { mask, link: Link::new(polynomials) }))
     }
 
     /// The proof in which `omega` has these two blinding cells.
@@ -337,8 +376,8 @@ impl Prover {
     ) -> Result<Proof, ProveError> {
         let mut bytes = proof_tag(self.key.verifying.shape).to_vec();
         let mut prefix = claim.statement.transcript_prefix();
-        if let Some(linked) = &claim.linked {
-            let mask = encode_g1(&linked.mask);
+        if let Some(mask) = claim.linked.as_ref().and_then(|linked| linked.mask) {
+            let mask = encode_g1(&mask);
             prefix.extend(mask);
             bytes.extend(mask);
         }

@@ -34,6 +34,18 @@ fn searched() -> Fixture {
     Fixture::new(small_search(1), &SetupOptions::default())
 }
 
+/// The first network, its input committed: with a mask.
+fn masked() -> Fixture {
+    let interface = Interface { input: Visibility::Committed, output: Visibility::Public };
+    Fixture::new(small_cnn(1), &SetupOptions { interface, ..SetupOptions::default() })
+}
+
+/// The first network, its input and a given output committed: a mask, and three polynomials.
+fn given() -> Fixture {
+    let interface = Interface { input: Visibility::Committed, output: Visibility::Given };
+    Fixture::new(small_cnn(1), &SetupOptions { interface, ..SetupOptions::default() })
+}
+
 /// The first network, its input and output committed.
 fn linked() -> Fixture {
     let interface = Interface { input: Visibility::Committed, output: Visibility::Committed };
@@ -51,7 +63,7 @@ fn honest_proofs_hold() {
             let fixture = Fixture::new(small_cnn(1), &SetupOptions { visibility, optimise, ..Default::default() });
             let proof = fixture.proof(3);
             assert!(fixture.verifies(&proof));
-            let expected = inferproof_circuits::plan::proof_bytes(visibility == WeightVisibility::Secret, false);
+            let expected = inferproof_circuits::plan::proof_bytes(visibility == WeightVisibility::Secret, Interface::default());
             assert_eq!(proof.bytes.len(), expected);
         }
     }
@@ -60,7 +72,7 @@ fn honest_proofs_hold() {
 /// The proof as the verifier's own transcript sees it: statement first, weights last.
 #[test]
 fn every_byte_of_a_proof_counts() {
-    for fixture in [secret(), public(), linked()] {
+    for fixture in [secret(), public(), masked(), linked(), given()] {
         let proof = fixture.proof(4);
         let mut rng = StdRng::seed_from_u64(8);
         for word in 0..proof.bytes.len().div_ceil(32) {

@@ -35,7 +35,7 @@ mod target;
 pub use error::{QuantiseError, SampleError};
 pub use evaluation::{ClassCount, ConfusionCell, Evaluation, Labelled, evaluate_model};
 pub use report::{Accuracy, Fit, LayerReport, Loss, Report, TensorReport, evaluate};
-pub use samples::{Samples, load_labels, load_tensor};
+pub use samples::{Samples, load_array, load_labels, load_tensor};
 pub use search::{Candidate, Explanation, Fixed, PlannedCost, Tuner, search};
 pub use target::Target;
 

@@ -119,17 +119,35 @@ impl Samples {
     }
 }
 
+/// Reads a tensor of any shape from a `.npy` file, or a `.npz` file of one array.
+///
+/// # Errors
+/// Any [`SampleError`] that names a file.
+pub fn load_array(path: impl AsRef<Path>) -> Result<ArrayD<f32>, SampleError> {
+    let path = path.as_ref();
+    let array = one_array(path)?;
+    check_finite(path, &array)?;
+    Ok(array.values)
+}
+
+fn one_array(path: &Path) -> Result<NamedArray, SampleError> {
+    let mut arrays = arrays::read(path)?.into_iter();
+    match (arrays.next(), arrays.next()) {
+        (Some(array), None) => Ok(array),
+        _ => {
+            let got = "an archive that does not hold exactly one array".into();
+            Err(SampleError::Format { path: path.to_owned(), got })
+        }
+    }
+}
+
 /// Reads one input of shape `shape` (or `[1] + shape`) from a `.npy` file, or a `.npz` file of one array.
 ///
 /// # Errors
 /// Any [`SampleError`] that names a file.
 pub fn load_tensor(path: impl AsRef<Path>, shape: &[usize]) -> Result<ArrayD<f32>, SampleError> {
     let path = path.as_ref();
-    let mut arrays = arrays::read(path)?.into_iter();
-    let (Some(array), None) = (arrays.next(), arrays.next()) else {
-        let got = "an archive that does not hold exactly one array".into();
-        return Err(SampleError::Format { path: path.to_owned(), got });
-    };
+    let array = one_array(path)?;
     check_finite(path, &array)?;
     let fits = array.values.shape() == shape || is_batched(array.values.shape(), shape, 1);
     if !fits {
@@ -145,11 +163,7 @@ pub fn load_tensor(path: impl AsRef<Path>, shape: &[usize]) -> Result<ArrayD<f32
 /// Any [`SampleError`] that names a file; [`SampleError::Labels`] for what is no class.
 pub fn load_labels(path: impl AsRef<Path>) -> Result<Vec<usize>, SampleError> {
     let path = path.as_ref();
-    let mut arrays = arrays::read(path)?.into_iter();
-    let (Some(array), None) = (arrays.next(), arrays.next()) else {
-        let got = "an archive that does not hold exactly one array".into();
-        return Err(SampleError::Format { path: path.to_owned(), got });
-    };
+    let array = one_array(path)?;
     if !matches!(array.values.shape(), [_] | [_, 1]) {
         return Err(wrong_shape(path, &array, "[N]".into()));
     }

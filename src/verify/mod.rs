@@ -113,13 +113,13 @@ pub fn verify(key: &VerifyingKey, srs: &SrsVerifier, proof: &Proof) -> Result<()
         return Err(VerifyError::OtherVerifier { expected: hex::encode(tag), got });
     };
     let io = &key.io;
-    let (mut instance, mut tensors) = (vec![], vec![]);
+    let (mut instance, mut tensors) = (vec![], vec![G1Affine::default(); io.interface.polynomials()]);
     for (end, name, bytes) in [(End::Input, "input", &statement.input), (End::Output, "output", &statement.output)] {
         match io.interface.of(end) {
             Visibility::Public => instance.extend(words(key, end, name, bytes)?),
-            Visibility::Committed => {
+            Visibility::Committed | Visibility::Given => {
                 let error = VerifyError::Commitment { tensor: name, got: bytes.len() };
-                tensors.push(statement_point(bytes).ok_or(error)?);
+                tensors[io.interface.number(end)] = statement_point(bytes).ok_or(error)?;
             }
             Visibility::Private if bytes.is_empty() => {}
             Visibility::Private => {
@@ -128,14 +128,13 @@ pub fn verify(key: &VerifyingKey, srs: &SrsVerifier, proof: &Proof) -> Result<()
         }
     }
     let mut prefix = statement.transcript_prefix();
-    let mut mask = None;
     let mut bytes = bytes;
-    if io.interface.is_linked() {
-        let invalid = VerifyError::Invalid("the mask of the committed tensors is no point");
+    if io.interface.is_masked() {
         let (head, rest) = bytes.split_at_checked(G1_BYTES).unwrap_or((&[], bytes));
-        let point = statement_point(head).ok_or(invalid)?;
-        prefix.extend(encode_g1(&point));
-        (mask, bytes) = (Some(point), rest);
+        let mask = statement_point(head).ok_or(VerifyError::Invalid("the mask of the committed tensors is no point"))?;
+        prefix.extend(encode_g1(&mask));
+        tensors[0] = mask;
+        bytes = rest;
     }
     let mut transcript = VerifierTranscript::new(&prefix, bytes);
     verify_proof::<KZGCommitmentScheme<Bn256>, VerifierSHPLONK<'_, Bn256>, _, _, _>(
@@ -146,10 +145,7 @@ pub fn verify(key: &VerifyingKey, srs: &SrsVerifier, proof: &Proof) -> Result<()
         &mut transcript,
     )
     .map_err(|_| VerifyError::Invalid("the circuit's equations"))?;
-    let linked = match mask {
-        None => G1::identity(),
-        Some(mask) => link(key, srs, mask, tensors, &mut transcript)?,
-    };
+    let linked = if tensors.is_empty() { G1::identity() } else { link(key, srs, tensors, &mut transcript)? };
     weights(key, srs, linked, &mut transcript)?;
     match transcript.remaining() {
         0 => Ok(()),
@@ -165,7 +161,7 @@ pub fn committed_tensor(key: &VerifyingKey, statement: &Statement, end: End) -> 
         End::Input => &statement.input,
         End::Output => &statement.output,
     };
-    if key.io.interface.of(end) != Visibility::Committed {
+    if !key.io.interface.of(end).is_committed() {
         return None;
     }
     TensorCommitment::new(key.srs_id, key.io.of(end).clone(), statement_point(bytes)?).ok()
@@ -182,14 +178,13 @@ fn words(key: &VerifyingKey, end: End, tensor: &'static str, bytes: &[u8]) -> Re
 fn link(
     key: &VerifyingKey,
     srs: &SrsVerifier,
-    mask: G1Affine,
-    tensors: Vec<G1Affine>,
+    points: Vec<G1Affine>,
     transcript: &mut VerifierTranscript<'_>,
 ) -> Result<G1, VerifyError> {
     let invalid = || VerifyError::Invalid("the committed tensors are not the circuit's");
     let [channel, position] = [0, 1].map(|index| transcript.challenge(index));
     let (channel, position) = channel.zip(position).ok_or_else(invalid)?;
-    let statement = LinkStatement { mask, tensors, channel, position };
+    let statement = LinkStatement { points, channel, position };
     let value = LinkProof::verify(&statement, &srs.s_g2(), transcript).ok().flatten().ok_or_else(invalid)?;
     let place = channel.pow_vartime([key.weights.points.len() as u64]);
     Ok(srs.link(key.k)? * (place * value))

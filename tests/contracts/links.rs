@@ -10,10 +10,11 @@ use inferproof::evm::{Rehearsal, batch_calldata, zero_bytes};
 use inferproof::{Interface, Proof, Visibility, WeightVisibility, verify};
 
 const BOTH: [WeightVisibility; 2] = [WeightVisibility::Public, WeightVisibility::Secret];
-const ALL: [Visibility; 3] = [Visibility::Public, Visibility::Committed, Visibility::Private];
+const INPUTS: [Visibility; 3] = [Visibility::Public, Visibility::Committed, Visibility::Private];
+const OUTPUTS: [Visibility; 4] = [Visibility::Public, Visibility::Committed, Visibility::Private, Visibility::Given];
 
 fn interfaces() -> impl Iterator<Item = Interface> {
-    ALL.into_iter().flat_map(|input| ALL.into_iter().map(move |output| Interface { input, output }))
+    INPUTS.into_iter().flat_map(|input| OUTPUTS.into_iter().map(move |output| Interface { input, output }))
 }
 
 /// Every way of showing a model's ends: accepted, at the gas that was told before, and the headers of what is committed.
@@ -24,7 +25,7 @@ fn every_interface_is_accepted() {
     for (index, interface) in interfaces().enumerate() {
         let visibility = BOTH[index % 2];
         let proved = shown(interface, visibility);
-        let header = |ofOutput| abi::tensorHeaderCall { modelId: proved.key.model_id().into(), ofOutput };
+        let header = |of_output| abi::tensorHeaderCall { modelId: proved.key.model_id().into(), ofOutput: of_output };
         assert!(is::<abi::ModelNotStored>(&story.call(header(false).abi_encode())));
         story.store(&proved.key);
         let proof = proved.proof(1);
@@ -35,7 +36,7 @@ fn every_interface_is_accepted() {
         let io = proved.key.io();
         for (of_output, spec, seen) in [(false, &io.input, interface.input), (true, &io.output, interface.output)] {
             let expected = match seen {
-                Visibility::Committed => tensor_header(&proved.key.srs_id(), spec),
+                Visibility::Committed | Visibility::Given => tensor_header(&proved.key.srs_id(), spec),
                 Visibility::Public | Visibility::Private => [0; 32],
             };
             assert_eq!(story.call(header(of_output).abi_encode()).output, expected);
@@ -69,11 +70,32 @@ fn every_byte_of_a_commitment_counts() {
             refused("another length", &|p| p.statement.input.resize(length, 0));
             refused("another length", &|p| p.statement.output.resize(length, 0));
         }
-        refused("another mask", &|p| p.bytes[4..68].copy_from_slice(&other.bytes[4..68]));
         // The value and the quotient of another proof of the same statement.
         let from = proof.bytes.len() - if visibility == WeightVisibility::Secret { 224 } else { 96 };
         for part in [from..from + 32, from + 32..from + 96, from..from + 96] {
             refused("another link proof", &|p| p.bytes[part.clone()].copy_from_slice(&other.bytes[part.clone()]));
+        }
+    }
+}
+
+/// Without a fresh commitment to the output a mask hides the input: every word of it, and other masks.
+#[test]
+fn every_word_of_a_mask_counts() {
+    for visibility in BOTH {
+        let interface = Interface { input: Visibility::Committed, output: Visibility::Public };
+        let (mut story, proved) = (Story::new(srs()), shown(interface, visibility));
+        story.store(&proved.key);
+        let (proof, other) = (proved.proof(1), proved.proof(2));
+        assert!(story.accepts(&proof));
+        for byte in 4..68 {
+            let mut bad = proof.clone();
+            bad.bytes[byte] ^= 1;
+            both_refuse(&mut story, &proved, "a bit of the mask", &bad);
+        }
+        for mask in [&other.bytes[4..68], &proof.statement.input, &[0; 64]] {
+            let mut bad = proof.clone();
+            bad.bytes[4..68].copy_from_slice(mask);
+            both_refuse(&mut story, &proved, "another mask", &bad);
         }
     }
 }
@@ -100,8 +122,9 @@ fn batches_mix() {
     let [plain, secret] = BOTH.map(digits_mlp);
     let [open, closed] = BOTH.map(linked);
     let input = shown(Interface { input: Visibility::Committed, output: Visibility::Public }, BOTH[1]);
+    let given = shown(Interface { input: Visibility::Committed, output: Visibility::Given }, BOTH[0]);
     let mut proofs = vec![];
-    for (index, proved) in [&open, &plain, &closed, &closed, &input, &secret, &open, &input].into_iter().enumerate() {
+    for (index, proved) in [&open, &plain, &closed, &closed, &input, &given, &secret, &open, &given, &input].into_iter().enumerate() {
         story.store(&proved.key);
         proofs.push(proved.proof(index as u64));
     }

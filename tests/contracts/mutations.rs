@@ -1,10 +1,10 @@
 //! Rust and the contract agree on true proofs and on every kind of false one.
 
-use crate::story::{Proved, Story, digits_mlp, is, linked, model, reason, root, srs};
+use crate::story::{Proved, Story, digits_mlp, is, linked, model, reason, root, shown, srs};
 use inferproof::circuits::program::Layout;
 use inferproof::evm::abi::InferenceVerifier as abi;
 use inferproof::evm::verify_calldata;
-use inferproof::{Options, Proof, WeightVisibility, verify};
+use inferproof::{Interface, Options, Proof, Visibility, WeightVisibility, verify};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -52,7 +52,8 @@ type Change<'a> = &'a dyn Fn(&mut [u8], &mut StdRng);
 
 #[test]
 fn every_word_of_a_proof_counts() {
-    for proved in BOTH.map(digits_mlp).into_iter().chain(BOTH.map(linked)) {
+    let given = shown(Interface { input: Visibility::Committed, output: Visibility::Given }, BOTH[1]);
+    for proved in BOTH.map(digits_mlp).into_iter().chain(BOTH.map(linked)).chain([given]) {
         let mut story = Story::new(srs());
         story.store(&proved.key);
         let proof = proved.proof(1);

@@ -128,7 +128,7 @@ impl Proved {
     }
 
     pub fn proof(&self, seed: u64) -> Proof {
-        self.prover.prove_committed(Source::Values(&self.input), [7; 32], StdRng::seed_from_u64(seed)).unwrap().proof
+        self.prover.prove_committed(Source::Values(&self.input), None, [7; 32], StdRng::seed_from_u64(seed)).unwrap().proof
     }
 }
 

@@ -6,7 +6,7 @@ use super::Compiler;
 use crate::error::CompileError;
 use crate::packing::Packing;
 use crate::program::{Builder, Cell, ChainItem, End, Lane, Mono, NULL_TAG, Val, Visibility};
-use crate::witness::{BLIND_POWER, FIRST_POWER, MASK_POWERS};
+use crate::witness::{BLIND_POWERS, FIRST_POWER};
 
 /// Monomial of a power of `X` in the folded polynomial of number `polynomial`, which is evaluated at `1/u`.
 fn link_monomial(polynomial: usize, power: usize) -> Mono {
@@ -38,9 +38,8 @@ impl Compiler<'_> {
     fn shown_monomial(&self, end: End, index: usize) -> Option<Mono> {
         match self.interface.of(end) {
             Visibility::Public => Some(monomial(self.packing(end), index)),
-            Visibility::Committed => {
-                let number = self.interface.number(end).expect("it is committed");
-                Some(link_monomial(number, FIRST_POWER + index))
+            Visibility::Committed | Visibility::Given => {
+                Some(link_monomial(self.interface.number(end), FIRST_POWER + index))
             }
             Visibility::Private => None,
         }
@@ -53,7 +52,7 @@ impl Compiler<'_> {
                 let offset = if end == End::Output { self.words(End::Input) as i64 } else { 0 };
                 scale(self.packing(end)) * Mono::position(-offset)
             }
-            Visibility::Committed | Visibility::Private => Mono::ONE,
+            Visibility::Committed | Visibility::Given | Visibility::Private => Mono::ONE,
         }
     }
 
@@ -64,7 +63,7 @@ impl Compiler<'_> {
                 let packing = *self.packing(end);
                 self.words_of_ones(&packing)
             }
-            Visibility::Committed => {
+            Visibility::Committed | Visibility::Given => {
                 let sum = self.builder.geometric(Mono::position(-1), self.packing(end).elements);
                 let first = self.builder.mono(self.shown_monomial(end, 0).expect("it is committed"));
                 self.builder.multiply(sum, first)
@@ -82,7 +81,7 @@ impl Compiler<'_> {
     fn show_cell(&mut self, end: End, value: Cell, shown: &mut Shown) {
         let sum = match self.interface.of(end) {
             Visibility::Public => &mut shown.words,
-            Visibility::Committed => &mut shown.link,
+            Visibility::Committed | Visibility::Given => &mut shown.link,
             Visibility::Private => return,
         };
         *sum = Some(match *sum {
@@ -192,11 +191,8 @@ impl Compiler<'_> {
             self.builder.assert_equal(words, instance);
         }
         let Some(elements) = shown.link else { return };
-        let mask = MASK_POWERS.map(|power| (0, power));
-        let blinds = self.interface.committed().enumerate().map(|(index, _)| (index + 1, BLIND_POWER));
-        let items: Vec<_> = mask
-            .into_iter()
-            .chain(blinds)
+        let blinds = (0..self.interface.polynomials()).flat_map(|polynomial| BLIND_POWERS.map(|power| (polynomial, power)));
+        let items: Vec<_> = blinds
             .map(|(polynomial, power)| ChainItem {
                 tag: NULL_TAG,
                 kappa: 0,

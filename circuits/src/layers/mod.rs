@@ -16,7 +16,8 @@ use crate::machine::{LANES, LINK_ROW, RESERVED_ROWS};
 use crate::network::{Architecture, NodeId, Op, Term, sources};
 use crate::packing::Packing;
 use crate::program::{
-    Blocks, Builder, Cell, ChainItem, ChainValues, End, Interface, Layout, ProductGeometry, Program, TableKind, public_words,
+    Blocks, Builder, Cell, ChainItem, ChainValues, End, Interface, Layout, ProductGeometry, Program, TableKind, Visibility,
+    public_words,
 };
 use forms::Forms;
 use io::Shown;
@@ -42,6 +43,9 @@ pub fn compile(architecture: &Architecture, interface: Interface, layout: Layout
     }
     if let Some(bits) = layout.limb.filter(|bits| !LIMB_BITS.contains(bits)) {
         return Err(unsupported("-", format!("limbs of {bits} bits; allowed are 2 to 16")));
+    }
+    if interface.input == Visibility::Given {
+        return Err(unsupported("-", "an input that is `given`; a committed input is committed beforehand".into()));
     }
     within_limit(architecture, layout)?;
     let (input, output) = (&architecture.nodes[0], &architecture.nodes[architecture.output]);

@@ -3,14 +3,15 @@
 use crate::integer::Interval;
 use crate::machine::LINK_ROW;
 use crate::network::Term;
-use crate::program::{Cell, Interface, Lane, Layout, ProductOp, Visibility};
+use crate::program::{Cell, End, Interface, Lane, Layout, ProductOp, Visibility};
 use crate::testing::{Case, Keys, NetworkBuilder, RELU8, SIGNED8, conv};
 use crate::witness::{ChallengeValues, Link, phase_one, tensor_polynomial};
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
 use std::panic::catch_unwind;
 
-const ALL: [Visibility; 3] = [Visibility::Public, Visibility::Committed, Visibility::Private];
+const INPUTS: [Visibility; 3] = [Visibility::Public, Visibility::Committed, Visibility::Private];
+const OUTPUTS: [Visibility; 4] = [Visibility::Public, Visibility::Committed, Visibility::Private, Visibility::Given];
 
 fn dense(interface: Interface) -> Case {
     let mut b = NetworkBuilder::new(&[5], Interval::new(-9, 9), 51);
@@ -30,10 +31,21 @@ fn committed() -> Interface {
     Interface { input: Visibility::Committed, output: Visibility::Committed }
 }
 
+/// The tensor of each polynomial of the link; none for the mask.
+fn tensors(case: &Case) -> Vec<Vec<i64>> {
+    let interface = case.program.interface;
+    let mut tensors = vec![vec![]; interface.polynomials()];
+    for end in interface.committed() {
+        let node = if end == End::Input { 0 } else { case.architecture.output };
+        tensors[interface.number(end)] = case.trace.values[node].clone();
+    }
+    tensors
+}
+
 #[test]
 fn every_interface_holds() {
-    for input in ALL {
-        for output in ALL {
+    for input in INPUTS {
+        for output in OUTPUTS {
             let interface = Interface { input, output };
             for case in [dense(interface), convolution(interface)] {
                 case.assert_satisfied();
@@ -49,51 +61,46 @@ fn every_interface_holds() {
 /// The row after the link row is what the polynomials come to at `1/u`: the formula of the specification.
 #[test]
 fn the_link_row_is_the_polynomial() {
-    let case = convolution(committed());
+    for output in OUTPUTS {
+        let case = convolution(Interface { input: Visibility::Committed, output });
+        assert_eq!(tensors(&case).len(), if output == Visibility::Given { 3 } else { 2 });
+        the_link_row_is_the_sum(&case);
+    }
+}
+
+fn the_link_row_is_the_sum(case: &Case) {
     let [channel, position, alpha, beta] = [3, 5, 7, 1_000_003].map(Fr::from);
     let challenges = ChallengeValues { channel, position, alpha, beta };
     let w = phase_one(&case.program, &case.phase0, &case.lanes, &challenges, &case.instance).unwrap();
     let link = case.phase0.link.as_ref().unwrap();
     let v = position.invert().unwrap();
     let power = |exponent: usize| v.pow_vartime([exponent as u64]);
-    let mut expected = link.coefficient(0, 1).0 * v + link.coefficient(0, 2).0 * power(2);
-    let tensors = [&case.trace.values[0], &case.trace.values[case.architecture.output]];
-    let mut factor = channel;
-    for (number, values) in tensors.into_iter().enumerate() {
-        let elements: Fr = (0..).zip(values).map(|(i, x)| crate::integer::to_field(*x) * power(i + 2)).sum();
-        expected += factor * (link.coefficient(number + 1, 1).0 * v + elements);
-        factor *= channel;
+    let mut expected = Fr::ZERO;
+    for (number, values) in tensors(case).iter().enumerate() {
+        let blinds = link.coefficient(number, 1).0 * v + link.coefficient(number, 2).0 * power(2);
+        let elements: Fr = (0..).zip(values).map(|(i, x)| crate::integer::to_field(*x) * power(i + 3)).sum();
+        expected += channel.pow_vartime([number as u64]) * (blinds + elements);
     }
     expected *= channel.pow_vartime([case.program.layout.lanes as u64]);
     assert_eq!(w.omega[LINK_ROW], expected);
     assert_eq!(w.value(Cell::P(LINK_ROW + 1), &case.phase0), expected);
 }
 
-/// Another tensor in the link than in the circuit, another blinding cell, another mask: the one equality refuses it, and only it.
+/// Another tensor in the link than in the circuit, another blinding cell: the one equality refuses it, and only it.
 #[test]
 fn the_circuit_speaks_of_the_linked_tensors() {
-    for honest in [dense(committed()), convolution(committed())] {
+    let given = Interface { output: Visibility::Given, ..committed() };
+    for honest in [dense(committed()), convolution(committed()), dense(given)] {
         let keys = Keys::new(&honest.circuit());
         assert!(keys.accepts(honest.circuit(), &honest.instance));
-        let link = honest.phase0.link.clone().unwrap();
-        let tensors = [honest.trace.values[0].clone(), honest.trace.values[honest.architecture.output].clone()];
-        for (mask, tensor, element) in [(1, 0, 0), (0, 1, 0), (0, 2, 0), (0, 1, 1), (0, 2, 1), (0, 1, 2), (0, 2, 3)] {
-            let mut first = link.coefficient(0, 1);
-            first.0 += Fr::from(mask);
-            let mut forged = Link::new([first, link.coefficient(0, 2)]);
-            for (number, values) in (1..).zip(&tensors) {
-                let mut blind = link.coefficient(number, 1);
-                let mut values = values.clone();
-                match element {
-                    _ if number != tensor => {}
-                    0 => blind.0 += Fr::ONE,
-                    _ => values[element - 1] += 1,
-                }
-                forged.push(tensor_polynomial(blind, &values));
-            }
+        let tensors = tensors(&honest);
+        let all = tensors.iter().enumerate().flat_map(|(polynomial, values)| {
+            [1, 2, 3, 5].into_iter().filter(|power| *power <= values.len() + 2).map(move |power| (polynomial, power))
+        });
+        for (polynomial, power) in all.collect::<Vec<_>>() {
             let mut case = honest.clone();
-            case.phase0.link = Some(forged);
-            assert!(!keys.accepts(case.circuit(), &case.instance), "mask {mask}, tensor {tensor}, {element}");
+            case.phase0.link = Some(changed_link(&honest, &tensors, |p, at| (p, at) == (polynomial, power)));
+            assert!(!keys.accepts(case.circuit(), &case.instance), "polynomial {polynomial}, power {power}");
             let mut weak = case.clone();
             let end = Cell::P(LINK_ROW + 1);
             weak.program.equalities.retain(|(a, b)| *a != end && *b != end);
@@ -101,6 +108,29 @@ fn the_circuit_speaks_of_the_linked_tensors() {
             assert!(Keys::new(&weak.circuit()).accepts(weak.circuit(), &weak.instance), "the forgery is no forgery");
         }
     }
+}
+
+/// The link of a case with 1 added to the coefficients that are `wrong`.
+fn changed_link(case: &Case, tensors: &[Vec<i64>], wrong: impl Fn(usize, usize) -> bool) -> Link {
+    let link = case.phase0.link.as_ref().unwrap();
+    let polynomials = tensors.iter().enumerate().map(|(number, values)| {
+        let blinds = [1, 2].map(|power| link.coefficient(number, power));
+        let mut polynomial = tensor_polynomial(&blinds, values);
+        for (index, coefficient) in polynomial.iter_mut().enumerate() {
+            coefficient.0 += Fr::from(u64::from(wrong(number, index + 1)));
+        }
+        polynomial
+    });
+    Link::new(polynomials.collect())
+}
+
+/// Inputs are committed to beforehand in any case.
+#[test]
+fn no_input_is_given() {
+    let case = dense(Interface::default());
+    let interface = Interface { input: Visibility::Given, output: Visibility::Public };
+    let error = crate::layers::compile(&case.architecture, interface, Layout::direct(2)).unwrap_err();
+    assert!(error.to_string().contains("given"), "{error}");
 }
 
 /// An element outside its range, in the circuit and in the link alike: its table refuses it.
@@ -116,12 +146,10 @@ fn private_and_committed_elements_are_in_range() {
             assert!(honest.program.table.find(tag, q, wrong).is_none());
             let mut case = honest.clone();
             case.phase0.y[row] = wrong;
-            if let Some(link) = &case.phase0.link {
+            if input == Visibility::Committed {
                 let mut values = honest.trace.values[0].clone();
                 values[1] = wrong;
-                let mut forged = Link::new([link.coefficient(0, 1), link.coefficient(0, 2)]);
-                forged.push(tensor_polynomial(link.coefficient(1, 1), &values));
-                case.phase0.link = Some(forged);
+                case.phase0.link = Some(changed_link(&honest, &[vec![], values], |_, _| false));
             }
             assert!(!keys.accepts(case.circuit(), &case.instance), "{input:?}: {wrong}");
         }
@@ -154,7 +182,7 @@ fn the_link_row_reads_omega_as_it_is() {
     refused("read twice", &|p| p.equalities.push((Cell::P(LINK_ROW + 1), Cell::Y(0))));
     refused("not read at all", &|p| p.equalities.retain(|(_, b)| *b != Cell::P(LINK_ROW + 1)));
     refused("the instance chain ends there", &|p| p.rows[LINK_ROW + 1].y = crate::program::ChainOp::Reset);
-    refused("a mask of one cell", &|p| {
+    refused("a polynomial with one cell", &|p| {
         let blind = p.rows.iter().position(|r| matches!(r.lane, Lane::Blind { .. })).unwrap();
         p.rows[blind].lane = Lane::Rim { node: 1, channel: 0, offset: 0, negative: false };
     });

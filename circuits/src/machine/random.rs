@@ -226,8 +226,9 @@ fn check(seed: u64, mock: bool) {
     let mut rng = StdRng::seed_from_u64(seed);
     let lanes = *[1, 2, 3, 8].choose(&mut rng).unwrap();
     let limb = [None, Some(2), Some(3), Some(4)][rng.gen_range(0..4)];
-    let all = [Visibility::Public, Visibility::Committed, Visibility::Private];
-    let [input, output] = [(); 2].map(|()| *all.choose(&mut rng).unwrap());
+    let all = [Visibility::Public, Visibility::Committed, Visibility::Private, Visibility::Given];
+    let input = *all[..3].choose(&mut rng).unwrap();
+    let output = *all.choose(&mut rng).unwrap();
     let case = network(&mut rng).build_for(Interface { input, output }, Layout { lanes, limb });
     holds_the_reference(&case);
     lanes_have_their_tables(&case);

@@ -180,6 +180,23 @@ impl Op {
         }
     }
 
+    /// The same operator with each operand replaced.
+    #[must_use]
+    pub fn with_inputs(&self, replace: impl Fn(NodeId) -> NodeId) -> Self {
+        let mut op = self.clone();
+        match &mut op {
+            Self::Input => {}
+            Self::Affine { terms, .. } => terms.iter_mut().for_each(|term| term.replace_inputs(&replace)),
+            Self::MaxPool { input, .. }
+            | Self::Reshape { input }
+            | Self::Transpose { input, .. }
+            | Self::Take { input, .. } => *input = replace(*input),
+            Self::Concat { inputs, .. } => inputs.iter_mut().for_each(|input| *input = replace(*input)),
+            Self::BeforeMax { input, maximum } => (*input, *maximum) = (replace(*input), replace(*maximum)),
+        }
+        op
+    }
+
     /// Whether the operator computes nothing: every element is one of an operand, or a constant.
     #[must_use]
     pub const fn moves(&self) -> bool {
@@ -257,6 +274,16 @@ impl Term {
             | Self::Scale { input, .. }
             | Self::SumPool { input, .. }
             | Self::Product { left: input, .. } => *input,
+        }
+    }
+
+    fn replace_inputs(&mut self, replace: impl Fn(NodeId) -> NodeId) {
+        match self {
+            Self::Dense { input }
+            | Self::Conv { input, .. }
+            | Self::Scale { input, .. }
+            | Self::SumPool { input, .. } => *input = replace(*input),
+            Self::Product { left, right, .. } => (*left, *right) = (replace(*left), replace(*right)),
         }
     }
 

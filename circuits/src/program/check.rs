@@ -2,7 +2,7 @@
 
 use super::{Cell, ChainOp, Lane, NULL_TAG, ONE_TAG, Pin, ProductOp, Program, Row};
 use crate::machine::LINK_ROW;
-use crate::witness::{BLIND_POWER, MASK_POWERS};
+use crate::witness::BLIND_POWERS;
 use std::collections::HashMap;
 
 impl Program {
@@ -51,9 +51,9 @@ impl Program {
         });
         let mut places: Vec<_> = places.collect();
         places.sort_unstable();
-        let blinds = (1..=self.interface.committed().count()).map(|tensor| (tensor, BLIND_POWER));
-        let expected: Vec<_> = MASK_POWERS.into_iter().map(|power| (0, power)).chain(blinds).collect();
-        assert_eq!(places, expected, "a mask of two cells, and one for each tensor");
+        let blinds = |polynomial| BLIND_POWERS.map(|power| (polynomial, power));
+        let expected: Vec<_> = (0..self.interface.polynomials()).flat_map(blinds).collect();
+        assert_eq!(places, expected, "two cells that blind for each polynomial");
     }
 
     /// Every cell that a copy reads is determined by something else than another undetermined cell.

@@ -9,10 +9,21 @@ pub enum Visibility {
     /// Its bytes.
     #[default]
     Public,
-    /// A hiding commitment to it.
+    /// A hiding commitment to it: for an input one that was published beforehand, for an output one that is made for the proof.
     Committed,
     /// Nothing.
     Private,
+    /// For an output: a hiding commitment that was made beforehand, so that who reads it need not wait for the proof, and any number of proofs
+    /// may be made of it.
+    Given,
+}
+
+impl Visibility {
+    /// Whether a statement has a commitment to the tensor.
+    #[must_use]
+    pub const fn is_committed(self) -> bool {
+        matches!(self, Self::Committed | Self::Given)
+    }
 }
 
 /// Which end of a program a tensor is at.
@@ -44,16 +55,33 @@ impl Interface {
         }
     }
 
-    /// The committed tensors, input before output. They are numbered from 1 in this order: the power of `R` that tells them apart.
+    /// The committed tensors, input before output.
     pub fn committed(&self) -> impl Iterator<Item = End> + use<> {
         let interface = *self;
-        [End::Input, End::Output].into_iter().filter(move |end| interface.of(*end) == Visibility::Committed)
+        [End::Input, End::Output].into_iter().filter(move |end| interface.of(*end).is_committed())
     }
 
-    /// Number of a committed tensor.
+    /// Whether a proof has a mask. The blinding cells of an output that is committed to afresh hide what is said of the input too;
+    /// without one a mask is needed.
     #[must_use]
-    pub fn number(&self, end: End) -> Option<usize> {
-        self.committed().position(|other| other == end).map(|index| index + 1)
+    pub fn is_masked(&self) -> bool {
+        self.is_linked() && self.output != Visibility::Committed
+    }
+
+    /// Polynomials of the link. Number 0 is that of the fresh output or of the mask; then come that of the input and that of a given output.
+    #[must_use]
+    pub fn polynomials(&self) -> usize {
+        self.committed().count() + usize::from(self.is_masked())
+    }
+
+    /// Number of a committed tensor's polynomial in the link: the power of `R` it has there. Of no meaning for other tensors.
+    #[must_use]
+    pub fn number(&self, end: End) -> usize {
+        match end {
+            End::Output if self.output == Visibility::Given => self.polynomials() - 1,
+            End::Output => 0,
+            End::Input => 1,
+        }
     }
 
     /// Whether some tensor is committed.

@@ -194,9 +194,9 @@ pub enum Lane {
         /// Whether the chain holds the negative (fused maxima do).
         negative: bool,
     },
-    /// A cell that blinds what is said about committed tensors: a coefficient of the mask or of a tensor's polynomial.
+    /// A cell that blinds a committed tensor or what is said of it: a coefficient of a polynomial of the link.
     Blind {
-        /// 0 for the mask, else the number of the tensor.
+        /// Which polynomial, see [`Interface::polynomials`].
         polynomial: usize,
         /// Power of `X`.
         power: usize,
@@ -302,7 +302,7 @@ impl Layout {
 pub(crate) const fn public_words(visibility: Visibility, packing: &Packing) -> usize {
     match visibility {
         Visibility::Public => packing.words(),
-        Visibility::Committed | Visibility::Private => 0,
+        Visibility::Committed | Visibility::Given | Visibility::Private => 0,
     }
 }
 

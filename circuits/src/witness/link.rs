@@ -8,32 +8,29 @@ use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
 use zeroize::Zeroizing;
 
-/// The polynomials behind a proof's mask and its committed tensors. None has a constant coefficient.
+/// The polynomials behind a proof's committed tensors. None has a constant coefficient.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Link {
-    /// The mask, then the tensors in their order; coefficients from that of `X` on.
+    /// That of the output or of the mask, then that of the input if it is committed; coefficients from that of `X` on.
     polynomials: Vec<Zeroizing<Vec<Secret>>>,
 }
 
 impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Link({} tensors, secrets not shown)", self.polynomials.len() - 1)
+        write!(f, "Link({} polynomials, secrets not shown)", self.polynomials.len())
     }
 }
 
 impl Link {
-    /// A mask of two uniform cells, nothing linked yet.
+    /// A link of these polynomials, see [`tensor_polynomial`].
+    ///
+    /// The first has fresh uniform blinding cells in every proof: it hides the value that a proof shows of their sum.
     #[must_use]
-    pub fn new(mask: [Secret; 2]) -> Self {
-        Self { polynomials: vec![Zeroizing::new(mask.to_vec())] }
+    pub const fn new(polynomials: Vec<Zeroizing<Vec<Secret>>>) -> Self {
+        Self { polynomials }
     }
 
-    /// Adds a tensor's polynomial, see [`tensor_polynomial`].
-    pub fn push(&mut self, tensor: Zeroizing<Vec<Secret>>) {
-        self.polynomials.push(tensor);
-    }
-
-    /// Coefficient of `X^power` of a polynomial: 0 is the mask's, `t` that of tensor `t`.
+    /// Coefficient of `X^power` of a polynomial.
     ///
     /// # Panics
     /// If there is none.
@@ -42,7 +39,7 @@ impl Link {
         self.polynomials[polynomial][power - 1]
     }
 
-    /// Coefficients, from that of `X` on, of the mask plus the sum of `R^t` times tensor `t`.
+    /// Coefficients, from that of `X` on, of the sum of `R^t` times polynomial `t`.
     #[must_use]
     pub fn fold(&self, channel: Fr) -> Zeroizing<Vec<Secret>> {
         let length = self.polynomials.iter().map(|p| p.len()).max().unwrap_or(0);
@@ -65,16 +62,14 @@ impl Link {
     }
 }
 
-/// Coefficients, from that of `X` on: the blinding cell, then the elements, row-major.
+/// Coefficients, from that of `X` on: the blinding cells, then the elements, row-major. A mask has no elements.
 #[must_use]
-pub fn tensor_polynomial(blind: Secret, values: &[i64]) -> Zeroizing<Vec<Secret>> {
+pub fn tensor_polynomial(blinds: &[Secret; BLIND_POWERS.len()], values: &[i64]) -> Zeroizing<Vec<Secret>> {
     let elements = values.iter().map(|value| Secret(to_field(*value)));
-    Zeroizing::new(std::iter::once(blind).chain(elements).collect())
+    Zeroizing::new(blinds.iter().copied().chain(elements).collect())
 }
 
-/// Powers of `X` of the mask's cells.
-pub const MASK_POWERS: [usize; 2] = [1, 2];
-/// Power of `X` of the blinding cell of a tensor.
-pub const BLIND_POWER: usize = 1;
+/// Powers of `X` of the blinding cells of a polynomial.
+pub const BLIND_POWERS: [usize; 2] = [1, 2];
 /// Power of `X` of the first element of a tensor.
-pub const FIRST_POWER: usize = 2;
+pub const FIRST_POWER: usize = 3;

@@ -60,7 +60,7 @@ impl Audit {
         );
         let json = json!({
             "ok": true, "programId": hex::encode(program), "insecure": srs.insecure(), "srsId": hex::encode(srs.srs_id()),
-            "modelId": key.map(|key| hex::encode(key.model_id())), "k": model.k, "layout": model.layout,
+            "modelId": key.map(|key| hex::encode(key.model_id())), "k": model.k, "layout": model.layout, "seen": model.interface,
             "inputScale": model.input_scale, "outputScale": model.output_scale, "architecture": model.architecture,
             "seconds": stages.to_json(),
         });

@@ -19,6 +19,8 @@ enum Seen {
     Committed,
     /// Nothing.
     Private,
+    /// Of an output: a hiding commitment that was made before the proof.
+    Given,
 }
 
 /// What a verifier sees of input and output.
@@ -39,6 +41,7 @@ impl InterfaceArguments {
                 Seen::Public => Visibility::Public,
                 Seen::Committed => Visibility::Committed,
                 Seen::Private => Visibility::Private,
+                Seen::Given => Visibility::Given,
             }
         }
         Interface { input: visibility(self.input_as), output: visibility(self.output_as) }
@@ -58,6 +61,19 @@ pub(crate) struct Input {
 }
 
 impl Input {
+    /// One of the two, where none is needed; `None` if there is none.
+    pub(crate) fn of(input: Option<PathBuf>, input_quantised: Option<PathBuf>) -> Option<Self> {
+        (input.is_some() || input_quantised.is_some()).then_some(Self { input, input_quantised })
+    }
+
+    /// The file, and whether it holds the integers themselves.
+    pub(crate) fn path(&self) -> (&Path, bool) {
+        match (&self.input, &self.input_quantised) {
+            (Some(path), _) => (path, false),
+            (None, path) => (path.as_deref().unwrap_or_else(|| Path::new("")), true),
+        }
+    }
+
     pub(crate) fn load(&self, model: &Model) -> Result<Vec<i64>, Failure> {
         if let Some(path) = &self.input {
             return Ok(model.quantise_input(&load_tensor(path, model.input_shape())?)?);

@@ -1,11 +1,13 @@
 //! `inferproof inspect`.
 
 use crate::Outcome;
+use crate::commit::tensor_json;
 use crate::failure::Failure;
 use crate::inputs::{InterfaceArguments, dimension};
 use crate::preflight::{nodes, preflight};
 use clap::Args;
 use inferproof::artefact::{Identity, Kind, identify};
+use inferproof::commitment::{TensorCommitment, TensorOpening};
 use inferproof::keys::{ProvingKey, PublicModel, VerifyingKey};
 use inferproof::model::Model;
 use inferproof::onnx::{self, ImportOptions};
@@ -62,6 +64,13 @@ impl Inspect {
                 Ok(verifying_key("proving key (secret)", ProvingKey::load(&self.file)?.verifying_key()))
             }
             Identity::Artefact { kind: Kind::SRS, .. } => srs(self),
+            Identity::Artefact { kind: Kind::TENSOR_COMMITMENT, .. } => {
+                Ok(tensor("commitment to a tensor", &TensorCommitment::load(&self.file)?))
+            }
+            Identity::Artefact { kind: Kind::TENSOR_OPENING, .. } => {
+                let opening = TensorOpening::load(&self.file)?;
+                Ok(tensor("opening of a commitment (secret)", opening.commitment()))
+            }
             _ if PublicModel::begins(&head) => Ok(public_model(&PublicModel::load(&self.file)?)),
             _ if head.first() == Some(&b'{') => Ok(proof(&Proof::load(&self.file)?)),
             _ => self.graph(),
@@ -85,13 +94,25 @@ fn srs(command: &Inspect) -> Result<Outcome, Failure> {
     Ok(Outcome { json, text })
 }
 
+fn tensor(kind: &str, commitment: &TensorCommitment) -> Outcome {
+    let mut json = tensor_json(commitment);
+    json["kind"] = json!(kind);
+    let text = format!(
+        "{kind}\ntensorId {}\n{}\nSRS      {}\n",
+        hex::encode(commitment.tensor_id()),
+        commitment.spec(),
+        hex::encode(commitment.srs_id())
+    );
+    Outcome { json, text }
+}
+
 fn verifying_key(kind: &str, key: &VerifyingKey) -> Outcome {
     let json = json!({
         "kind": kind, "k": key.k(), "insecure": key.insecure(),
         "modelId": hex::encode(key.model_id()), "programId": hex::encode(key.program_id()),
         "weightsId": hex::encode(key.weights_id()), "srsId": hex::encode(key.srs_id()),
         "weights": key.weights().visibility, "lanes": key.weights().points.len(),
-        "inputShape": key.io().input.shape, "outputShape": key.io().output.shape,
+        "inputShape": key.io().input.shape, "outputShape": key.io().output.shape, "seen": key.io().interface,
     });
     let text = format!(
         "{kind}\nmodelId   {}\nprogramId {}\nweightsId {}\nk         {}\nlanes     {}\nSRS       {}{}\n",
@@ -109,7 +130,7 @@ fn verifying_key(kind: &str, key: &VerifyingKey) -> Outcome {
 fn public_model(model: &PublicModel) -> Outcome {
     let claimed = hex::encode(model.claimed);
     let json = json!({
-        "kind": "published model", "claimedProgramId": claimed, "k": model.k, "layout": model.layout,
+        "kind": "published model", "claimedProgramId": claimed, "k": model.k, "layout": model.layout, "seen": model.interface,
         "inputScale": model.input_scale, "outputScale": model.output_scale, "architecture": model.architecture,
     });
     let nodes = nodes(&model.architecture);

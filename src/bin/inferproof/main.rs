@@ -3,6 +3,7 @@
 //! Exit code 0 only on success, 1 for a proof that does not hold, 2 for bad usage or malformed files.
 
 mod audit;
+mod commit;
 #[cfg(feature = "evm")]
 mod contract;
 mod evaluate;
@@ -15,6 +16,7 @@ mod progress;
 mod prove;
 mod quantise;
 mod run;
+mod segments;
 mod setup;
 mod srs;
 mod verify;
@@ -47,6 +49,10 @@ enum Command {
     /// Make or import a structured reference string.
     #[command(subcommand)]
     Srs(srs::Srs),
+    /// Cut a quantised model into segments that are proved apart and verified as one.
+    Split(segments::Split),
+    /// Commit to a tensor, to what passes between segments, or to the weights of a new version of a model.
+    Commit(commit::Commit),
     /// Plan the circuit, commit to the weights, write the keys.
     Setup(setup::Setup),
     /// Run the integer model without proving.
@@ -82,6 +88,8 @@ fn main() -> ExitCode {
         Command::Quantise(command) => command.run(),
         Command::Evaluate(command) => command.run(),
         Command::Srs(command) => command.run(),
+        Command::Split(command) => command.run(),
+        Command::Commit(command) => command.run(),
         Command::Setup(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Prove(command) => command.run(),

@@ -4,10 +4,13 @@ use crate::Outcome;
 use crate::failure::Failure;
 use crate::inputs::{Input, parse_word};
 use crate::progress::Stages;
+use crate::segments::key_folder;
 use clap::Args;
+use inferproof::commitment::TensorOpening;
 use inferproof::keys::ProvingKey;
-use inferproof::prove::Prover;
+use inferproof::prove::{Prover, Source};
 use inferproof::srs::Srs;
+use inferproof_circuits::program::Visibility;
 use rand_core::OsRng;
 use serde_json::json;
 use std::path::PathBuf;
@@ -18,11 +21,25 @@ pub(crate) struct Prove {
     /// Folder that setup wrote.
     #[arg(long)]
     keys: PathBuf,
+    /// Which segment's keys in that folder, if it holds those of segments.
+    #[arg(long, value_name = "I")]
+    segment: Option<usize>,
     /// Structured reference string.
     #[arg(long)]
     srs: PathBuf,
-    #[command(flatten)]
-    input: Input,
+    /// Real-valued input (.npy); it is quantised as the model says.
+    #[arg(long, value_name = "X.NPY", required_unless_present_any = ["input_quantised", "input_opening"])]
+    input: Option<PathBuf>,
+    /// The integers themselves (.npy), in the model's declared range.
+    #[arg(long, value_name = "X.NPY", conflicts_with = "input")]
+    input_quantised: Option<PathBuf>,
+    /// For a committed input: what opens the commitment that the proof is to speak of.
+    #[arg(long, value_name = "X.OPENING", conflicts_with_all = ["input", "input_quantised"])]
+    input_opening: Option<PathBuf>,
+    /// For a given output: what opens the commitment that the proof is to speak of. For an output that is committed to afresh: where to write its
+    /// opening, with the commitment beside it.
+    #[arg(long, value_name = "Y.OPENING")]
+    output_opening: Option<PathBuf>,
     /// 32 bytes in hex that bind the proof to a use; zeros if not given.
     #[arg(long, value_parser = parse_word)]
     context: Option<[u8; 32]>,
@@ -34,24 +51,69 @@ pub(crate) struct Prove {
 impl Prove {
     pub(crate) fn run(&self) -> Result<Outcome, Failure> {
         let mut stages = Stages::default();
-        let key = ProvingKey::load(&self.keys.join("proving.key"))?;
-        let input = self.input.load(key.model())?;
+        let folder = self.segment.map_or_else(|| self.keys.clone(), |index| key_folder(&self.keys, index));
+        let key = ProvingKey::load(&folder.join("proving.key"))?;
+        let interface = key.verifying_key().io().interface;
+        self.check_openings(interface.input, interface.output)?;
+        let opening = self.input_opening.as_deref().map(TensorOpening::load).transpose()?;
+        let values = match (&opening, Input::of(self.input.clone(), self.input_quantised.clone())) {
+            (None, Some(input)) => input.load(key.model())?,
+            _ => vec![],
+        };
+        let given = match (&self.output_opening, interface.output) {
+            (Some(path), Visibility::Given) => Some(TensorOpening::load(path)?),
+            _ => None,
+        };
         let srs = stages.run("read SRS", || Srs::read_up_to(&self.srs, key.verifying_key().k()))?;
         let prover = stages.run("load key", || Prover::new(key, &srs))?;
-        let proof = stages.run("prove", || prover.prove(&input, self.context.unwrap_or([0; 32]), OsRng))?;
+        let source = opening.as_ref().map_or(Source::Values(&values), Source::Opening);
+        let context = self.context.unwrap_or([0; 32]);
+        let proved = stages.run("prove", || prover.prove_committed(source, given.as_ref(), context, OsRng))?;
+        // The opening first: a proof whose opening is lost leads nowhere.
+        if let (Some(path), Visibility::Committed, Some(made)) =
+            (&self.output_opening, interface.output, &proved.openings.output)
+        {
+            made.save(path)?;
+            made.commitment().save(&path.with_extension("commitment"))?;
+        }
+        let proof = proved.proof;
         proof.save(&self.output)?;
-        let packing = &prover.key().verifying_key().io().output.packing;
-        let output = packing.decode(&proof.statement.output).unwrap_or_default();
+        let verifying = prover.key().verifying_key();
+        let output = match interface.output {
+            Visibility::Public => verifying.io().output.packing.decode(&proof.statement.output),
+            // Not for a terminal's scrollback: the opening has it.
+            Visibility::Committed | Visibility::Given | Visibility::Private => None,
+        };
+        let shown = output.as_ref().map_or_else(|| "not shown".into(), |output| format!("{output:?}"));
         let text = format!(
-            "output   {output:?}\nproof    {} bytes, verified\nwritten  {}\n{}",
+            "output   {shown}\nproof    {} bytes, verified\nwritten  {}\n{}",
             proof.bytes.len(),
             self.output.display(),
             stages.to_text()
         );
         let json = json!({
-            "ok": true, "modelId": hex::encode(proof.statement.model_id), "output": output,
+            "ok": true, "modelId": hex::encode(proof.statement.model_id), "output": output, "seen": interface,
             "proofBytes": proof.bytes.len(), "seconds": stages.to_json(),
         });
         Ok(Outcome { json, text })
+    }
+
+    /// What opens commitments is given where it is needed, and nowhere else.
+    fn check_openings(&self, input: Visibility, output: Visibility) -> Result<(), Failure> {
+        let unusable = |message: &str| Err(Failure::Unusable(message.into()));
+        if input == Visibility::Committed && self.input_opening.is_none() {
+            return unusable("the input is committed: make a commitment with `inferproof commit` and give --input-opening");
+        }
+        if input != Visibility::Committed && self.input_opening.is_some() {
+            return unusable("--input-opening is for keys with a committed input; these take --input");
+        }
+        if output.is_committed() != self.output_opening.is_some() {
+            return unusable(match output {
+                Visibility::Given => "the output is given: commit to it beforehand and give --output-opening",
+                Visibility::Committed => "the output is committed: say with --output-opening where to keep what opens it",
+                Visibility::Public | Visibility::Private => "--output-opening is for keys with a committed output",
+            });
+        }
+        Ok(())
     }
 }

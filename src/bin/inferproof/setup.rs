@@ -5,16 +5,19 @@ use crate::failure::Failure;
 use crate::inputs::InterfaceArguments;
 use crate::preflight::{charged, cost_table};
 use crate::progress::Stages;
+use crate::segments::{create, key_folder, segment_files};
 use clap::{Args, ValueEnum};
 use inferproof::artefact::replace_file;
+use inferproof::chain::{chain_id, interfaces};
 use inferproof::commitment::WeightVisibility;
-use inferproof::keys::{PublicModel, SetupOptions, setup};
+use inferproof::keys::{ProvingKey, PublicModel, SetupOptions, VerifyingKey, setup};
 use inferproof::model::Model;
 use inferproof::srs::Srs;
-use inferproof_circuits::plan::{Optimise, plan};
+use inferproof_circuits::plan::{Cost, Optimise, plan};
+use inferproof_circuits::program::Interface;
 use rand_core::OsRng;
-use serde_json::json;
-use std::path::PathBuf;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Weights {
@@ -32,8 +35,11 @@ enum Goal {
 /// Arguments of `setup`.
 #[derive(Args)]
 pub(crate) struct Setup {
-    /// Quantised model (.ifq).
+    /// Quantised model (.ifq), or the folder that split wrote.
     model: PathBuf,
+    /// Only this segment's keys, in the folder segment-I of the output.
+    #[arg(long, value_name = "I")]
+    segment: Option<usize>,
     /// Structured reference string.
     #[arg(long)]
     srs: PathBuf,
@@ -53,46 +59,97 @@ pub(crate) struct Setup {
 impl Setup {
     pub(crate) fn run(&self) -> Result<Outcome, Failure> {
         let mut stages = Stages::default();
-        let model = Model::load(&self.model)?;
+        if !self.model.is_dir() {
+            if self.segment.is_some() {
+                return Err(Failure::Unusable("--segment is for a folder that split wrote".into()));
+            }
+            let (json, text) = self.keys(&self.model, self.interface.interface(), &self.output, &mut stages)?;
+            return Ok(Outcome { json: with(json, "seconds", stages.to_json()), text: text + &stages.to_text() });
+        }
+        let files = segment_files(&self.model)?;
+        let interfaces = interfaces(self.interface.interface(), files.len());
+        let (mut segments, mut text) = (vec![], String::new());
+        for (index, (file, interface)) in files.iter().zip(interfaces).enumerate() {
+            if self.segment.is_some_and(|only| only != index) {
+                continue;
+            }
+            let (json, lines) = self.keys(file, interface, &key_folder(&self.output, index), &mut stages)?;
+            text += &format!("segment {index}\n{lines}");
+            segments.push(json);
+        }
+        if segments.is_empty() {
+            return Err(Failure::Unusable(format!("there are segments 0 to {}", files.len() - 1)));
+        }
+        let mut json = json!({ "ok": true, "segments": segments, "seconds": stages.to_json() });
+        // Jobs that make one segment's keys each do not know when they are all there.
+        if self.segment.is_none() {
+            let ids = (0..files.len()).map(|index| {
+                VerifyingKey::load(&key_folder(&self.output, index).join("verifying.key")).map(|key| key.model_id())
+            });
+            let id = hex::encode(chain_id(&ids.collect::<Result<Vec<_>, _>>()?));
+            text += &format!("chainId  {id}\n");
+            json = with(json, "chainId", json!(id));
+        }
+        Ok(Outcome { json, text: text + &stages.to_text() })
+    }
+
+    /// Makes the keys of one model.
+    fn keys(
+        &self,
+        model: &Path,
+        interface: Interface,
+        output: &Path,
+        stages: &mut Stages,
+    ) -> Result<(Value, String), Failure> {
+        let model = Model::load(model)?;
         let options = SetupOptions {
             visibility: match self.weights {
                 Weights::Secret => WeightVisibility::Secret,
                 Weights::Public => WeightVisibility::Public,
             },
+            interface,
             optimise: match self.optimise {
                 Goal::Prover => Optimise::Prover,
                 Goal::Gas => Optimise::Gas,
                 Goal::Memory => Optimise::Memory,
             },
-            interface: self.interface.interface(),
             layout: None,
         };
-        let (program, costs) = stages.run("plan", || plan(&model.architecture, options.interface, options.optimise))?;
+        let (program, costs) = stages.run("plan", || plan(&model.architecture, interface, options.optimise))?;
         let srs = stages.run("read SRS", || Srs::read_up_to(&self.srs, program.k))?;
         let options = SetupOptions { layout: Some(program.layout), ..options };
         let (key, _) = stages.run("setup", || setup(&model, &srs, &options, OsRng))?;
-        let costs = charged(&model.architecture, options.interface, costs)?;
+        let costs = charged(&model.architecture, interface, costs)?;
+        let description = write_keys(&key, costs.first(), output)?;
         let verifying = key.verifying_key();
-        let description = json!({
-            "format": "inferproof/model", "version": 1,
-            "modelId": hex::encode(verifying.model_id()), "programId": hex::encode(verifying.program_id()),
-            "weightsId": hex::encode(verifying.weights_id()), "srsId": hex::encode(verifying.srs_id()),
-            "insecure": verifying.insecure(), "weights": verifying.weights().visibility,
-            "k": verifying.k(), "lanes": verifying.weights().points.len(), "cost": costs.first(),
-        });
-        std::fs::create_dir_all(&self.output)
-            .map_err(|e| Failure::Unusable(format!("cannot create {}: {e}", self.output.display())))?;
-        key.save(&self.output.join("proving.key"))?;
-        verifying.save(&self.output.join("verifying.key"))?;
-        PublicModel::of(&key).save(&self.output.join("model.pub"))?;
-        replace_file(&self.output.join("model.json"), &[&serde_json::to_vec_pretty(&description)?], false)?;
         let mut text = format!("modelId  {}\n", hex::encode(verifying.model_id()));
         if verifying.insecure() {
             text += "INSECURE: the SRS is for development only\n";
         }
-        text += &format!("plans, the first is taken\n{}", cost_table(&costs));
-        text += &format!("written  {}\n{}", self.output.display(), stages.to_text());
-        let json = json!({ "ok": true, "model": description, "plans": costs, "seconds": stages.to_json() });
-        Ok(Outcome { json, text })
+        text += &format!("plans, the first is taken\n{}written  {}\n", cost_table(&costs), output.display());
+        Ok((json!({ "ok": true, "model": description, "plans": costs }), text))
     }
+}
+
+fn with(mut object: Value, key: &str, value: Value) -> Value {
+    object[key] = value;
+    object
+}
+
+/// Writes the four files of a model's keys; returns what `model.json` says.
+pub(crate) fn write_keys(key: &ProvingKey, cost: Option<&Cost>, output: &Path) -> Result<Value, Failure> {
+    let verifying = key.verifying_key();
+    let description = json!({
+        "format": "inferproof/model", "version": 1,
+        "modelId": hex::encode(verifying.model_id()), "programId": hex::encode(verifying.program_id()),
+        "weightsId": hex::encode(verifying.weights_id()), "srsId": hex::encode(verifying.srs_id()),
+        "insecure": verifying.insecure(), "weights": verifying.weights().visibility, "seen": verifying.io().interface,
+        "k": verifying.k(), "lanes": verifying.weights().points.len(), "cost": cost,
+    });
+    create(output)?;
+    key.save(&output.join("proving.key"))?;
+    verifying.save(&output.join("verifying.key"))?;
+    PublicModel::of(key).save(&output.join("model.pub"))?;
+    replace_file(&output.join("model.json"), &[&serde_json::to_vec_pretty(&description)?], false)?;
+    Ok(description)
 }

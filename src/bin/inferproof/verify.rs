@@ -1,97 +1,189 @@
 //! `inferproof verify`.
 
 use crate::Outcome;
+use crate::commit::tensor_json;
 use crate::failure::Failure;
 use crate::inputs::{integers, parse_word};
 use crate::progress::Stages;
+use crate::segments::key_folders;
 use clap::Args;
-use inferproof::keys::{TensorSpec, VerifyingKey};
+use inferproof::chain::{chain_id, verify_chain};
+use inferproof::commitment::TensorCommitment;
+use inferproof::keys::VerifyingKey;
 use inferproof::proof::Proof;
 use inferproof::quantise::load_tensor;
 use inferproof::srs::{Srs, SrsVerifier};
-use inferproof::verify::verify;
+use inferproof::verify::committed_tensor;
+use inferproof_circuits::program::{End, Visibility};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// Arguments of `verify`.
 #[derive(Args)]
 pub(crate) struct Verify {
-    /// Verifying key.
+    /// Verifying key; for proofs of segments, the folder of the segments' keys.
     #[arg(long)]
     key: PathBuf,
     /// Structured reference string; only its verifier's part is read.
     #[arg(long)]
     srs: PathBuf,
-    /// Refuse any other model.
+    /// Refuse any other model; for segments, any other chain.
     #[arg(long, value_parser = parse_word, value_name = "ID")]
     expect_model: Option<[u8; 32]>,
     /// Refuse any other output (integers, .npy).
     #[arg(long, value_name = "Y.NPY")]
     expect_output: Option<PathBuf>,
+    /// Refuse any other input than the one behind this commitment.
+    #[arg(long, value_name = "X.COMMITMENT")]
+    input_commitment: Option<PathBuf>,
+    /// Refuse any other output than the one behind this commitment.
+    #[arg(long, value_name = "Y.COMMITMENT")]
+    output_commitment: Option<PathBuf>,
     /// Refuse any other context (32 bytes in hex; zeros if not given).
     #[arg(long, value_parser = parse_word)]
     context: Option<[u8; 32]>,
-    /// Proof (JSON).
-    proof: PathBuf,
+    /// Proof (JSON); for segments, one for each, in order.
+    #[arg(required = true)]
+    proof: Vec<PathBuf>,
+}
+
+/// One model's claim, or a chain's.
+struct Claim {
+    keys: Vec<VerifyingKey>,
+    proofs: Vec<Proof>,
+    /// Whether they are of segments.
+    chained: bool,
+}
+
+impl Claim {
+    /// The key and the proof that an end is in.
+    fn at(&self, end: End) -> (&VerifyingKey, &Proof) {
+        let index = match end {
+            End::Input => 0,
+            End::Output => self.keys.len() - 1,
+        };
+        (&self.keys[index], &self.proofs[index])
+    }
+
+    /// What names the model or the chain.
+    fn id(&self) -> [u8; 32] {
+        let ids: Vec<[u8; 32]> = self.keys.iter().map(VerifyingKey::model_id).collect();
+        if self.chained { chain_id(&ids) } else { ids[0] }
+    }
 }
 
 impl Verify {
     pub(crate) fn run(&self) -> Result<Outcome, Failure> {
         let mut stages = Stages::default();
-        let key = VerifyingKey::load(&self.key)?;
+        let chained = self.key.is_dir();
+        let keys = match chained {
+            true => key_folders(&self.key)?.iter().map(|folder| folder.join("verifying.key")).collect(),
+            false => vec![self.key.clone()],
+        };
+        let keys = keys.iter().map(|path| VerifyingKey::load(path)).collect::<Result<Vec<_>, _>>()?;
         let srs = Srs::read_verifier_part(&self.srs)?;
-        let proof = Proof::load(&self.proof)?;
-        self.expectations(&key, &proof)?;
-        stages.run("verify", || verify(&key, &srs, &proof)).map_err(|e| {
-            if e.is_malformed() { Failure::Unusable(e.to_string()) } else { Failure::Invalid(e.to_string()) }
+        let proofs = self.proof.iter().map(|path| Proof::load(path)).collect::<Result<Vec<_>, _>>()?;
+        let claim = Claim { keys, proofs, chained };
+        // A single model is a chain of one, but for its name.
+        stages.run("verify", || verify_chain(&claim.keys, &srs, &claim.proofs)).map_err(|e| {
+            let message = match (&e, chained) {
+                (inferproof::chain::ChainError::Segment { source, .. }, false) => source.to_string(),
+                _ => e.to_string(),
+            };
+            if e.is_malformed() { Failure::Unusable(message) } else { Failure::Invalid(message) }
         })?;
-        Ok(outcome(&key, &proof, &srs, &stages))
+        self.expectations(&claim)?;
+        Ok(outcome(&claim, &srs, &stages))
     }
 
-    fn expectations(&self, key: &VerifyingKey, proof: &Proof) -> Result<(), Failure> {
-        let statement = &proof.statement;
+    fn expectations(&self, claim: &Claim) -> Result<(), Failure> {
         let differs = |what: &str, expected: &[u8], got: &[u8]| {
             let message = format!("the {what} is {}, expected {}", hex::encode(got), hex::encode(expected));
             if expected == got { Ok(()) } else { Err(Failure::Invalid(message)) }
         };
-        differs("context", &self.context.unwrap_or([0; 32]), &statement.context)?;
+        differs("context", &self.context.unwrap_or([0; 32]), &claim.proofs[0].statement.context)?;
         if let Some(model) = &self.expect_model {
-            differs("model", model, &key.model_id())?;
+            differs(if claim.chained { "chain" } else { "model" }, model, &claim.id())?;
         }
+        let (key, proof) = claim.at(End::Output);
         if let Some(path) = &self.expect_output {
             let output = &key.io().output;
+            if key.io().interface.output != Visibility::Public {
+                return Err(Failure::Unusable("the output is not public; expect its commitment instead".into()));
+            }
             let expected = integers(path, &load_tensor(path, &output.shape)?)?;
-            differs("output", &output.packing.encode(&expected), &statement.output)?;
+            differs("output", &output.packing.encode(&expected), &proof.statement.output)?;
+        }
+        for (end, path) in [(End::Input, &self.input_commitment), (End::Output, &self.output_commitment)] {
+            let Some(path) = path else { continue };
+            let (key, proof) = claim.at(end);
+            let expected = TensorCommitment::load(path)?;
+            let name = if end == End::Input { "input" } else { "output" };
+            let Some(got) = committed_tensor(key, &proof.statement, end) else {
+                return Err(Failure::Invalid(format!("the {name} is not committed")));
+            };
+            if expected.spec() != got.spec() {
+                let message = format!("the {name} is a tensor of {}, expected one of {}", got.spec(), expected.spec());
+                return Err(Failure::Invalid(message));
+            }
+            differs(&format!("{name}'s tensorId"), &expected.tensor_id(), &got.tensor_id())?;
         }
         Ok(())
     }
 }
 
-fn values(spec: &TensorSpec, bytes: &[u8]) -> (Vec<i64>, Value) {
-    let values = spec.packing.decode(bytes).unwrap_or_default();
-    let real: Vec<f64> = values.iter().map(|v| *v as f64 / spec.scale).collect();
-    let json = json!({ "shape": spec.shape, "scale": spec.scale, "values": values, "real": real });
-    (values, json)
+/// What a statement says of a tensor, for programs and for people.
+fn shown(claim: &Claim, end: End) -> (Value, String) {
+    let (key, proof) = claim.at(end);
+    let spec = key.io().of(end);
+    let visibility = key.io().interface.of(end);
+    let (json, text) = match (visibility, committed_tensor(key, &proof.statement, end)) {
+        (_, Some(commitment)) => {
+            let text = format!("committed, tensorId {}", hex::encode(commitment.tensor_id()));
+            (tensor_json(&commitment), text)
+        }
+        (Visibility::Public, None) => {
+            let bytes = if end == End::Input { &proof.statement.input } else { &proof.statement.output };
+            let values = spec.packing.decode(bytes).unwrap_or_default();
+            let real: Vec<f64> = values.iter().map(|v| *v as f64 / spec.scale).collect();
+            let text = match end {
+                End::Input => format!("of {} values", values.len()),
+                End::Output => format!("{values:?}"),
+            };
+            (json!({ "shape": spec.shape, "scale": spec.scale, "values": values, "real": real }), text)
+        }
+        _ => (json!({ "shape": spec.shape, "scale": spec.scale }), "private".into()),
+    };
+    let mut json = json;
+    json["seen"] = json!(visibility);
+    (json, format!("{text}, {spec}"))
 }
 
-fn outcome(key: &VerifyingKey, proof: &Proof, srs: &SrsVerifier, stages: &Stages) -> Outcome {
-    let insecure = key.insecure() || srs.insecure();
-    let statement = &proof.statement;
-    let (input, input_json) = values(&key.io().input, &statement.input);
-    let (output, output_json) = values(&key.io().output, &statement.output);
+fn outcome(claim: &Claim, srs: &SrsVerifier, stages: &Stages) -> Outcome {
+    let (first, last) = (claim.at(End::Input), claim.at(End::Output));
+    let insecure = first.0.insecure() || srs.insecure();
+    let statement = &first.1.statement;
+    let ((input_json, input), (output_json, output)) = (shown(claim, End::Input), shown(claim, End::Output));
     let security =
         if insecure { "INSECURE SRS: this proof could be forged; for development only" } else { srs.origin() };
+    let models: Vec<String> = claim.keys.iter().map(|key| hex::encode(key.model_id())).collect();
+    let id = hex::encode(claim.id());
+    let mut named = json!({
+        "modelId": models[0], "context": hex::encode(statement.context), "input": input_json, "output": output_json,
+    });
+    if claim.chained {
+        named["chainId"] = json!(id);
+        named["segments"] = json!(models);
+    }
     let json = json!({
-        "ok": true, "valid": true, "insecure": insecure, "weights": key.weights().visibility,
-        "statement": {
-            "modelId": hex::encode(statement.model_id), "context": hex::encode(statement.context),
-            "input": input_json, "output": output_json,
-        },
+        "ok": true, "valid": true, "insecure": insecure, "weights": last.0.weights().visibility, "statement": named,
         "seconds": stages.to_json(),
     });
-    let mut text = format!("valid: model {}\n", hex::encode(statement.model_id));
-    text += &format!("maps     input of {} values, shape {:?}\n", input.len(), key.io().input.shape);
-    text += &format!("to       {output:?}, scale {}\n", key.io().output.scale);
+    let mut text = match claim.chained {
+        true => format!("valid: chain {id} of {} segments\n", models.len()),
+        false => format!("valid: model {id}\n"),
+    };
+    text += &format!("maps     input {input}\nto       output {output}\n");
     text += &format!("context  {}\nSRS      {security}\n{}", hex::encode(statement.context), stages.to_text());
     Outcome { json, text }
 }

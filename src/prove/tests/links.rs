@@ -3,15 +3,16 @@
 use super::support::{development_srs, inverted, small_multiples};
 use super::*;
 use crate::artefact::decode_fr;
-use crate::commitment::{commit, statement_point};
+use crate::commitment::{commit, commit_polynomial, statement_point};
 use crate::verify::committed_tensor;
 use group::Curve;
 use crate::transcript::Recorded;
 use inferproof_circuits::integer::{Interval, to_field};
 use inferproof_circuits::machine::LINK_ROW;
-use inferproof_circuits::witness::{ChallengeValues, PhaseOne, phase_zero, tensor_polynomial};
+use inferproof_circuits::witness::{ChallengeValues, PhaseOne};
 
-const ALL: [Visibility; 3] = [Visibility::Public, Visibility::Committed, Visibility::Private];
+const INPUTS: [Visibility; 3] = [Visibility::Public, Visibility::Committed, Visibility::Private];
+const OUTPUTS: [Visibility; 4] = [Visibility::Public, Visibility::Committed, Visibility::Private, Visibility::Given];
 
 fn fixture(interface: Interface, visibility: WeightVisibility) -> Fixture {
     Fixture::new(small_cnn(1), &SetupOptions { interface, visibility, ..SetupOptions::default() })
@@ -21,25 +22,25 @@ fn fixture(interface: Interface, visibility: WeightVisibility) -> Fixture {
 fn every_interface_proves() {
     for visibility in [WeightVisibility::Secret, WeightVisibility::Public] {
         let mut programs = std::collections::HashSet::new();
-        for (input, output) in ALL.iter().flat_map(|input| ALL.iter().map(move |output| (*input, *output))) {
+        for (input, output) in INPUTS.iter().flat_map(|input| OUTPUTS.iter().map(move |output| (*input, *output))) {
             let interface = Interface { input, output };
             let fixture = fixture(interface, visibility);
             programs.insert(fixture.prover.key.verifying.program_id());
             let Proved { proof, openings } = fixture.proved(3);
             fixture.verify(&proof).unwrap();
             let secret = visibility == WeightVisibility::Secret;
-            assert_eq!(proof.bytes.len(), inferproof_circuits::plan::proof_bytes(secret, interface.is_linked()));
+            assert_eq!(proof.bytes.len(), inferproof_circuits::plan::proof_bytes(secret, interface));
             let key = &fixture.prover.key.verifying;
             for (end, bytes) in [(End::Input, &proof.statement.input), (End::Output, &proof.statement.output)] {
                 assert_eq!(bytes.len(), key.io.statement_bytes(end));
                 let committed = committed_tensor(key, &proof.statement, end);
-                assert_eq!(committed.is_some(), interface.of(end) == Visibility::Committed);
+                assert_eq!(committed.is_some(), interface.of(end).is_committed());
                 assert_eq!(committed.as_ref(), openings.of(end).map(TensorOpening::commitment));
             }
             let plain = fixture.prover.prove(&fixture.input, CONTEXT, StdRng::seed_from_u64(1));
             assert_eq!(matches!(plain, Err(ProveError::Committed)), interface.is_linked());
         }
-        assert_eq!(programs.len(), 9, "what is seen is part of the relation");
+        assert_eq!(programs.len(), 12, "what is seen is part of the relation");
     }
 }
 
@@ -64,7 +65,7 @@ fn proofs_speak_of_the_commitment_given() {
     let opening = fixture.proved(1).openings.input.unwrap();
     let source = Source::Opening(&opening);
     let [one, two] = [2, 3].map(|seed| {
-        fixture.prover.prove_committed(source, CONTEXT, StdRng::seed_from_u64(seed)).unwrap()
+        fixture.prover.prove_committed(source, None, CONTEXT, StdRng::seed_from_u64(seed)).unwrap()
     });
     for proved in [&one, &two] {
         fixture.verify(&proved.proof).unwrap();
@@ -81,6 +82,36 @@ fn proofs_speak_of_the_commitment_given() {
     assert_eq!(all.len(), count);
 }
 
+/// A given output: proofs of it made before, any number of them, and none of another.
+#[test]
+fn outputs_are_given() {
+    let interface = Interface { input: Visibility::Committed, output: Visibility::Given };
+    let fixture = fixture(interface, WeightVisibility::Secret);
+    let mut rng = StdRng::seed_from_u64(8);
+    let given = fixture.prover.commit_output(&fixture.input, &mut rng).unwrap();
+    let prove = |given: &TensorOpening, seed| {
+        let rng = StdRng::seed_from_u64(seed);
+        fixture.prover.prove_committed(Source::Values(&fixture.input), Some(given), CONTEXT, rng)
+    };
+    let [one, two] = [1, 2].map(|seed| prove(&given, seed).unwrap());
+    for proved in [&one, &two] {
+        fixture.verify(&proved.proof).unwrap();
+        assert_eq!(proved.proof.statement.output, given.commitment().bytes());
+    }
+    assert_ne!(one.proof.bytes[4..68], two.proof.bytes[4..68], "a fresh mask in every proof");
+    let mut values = given.values().to_vec();
+    values[0] += if values[0] == 39 { -1 } else { 1 };
+    let other = fixture.prover.commit(End::Output, &values, &mut rng).unwrap();
+    assert!(matches!(prove(&other, 1), Err(ProveError::OtherOutput)));
+    let input = fixture.prover.commit(End::Input, &fixture.input, &mut rng).unwrap();
+    assert!(matches!(prove(&input, 1), Err(ProveError::OtherTensor { tensor: "output", .. })));
+    // An output that is committed to afresh is never a given one: its blinding cells hide one proof's value.
+    let fresh = linked();
+    let proved = fresh.prover.prove_committed(Source::Values(&fresh.input), Some(&given), CONTEXT, &mut rng);
+    assert!(matches!(proved, Err(ProveError::NotCommitted { tensor: "output" })));
+    assert!(fresh.prover.commit_output(&fresh.input, &mut rng).is_err());
+}
+
 /// Openings of another tensor or SRS, and openings for what is not committed.
 #[test]
 fn other_openings_are_refused() {
@@ -94,7 +125,7 @@ fn other_openings_are_refused() {
         crate::tensor::TensorSpec::new(shape.to_vec(), Interval::new(0, hi), scale).unwrap()
     };
     let prove = |opening: &TensorOpening| {
-        fixture.prover.prove_committed(Source::Opening(opening), CONTEXT, StdRng::seed_from_u64(1))
+        fixture.prover.prove_committed(Source::Opening(opening), None, CONTEXT, StdRng::seed_from_u64(1))
     };
     assert!(prove(&commit(io.input.clone(), &fixture.input)).is_ok());
     for other in [spec(&[25], 15, 10.0), spec(&[1, 5, 5], 16, 10.0), spec(&[1, 5, 5], 15, 9.5)] {
@@ -108,8 +139,8 @@ fn other_openings_are_refused() {
     assert!(matches!(prove(&foreign), Err(ProveError::Tensor(TensorError::OtherSrs { .. }))));
     let public = secret();
     let opening = commit(io.input, &fixture.input);
-    let error = public.prover.prove_committed(Source::Opening(&opening), CONTEXT, StdRng::seed_from_u64(1));
-    assert!(matches!(error, Err(ProveError::NotCommitted)));
+    let error = public.prover.prove_committed(Source::Opening(&opening), None, CONTEXT, StdRng::seed_from_u64(1));
+    assert!(matches!(error, Err(ProveError::NotCommitted { tensor: "input" })));
 }
 
 /// `value R^lane` on a row of `omega`, beside what is there.
@@ -126,38 +157,73 @@ struct Forger<'a> {
     /// What the circuit computes on.
     trace: Trace,
     openings: Openings,
+    /// Instead of a fresh commitment to the output.
+    mask: Option<[Secret; 2]>,
 }
 
 impl<'a> Forger<'a> {
     fn new(fixture: &'a Fixture) -> Self {
         let trace = fixture.prover.run(&fixture.input).unwrap();
         let openings = fixture.openings(&trace);
-        Self { fixture, trace, openings }
+        let mut rng = StdRng::seed_from_u64(9);
+        let mask = [(); 2].map(|()| Secret(Fr::random(&mut rng)));
+        Self { fixture, trace, openings, mask: fixture.prover.program.interface.is_masked().then_some(mask) }
     }
 
     fn statement(&self) -> Statement {
-        let bytes = |end| self.openings.of(end).unwrap().commitment().bytes().to_vec();
-        let model_id = self.fixture.prover.key.verifying.model_id();
-        Statement { model_id, context: CONTEXT, input: bytes(End::Input), output: bytes(End::Output) }
+        let program = &self.fixture.prover.program;
+        let bytes = |end, values: &[i64]| match self.openings.of(end) {
+            Some(opening) => opening.commitment().bytes().to_vec(),
+            None => program.packing(end).encode(values),
+        };
+        Statement {
+            model_id: self.fixture.prover.key.verifying.model_id(),
+            context: CONTEXT,
+            input: bytes(End::Input, &self.fixture.input),
+            output: bytes(End::Output, self.trace.values.last().unwrap()),
+        }
     }
 
-    fn link(&self, mask: &[Secret; 2], input: &[i64], blind: Fr) -> Link {
-        let mut link = Link::new(*mask);
-        let mut polynomial = tensor_polynomial(Secret(blind), input);
-        if blind == Fr::ZERO {
-            polynomial[0] = self.openings.input.as_ref().unwrap().polynomial()[0];
+    /// The polynomials of the honest link.
+    fn polynomials(&self) -> Vec<Zeroizing<Vec<Secret>>> {
+        let interface = self.fixture.prover.program.interface;
+        let mut polynomials = vec![Zeroizing::default(); interface.polynomials()];
+        for end in interface.committed() {
+            polynomials[interface.number(end)] = self.openings.of(end).unwrap().polynomial();
         }
-        link.push(polynomial);
-        link.push(self.openings.output.as_ref().unwrap().polynomial());
-        link
+        if let Some(mask) = &self.mask {
+            polynomials[0] = tensor_polynomial(mask, &[]);
+        }
+        polynomials
+    }
+
+    /// The honest link with `add` added to a coefficient of the input's polynomial.
+    fn link(&self, power: usize, add: i64) -> Link {
+        let mut polynomials = self.polynomials();
+        let length = polynomials[1].len().max(power);
+        polynomials[1].resize(length, Secret::default());
+        if power > 0 {
+            polynomials[1][power - 1].0 += to_field(add);
+        }
+        Link::new(polynomials)
+    }
+
+    /// The statement with a multiple of a point added to the input's commitment.
+    fn shifted(&self, point: G1Affine, add: i64) -> Statement {
+        let mut statement = self.statement();
+        let own = G1::from(statement_point(&statement.input).unwrap());
+        statement.input = encode_g1(&(own + point * to_field(add)).to_affine()).to_vec();
+        statement
     }
 
     /// A proof whose circuit has `inside` for its link, whose opening is that of `outside`, and whose statement is `statement`.
-    fn prove(&self, statement: Statement, inside: Link, outside: Link, mask: G1Affine, extra: Option<Extra>) -> Proof {
+    fn prove(&self, statement: Statement, inside: Link, outside: Link, extra: Option<Extra>) -> Proof {
         let prover = &self.fixture.prover;
         let Model { architecture, weights, .. } = &prover.key.model;
         let phase0 = phase_zero(&prover.program, architecture, weights, &self.trace, Some(inside)).unwrap();
-        let claim = Claim { statement, instance: vec![], linked: Some(Linked { mask, link: outside }) };
+        let instance = instance(&prover.program, &self.fixture.input, self.trace.values.last().unwrap());
+        let mask = self.mask.map(|mask| commit_polynomial(prover.params.get_g(), &mask).unwrap());
+        let claim = Claim { statement, instance, linked: Some(Linked { mask, link: outside }) };
         let witness = PhaseOneInput { phase0: &phase0, lanes: &prover.lanes, instance: &claim.instance };
         let add = |w: &mut PhaseOne, challenges: &ChallengeValues| {
             if let Some(Extra { row, value, lane }) = extra {
@@ -169,87 +235,71 @@ impl<'a> Forger<'a> {
         let tail = [(); 2].map(|()| Secret(Fr::random(&mut rng)));
         prover.blinded(circuit, &claim, &tail, rng).unwrap()
     }
-
-    fn mask(&self) -> ([Secret; 2], G1Affine) {
-        let mut rng = StdRng::seed_from_u64(9);
-        let cells = [(); 2].map(|()| Secret(Fr::random(&mut rng)));
-        (cells, crate::commitment::commit_polynomial(self.fixture.prover.params.get_g(), &cells).unwrap())
-    }
 }
 
 /// The circuit runs on `x`; the commitment in the statement is one to `x'`. The three places where a prover can put the difference.
 #[test]
 fn no_proof_of_another_tensor() {
-    let fixture = linked();
-    let mut forger = Forger::new(&fixture);
-    let mut other = fixture.input.clone();
-    other[3] = (other[3] + 1) % 16;
-    let (cells, mask) = forger.mask();
-    let honest = forger.link(&cells, &fixture.input, Fr::ZERO);
-    let proof = forger.prove(forger.statement(), honest.clone(), honest.clone(), mask, None);
-    fixture.verify(&proof).unwrap();
-
-    let committed = fixture.prover.commit(End::Input, &other, StdRng::seed_from_u64(6)).unwrap();
-    forger.openings.input = Some(committed);
-    let false_link = forger.link(&cells, &other, Fr::ZERO);
-    let prove = |inside: &Link, outside: &Link| {
-        fixture.verify(&forger.prove(forger.statement(), inside.clone(), outside.clone(), mask, None)).unwrap_err()
-    };
-    // In the circuit: its equality of elements and link.
-    let error = prove(&false_link, &false_link);
-    assert!(matches!(error, VerifyError::Invalid("the circuit's equations")), "{error}");
-    // Between the circuit and the opening: the equation of `omega`.
-    let error = prove(&honest, &false_link);
-    assert!(matches!(error, VerifyError::Invalid("the weights are not the registered ones")), "{error}");
-    // Between the opening and the commitment: the pairing.
-    let error = prove(&honest, &honest);
-    assert!(matches!(error, VerifyError::Invalid("the committed tensors are not the circuit's")), "{error}");
-}
-
-/// A commitment with coefficients that no element has: the constant one, and those after the last element.
-#[test]
-fn commitments_of_other_polynomials_have_no_proof() {
-    let fixture = linked();
-    let forger = Forger::new(&fixture);
-    let (cells, mask) = forger.mask();
-    let honest = forger.link(&cells, &fixture.input, Fr::ZERO);
-    let powers = fixture.prover.params.get_g();
-    for power in [0, fixture.input.len() + 2, 100] {
-        let mut statement = forger.statement();
-        let point = statement_point(&statement.input).unwrap();
-        statement.input = encode_g1(&(G1::from(point) + powers[power] * Fr::from(3)).to_affine()).to_vec();
-        // The opening is honest where it can be: it is of the polynomial behind the point.
-        let mut polynomial = forger.openings.input.as_ref().unwrap().polynomial();
-        let length = polynomial.len().max(power);
-        polynomial.resize(length, Secret::default());
-        if power > 0 {
-            polynomial[power - 1].0 += Fr::from(3);
+    for fixture in [linked(), masked(), given()] {
+        let forger = Forger::new(&fixture);
+        let honest = forger.link(0, 0);
+        let proof = forger.prove(forger.statement(), honest.clone(), honest.clone(), None);
+        fixture.verify(&proof).unwrap();
+        // The blinding cells, an element.
+        for power in [1, 2, 3, 9] {
+            let statement = forger.shifted(fixture.prover.params.get_g()[power], 1);
+            let other = forger.link(power, 1);
+            let prove = |inside: &Link, outside: &Link| {
+                let proof = forger.prove(statement.clone(), inside.clone(), outside.clone(), None);
+                fixture.verify(&proof).unwrap_err()
+            };
+            // In the circuit: its equality of elements and link. Its blinding cells may be any, for it is the commitment that fixes them.
+            if power > 2 {
+                let error = prove(&other, &other);
+                assert!(matches!(error, VerifyError::Invalid("the circuit's equations")), "{error}");
+            }
+            // Between the circuit and the opening: the equation of `omega`.
+            let error = prove(&honest, &other);
+            assert!(matches!(error, VerifyError::Invalid("the weights are not the registered ones")), "{error}");
+            // Between the opening and the commitment: the pairing.
+            let error = prove(&honest, &honest);
+            assert!(matches!(error, VerifyError::Invalid("the committed tensors are not the circuit's")), "{error}");
         }
-        let mut outside = Link::new(cells);
-        outside.push(polynomial);
-        outside.push(forger.openings.output.as_ref().unwrap().polynomial());
-        let proof = forger.prove(statement, honest.clone(), outside, mask, None);
-        assert!(!fixture.verifies(&proof), "power {power}");
     }
 }
 
-/// A commitment that holds a weight row's Lagrange polynomial, for a prover who exchanges the weight there: the tensor's point enters no sum with the lanes.
+/// A commitment with coefficients that no element has: the constant one, and those after the last element. Its owner can open it, and yet no proof
+/// speaks of it.
+#[test]
+fn commitments_of_other_polynomials_have_no_proof() {
+    for fixture in [linked(), masked()] {
+        let forger = Forger::new(&fixture);
+        for power in [0, fixture.input.len() + 3, 100] {
+            let statement = forger.shifted(fixture.prover.params.get_g()[power], 3);
+            let proof = forger.prove(statement, forger.link(0, 0), forger.link(power, 3), None);
+            assert!(!fixture.verifies(&proof), "power {power}");
+        }
+    }
+}
+
+/// A commitment that holds a weight row's Lagrange polynomial, for a prover who exchanges the weight there: the tensor's point enters no sum with the
+/// lanes, whatever power of `R` it has in the link.
 #[test]
 fn a_tensor_cannot_carry_weights() {
     let fixture = linked();
     let forger = Forger::new(&fixture);
-    let (cells, mask) = forger.mask();
-    let honest = forger.link(&cells, &fixture.input, Fr::ZERO);
+    let honest = forger.link(0, 0);
     let program = &fixture.prover.program;
-    let row = program.rows.iter().position(|r| r.slot.is_some()).unwrap();
+    let weights = program.rows.iter().position(|r| r.slot.is_some()).unwrap();
     let lagrange = development_srs().lagrange(program.k).unwrap();
-    for point in [lagrange[row], lagrange[LINK_ROW]] {
-        let mut statement = forger.statement();
-        let own = statement_point(&statement.input).unwrap();
-        statement.input = encode_g1(&(G1::from(own) + point).to_affine()).to_vec();
-        for extra in [row, LINK_ROW] {
-            let proof = forger.prove(statement.clone(), honest.clone(), honest.clone(), mask, Some(Extra { row: extra, value: 1, lane: 0 }));
-            assert!(!fixture.verifies(&proof));
+    for point in [lagrange[weights], lagrange[LINK_ROW]] {
+        for row in [weights, LINK_ROW] {
+            // The power of `R` that the input has in the link, alone and on the link row.
+            for lane in [0, 1, program.layout.lanes, program.layout.lanes + 1] {
+                let extra = Some(Extra { row, value: 1, lane });
+                let proof = forger.prove(forger.shifted(point, 1), honest.clone(), honest.clone(), extra);
+                assert!(!fixture.verifies(&proof), "row {row}, lane {lane}");
+            }
         }
     }
 }
@@ -269,27 +319,14 @@ fn no_lane_moves_a_tensor() {
         let registered = commit(&fixture.prover.lanes, lanes, lagrange, WeightVisibility::Secret, opening);
         fixture.prover.key.verifying.weights = registered;
         let forger = Forger::new(&fixture);
-        let (cells, mask) = forger.mask();
-        // The lane's cell alone, and with a first element, blinding cell or constant that would make up for it.
-        let honest = forger.link(&cells, &fixture.input, Fr::ZERO);
-        let mut input = fixture.input.clone();
-        input[0] -= 5;
-        let moved = forger.link(&cells, &input, Fr::ZERO);
-        let blinded = forger.link(&cells, &fixture.input, forger.openings.input.as_ref().unwrap().polynomial()[0].0 - Fr::from(5));
-        let mut statements = vec![forger.statement()];
-        for constant in [-5, 5] {
-            let mut statement = forger.statement();
-            let point = statement_point(&statement.input).unwrap();
-            let shift = G1::from(fixture.prover.params.get_g()[0]) * to_field(constant);
-            statement.input = encode_g1(&(G1::from(point) + shift).to_affine()).to_vec();
-            statements.push(statement);
-        }
-        for statement in statements {
-            for outside in [&honest, &moved, &blinded] {
+        let constant = fixture.prover.params.get_g()[0];
+        for statement in [forger.statement(), forger.shifted(constant, 5), forger.shifted(constant, -5)] {
+            // The lane's cell alone, and with a blinding cell or a first element that would make up for it.
+            for outside in [forger.link(0, 0), forger.link(1, -5), forger.link(3, -5)] {
                 // What the lane puts on the row is in `omega`, as it has to be, or left out.
                 for value in [5, 0] {
                     let extra = Some(Extra { row: LINK_ROW, value, lane });
-                    let proof = forger.prove(statement.clone(), honest.clone(), outside.clone(), mask, extra);
+                    let proof = forger.prove(statement.clone(), forger.link(0, 0), outside.clone(), extra);
                     assert!(!fixture.verifies(&proof), "lane {lane}");
                 }
             }
@@ -324,21 +361,26 @@ fn every_byte_of_a_commitment_counts() {
         change(&mut bad.statement);
         assert!(!fixture.verifies(&bad), "change {index}");
     }
-    // The mask is absorbed before everything else: another proof's does not serve, nor its negative.
     let other = fixture.proof(3);
-    let mut bad = proof.clone();
-    bad.bytes[4..68].copy_from_slice(&other.bytes[4..68]);
-    assert!(!fixture.verifies(&bad));
     let end = proof.bytes.len() - 128;
     for (from, to) in [(end - 96, end - 64), (end - 64, end), (end - 96, end)] {
         let mut bad = proof.clone();
         bad.bytes[from..to].copy_from_slice(&other.bytes[from..to]);
         assert!(!fixture.verifies(&bad), "a link proof of another proof");
     }
+    // The mask is absorbed before everything else: another proof's does not serve, nor its opposite, nor the commitment that it hides.
+    let fixture = masked();
+    let (proof, other) = (fixture.proof(2), fixture.proof(3));
+    let own: [u8; 64] = proof.bytes[4..68].try_into().unwrap();
+    let opposite = encode_g1(&-statement_point(&own).unwrap());
+    for mask in [&other.bytes[4..68], &opposite, &proof.statement.input, &[0; 64]] {
+        let mut bad = proof.clone();
+        bad.bytes[4..68].copy_from_slice(mask);
+        assert!(!fixture.verifies(&bad));
+    }
 }
 
-/// What one proof shows of the committed tensors, and the attacker's equations: a row of coefficients, one for each cell of the tensors'
-/// polynomials.
+/// What one proof shows of a committed input, and the attacker's equation: a coefficient for each cell of its polynomial.
 struct Shown {
     mask: G1,
     value: Fr,
@@ -353,33 +395,26 @@ fn shown(fixture: &Fixture, proof: &Proof) -> Shown {
     let point = position.invert().unwrap();
     let end = proof.bytes.len() - 128;
     let value = decode_fr(&proof.bytes[end - 96..end - 64].try_into().unwrap()).unwrap();
-    let io = &fixture.prover.key.verifying.io;
-    let elements = [io.input.packing.elements, io.output.packing.elements];
-    let powers = |count: usize| (1..=count + 1).map(move |power| point.pow_vartime([power as u64]));
-    let row = (1..).zip(elements).flat_map(|(tensor, count)| {
-        powers(count).map(move |power| channel.pow_vartime([tensor as u64]) * power)
-    });
+    let cells = fixture.input.len() + 2;
+    let row = (1..=cells).map(|power| channel * point.pow_vartime([power as u64])).collect();
     let mask = statement_point(&proof.bytes[4..68]).unwrap().into();
-    Shown { mask, value, point, row: row.collect() }
+    Shown { mask, value, point, row }
 }
 
-/// Proofs of one input commitment and one output commitment, with masks of so many random cells.
-fn masked(forger: &Forger<'_>, cells: usize) -> Vec<Shown> {
-    let powers = forger.fixture.prover.params.get_g();
-    let unknowns = forger.fixture.input.len() + 1 + forger.trace.values.last().unwrap().len() + 1;
-    let proof = |seed| {
+/// Proofs of one input commitment, with masks of so many random cells.
+fn observed(forger: &mut Forger<'_>, cells: usize) -> Vec<Shown> {
+    let unknowns = forger.fixture.input.len() + 2;
+    let mut proof = |seed| {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut mask = [Secret::default(); 2];
         mask.iter_mut().take(cells).for_each(|cell| cell.0 = Fr::random(&mut rng));
-        // The first power is kept in the point, so that it is one.
-        let point = crate::commitment::commit_polynomial(powers, &mask).unwrap();
-        let link = forger.link(&mask, &forger.fixture.input, Fr::ZERO);
+        forger.mask = Some(mask);
         let statement = Statement { context: [seed as u8; 32], ..forger.statement() };
-        let proof = forger.prove(statement, link.clone(), link, point, None);
+        let proof = forger.prove(statement, forger.link(0, 0), forger.link(0, 0), None);
         forger.fixture.verify(&proof).unwrap();
         shown(forger.fixture, &proof)
     };
-    (0..unknowns as u64).map(proof).collect()
+    (0..unknowns as u64).map(&mut proof).collect()
 }
 
 /// A tensor of few elements, so that few proofs are enough.
@@ -401,24 +436,21 @@ fn short() -> Fixture {
     model.architecture.output = 1;
     model.weights.layers = std::collections::BTreeMap::from([(1, dense)]);
     model.tensor_scales = vec![10.0; 2];
-    let interface = Interface { input: Visibility::Committed, output: Visibility::Committed };
+    let interface = Interface { input: Visibility::Committed, output: Visibility::Public };
     Fixture::new(model, &SetupOptions { interface, ..SetupOptions::default() })
 }
 
-/// One mask cell: `nu [tau] - v M` is a known linear form of the tensors' cells in the exponent of `[tau]`; enough proofs give each element.
+/// One mask cell: `nu [tau] - v M` is a known linear form of the input's cells in the exponent of `[tau]`; enough proofs give each element.
 /// Two cells: the same computation finds nothing.
 #[test]
-fn one_mask_cell_gives_the_tensors() {
+fn one_mask_cell_gives_the_tensor() {
     let fixture = short();
-    let forger = Forger::new(&fixture);
+    let mut forger = Forger::new(&fixture);
     let base = G1::from(fixture.prover.params.get_g()[1]);
     let table = small_multiples(base, 64);
-    let elements: Vec<Option<i64>> = [&fixture.input, forger.trace.values.last().unwrap()]
-        .into_iter()
-        .flat_map(|values| std::iter::once(None).chain(values.iter().map(|value| Some(*value))))
-        .collect();
-    for (cells, broken) in [(1, true), (2, false)] {
-        let proofs = masked(&forger, cells);
+    let cells: Vec<Option<i64>> = [None, None].into_iter().chain(fixture.input.iter().map(|x| Some(*x))).collect();
+    for (random, broken) in [(1, true), (2, false)] {
+        let proofs = observed(&mut forger, random);
         let forms: Vec<G1> = proofs.iter().map(|shown| base * shown.value - shown.mask * shown.point).collect();
         let inverse = inverted(proofs.iter().map(|shown| shown.row.clone()).collect());
         let found: Vec<Option<i64>> = inverse
@@ -429,7 +461,7 @@ fn one_mask_cell_gives_the_tensors() {
             })
             .collect();
         if broken {
-            assert_eq!(found, elements, "every element, and no blinding cell");
+            assert_eq!(found, cells, "every element, and no blinding cell");
         } else {
             assert!(found.iter().all(Option::is_none), "{found:?}");
         }

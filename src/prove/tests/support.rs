@@ -113,7 +113,7 @@ impl Fixture {
 
     /// An honest proof, with what opens its commitments.
     pub(super) fn proved(&self, seed: u64) -> Proved {
-        self.prover.prove_committed(Source::Values(&self.input), CONTEXT, StdRng::seed_from_u64(seed)).unwrap()
+        self.prover.prove_committed(Source::Values(&self.input), None, CONTEXT, StdRng::seed_from_u64(seed)).unwrap()
     }
 
     /// Commitments to what the program commits of a trace.
@@ -131,7 +131,7 @@ impl Fixture {
         let range = self.prover.key.model.architecture.nodes[0].range;
         let mut rng = StdRng::seed_from_u64(seed);
         let input: Vec<i64> = self.input.iter().map(|_| rng.gen_range(range.lo..=range.hi)).collect();
-        self.prover.prove_committed(Source::Values(&input), CONTEXT, rng).unwrap().proof
+        self.prover.prove_committed(Source::Values(&input), None, CONTEXT, rng).unwrap().proof
     }
 
     /// A proof of a changed witness, not checked.
@@ -144,12 +144,12 @@ impl Fixture {
     /// What anyone sees of a proof: the verifier's transcript after halo2's part.
     pub(super) fn replayed<'a>(&self, proof: &'a Proof) -> VerifierTranscript<'a> {
         let verifying = &self.prover.key.verifying;
-        let (mask, body) = proof.bytes[4..].split_at(if verifying.io.interface.is_linked() { 64 } else { 0 });
+        let (mask, body) = proof.bytes[4..].split_at(if verifying.io.interface.is_masked() { 64 } else { 0 });
         let prefix = [&proof.statement.transcript_prefix(), mask].concat();
         let params = self.srs.params(verifying.k).unwrap();
         let words = |end, bytes: &[u8]| match verifying.io.interface.of(end) {
             Visibility::Public => verifying.io.of(end).packing.words_of(bytes).unwrap(),
-            Visibility::Committed | Visibility::Private => vec![],
+            Visibility::Committed | Visibility::Given | Visibility::Private => vec![],
         };
         let statement = &proof.statement;
         let words = [words(End::Input, &statement.input), words(End::Output, &statement.output)].concat();
