@@ -13,4 +13,10 @@ interface IModelKeys {
     /// @param modelId The model.
     /// @return pointer Its address, or zero if no key is stored.
     function keyPointer(bytes32 modelId) external view returns (address pointer);
+
+    /// @notice Names what a commitment to a model's input or output says besides its point; see `IInferenceVerifier`.
+    /// @param modelId The model.
+    /// @param ofOutput Whether it is about the output.
+    /// @return header Zero if that tensor is not committed.
+    function tensorHeader(bytes32 modelId, bool ofOutput) external view returns (bytes32 header);
 }

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.24;
 
 import {IModelKeys} from "./IModelKeys.sol";
+import {InferenceChain} from "./InferenceChain.sol";
 
 /// @title Names, versions and deprecation of models
 /// @notice What owners say about models. Each owner has entries of their own: nobody can take a place in front of another, nor
@@ -88,12 +89,8 @@ contract ModelRegistry {
     /// @param name The line's name.
     /// @return modelId The id, computed by the verifier.
     function register(bytes calldata key, string calldata name) external returns (bytes32 modelId) {
-        uint256 length = bytes(name).length;
-        if (length == 0 || length > MAX_NAME) revert InvalidName(length);
         modelId = verifier.storeKey(key);
-        _add(modelId, modelId, bytes32(0));
-        _lines[msg.sender][modelId] = Line({latest: modelId, name: name});
-        emit Registered(msg.sender, modelId, name);
+        _start(modelId, name);
     }
 
     /// @notice Registers a model as the version after the caller's latest one of a line: new weights, or a new program.
@@ -103,13 +100,26 @@ contract ModelRegistry {
     /// @return modelId The id, computed by the verifier.
     function registerVersion(bytes calldata key, bytes32 previous) external returns (bytes32 modelId) {
         modelId = verifier.storeKey(key);
-        Record storage old = _record(msg.sender, previous);
-        Line storage line = _lines[msg.sender][old.first];
-        if (old.next != bytes32(0)) revert NotLatest(previous, line.latest);
-        _add(modelId, old.first, previous);
-        old.next = modelId;
-        line.latest = modelId;
-        emit VersionRegistered(msg.sender, modelId, previous);
+        _continue(modelId, previous);
+    }
+
+    /// @notice Registers a network in segments as the first version of a line. Its id takes a model id's place in everything else here.
+    /// @dev The keys of all segments have to be stored, and to fit together.
+    /// @param models The segments' model ids.
+    /// @param name The line's name.
+    /// @return chainId The id, see `InferenceChain.id`.
+    function registerChain(bytes32[] calldata models, string calldata name) external returns (bytes32 chainId) {
+        chainId = _checkedChain(models);
+        _start(chainId, name);
+    }
+
+    /// @notice Registers a network in segments as the version after the caller's latest one of a line.
+    /// @param models The segments' model ids.
+    /// @param previous The latest version, a chain or a model.
+    /// @return chainId The id.
+    function registerChainVersion(bytes32[] calldata models, bytes32 previous) external returns (bytes32 chainId) {
+        chainId = _checkedChain(models);
+        _continue(chainId, previous);
     }
 
     /// @notice Advises against a model of the caller's, for good.
@@ -158,6 +168,38 @@ contract ModelRegistry {
     /// @return Whether there is an entry.
     function isRegistered(address owner, bytes32 modelId) external view returns (bool) {
         return _records[owner][modelId].first != bytes32(0);
+    }
+
+    /// @dev The id of a chain whose segments' keys are stored and fit together.
+    /// @param models The segments' model ids.
+    /// @return The id.
+    function _checkedChain(bytes32[] calldata models) private view returns (bytes32) {
+        InferenceChain.check(verifier, models);
+        return InferenceChain.id(models);
+    }
+
+    /// @dev Adds the first version of a line.
+    /// @param modelId The model or chain.
+    /// @param name The line's name.
+    function _start(bytes32 modelId, string calldata name) private {
+        uint256 length = bytes(name).length;
+        if (length == 0 || length > MAX_NAME) revert InvalidName(length);
+        _add(modelId, modelId, bytes32(0));
+        _lines[msg.sender][modelId] = Line({latest: modelId, name: name});
+        emit Registered(msg.sender, modelId, name);
+    }
+
+    /// @dev Adds a version to a line.
+    /// @param modelId The model or chain.
+    /// @param previous The latest version.
+    function _continue(bytes32 modelId, bytes32 previous) private {
+        Record storage old = _record(msg.sender, previous);
+        Line storage line = _lines[msg.sender][old.first];
+        if (old.next != bytes32(0)) revert NotLatest(previous, line.latest);
+        _add(modelId, old.first, previous);
+        old.next = modelId;
+        line.latest = modelId;
+        emit VersionRegistered(msg.sender, modelId, previous);
     }
 
     /// @dev Adds an entry of the caller's.

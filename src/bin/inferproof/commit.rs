@@ -4,7 +4,7 @@ use crate::Outcome;
 use crate::failure::Failure;
 use crate::inputs::{Input, integers};
 use crate::progress::Stages;
-use crate::segments::{self, key_folders};
+use crate::segments::{create, key_folders};
 use crate::setup::write_keys;
 use clap::Args;
 use inferproof::artefact::{Identity, Kind, identify};
@@ -118,7 +118,7 @@ impl Commit {
         let folders = key_folders(keys)?;
         let mut values: Option<Vec<i64>> = None;
         let mut tensors = vec![];
-        segments::create(&self.output)?;
+        create(&self.output)?;
         for (index, folder) in folders.iter().enumerate().take(folders.len() - 1) {
             let key = ProvingKey::load(&folder.join("proving.key"))?;
             let start = match values.take() {

@@ -31,15 +31,7 @@ impl Split {
         let model = Model::load(&self.model)?;
         let segments = stages.run("split", || split(&model, self.parts))?;
         create(&self.output)?;
-        // Segments of an earlier split would be taken for more of this one.
-        for index in segments.len().. {
-            let path = segment_file(&self.output, index);
-            if !path.exists() {
-                break;
-            }
-            let removed = std::fs::remove_file(&path);
-            removed.map_err(|e| Failure::Unusable(format!("cannot remove {}: {e}", path.display())))?;
-        }
+        no_more_than(&segment_file(&self.output, segments.len()))?;
         let mut text = String::from("segment  nodes      rows   k  ends with\n");
         let mut json = vec![];
         for (index, (segment, interface)) in segments.iter().zip(interfaces(Interface::default(), self.parts)).enumerate() {
@@ -54,6 +46,15 @@ impl Split {
         let _ = write!(text, "written  {}\n{}", self.output.display(), stages.to_text());
         Ok(Outcome { json: json!({ "ok": true, "segments": json, "seconds": stages.to_json() }), text })
     }
+}
+
+/// Refuses a folder that holds more segments, of something else: they would be taken for more of this.
+pub(crate) fn no_more_than(next: &Path) -> Result<(), Failure> {
+    if next.exists() {
+        let message = format!("{} is there already, of a chain with more segments; use another folder", next.display());
+        return Err(Failure::Unusable(message));
+    }
+    Ok(())
 }
 
 /// Makes a folder.

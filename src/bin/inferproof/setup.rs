@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::inputs::InterfaceArguments;
 use crate::preflight::{charged, cost_table};
 use crate::progress::Stages;
-use crate::segments::{create, key_folder, segment_files};
+use crate::segments::{create, key_folder, no_more_than, segment_files};
 use clap::{Args, ValueEnum};
 use inferproof::artefact::replace_file;
 use inferproof::chain::{chain_id, interfaces};
@@ -67,6 +67,7 @@ impl Setup {
             return Ok(Outcome { json: with(json, "seconds", stages.to_json()), text: text + &stages.to_text() });
         }
         let files = segment_files(&self.model)?;
+        no_more_than(&key_folder(&self.output, files.len()))?;
         let interfaces = interfaces(self.interface.interface(), files.len());
         let (mut segments, mut text) = (vec![], String::new());
         for (index, (file, interface)) in files.iter().zip(interfaces).enumerate() {
