@@ -3,8 +3,9 @@ pragma solidity ^0.8.24;
 
 import {FIXED_COMMITMENTS, MACHINE_VERSION, PERMUTATION_COMMITMENTS, PROOF_TAG} from "../MachineShape.sol";
 
-/// @notice A tensor in a key.
+/// @notice A tensor in a key, and what a verifier sees of it.
 struct Tensor {
+    uint8 visibility;
     uint64[] shape;
     int64 lo;
     int64 hi;
@@ -35,6 +36,12 @@ struct Key {
 
 /// @title Keys of models that no program made
 library Keys {
+    /// @dev What a verifier sees of a tensor.
+    uint8 internal constant PUBLIC = 0;
+    uint8 internal constant COMMITTED = 1;
+    uint8 internal constant PRIVATE = 2;
+    uint8 internal constant GIVEN = 3;
+
     /// @notice A small key that is well-formed: two tensors of one element, all commitments of the program at infinity.
     function small(bytes32 srsId, uint8 secret, bytes memory lanes) internal pure returns (Key memory key) {
         key.domain = "inferproof/program/1";
@@ -57,11 +64,11 @@ library Keys {
         key.lanes = lanes;
     }
 
-    /// @notice A tensor of one axis.
+    /// @notice A public tensor of one axis.
     function tensor(uint64 elements, int64 lo, int64 hi) internal pure returns (Tensor memory) {
         uint64[] memory shape = new uint64[](1);
         shape[0] = elements;
-        return Tensor(shape, lo, hi, 0x3ff0000000000000);
+        return Tensor(PUBLIC, shape, lo, hi, 0x3ff0000000000000);
     }
 
     /// @notice The program's part.
@@ -69,8 +76,10 @@ library Keys {
         bytes memory head = abi.encodePacked(key.domain, key.version, key.tag, key.k, key.srsId, key.insecure);
         bytes memory points =
             abi.encodePacked(key.fixedCount, key.fixedPoints, key.permutationCount, key.permutationPoints);
-        return
-            bytes.concat(head, points, abi.encodePacked(key.words, key.digest), encoded(key.input), encoded(key.output));
+        bytes memory tensors = abi.encodePacked(
+            key.input.visibility, encoded(key.input), key.output.visibility, encoded(key.output)
+        );
+        return bytes.concat(head, points, abi.encodePacked(key.words, key.digest), tensors);
     }
 
     /// @notice The weights' part.
@@ -88,7 +97,12 @@ library Keys {
         return keccak256(abi.encodePacked("inferproof/model/1", keccak256(program(key)), keccak256(weights(key))));
     }
 
-    /// @dev A tensor: rank, shape, bounds and scale.
+    /// @notice What the verifier computes of a tensor that is committed.
+    function headerOf(bytes32 srsId, Tensor memory t) internal pure returns (bytes32) {
+        return keccak256(abi.encodePacked("inferproof/tensor-header/1", srsId, encoded(t)));
+    }
+
+    /// @notice A tensor's specification: rank, shape, bounds and scale.
     function encoded(Tensor memory t) internal pure returns (bytes memory data) {
         data = abi.encodePacked(uint32(t.shape.length));
         for (uint256 i = 0; i < t.shape.length; ++i) {

@@ -12,6 +12,8 @@ contract MockVerifier is IInferenceVerifier, IModelKeys {
 
     /// @dev Digests of the claims to accept.
     mapping(bytes32 => bool) private _accepted;
+    /// @dev By model, then by whether it is the output's.
+    mapping(bytes32 => mapping(bool => bytes32)) private _headers;
     /// @inheritdoc IModelKeys
     mapping(bytes32 => address) public keyPointer;
 
@@ -20,6 +22,11 @@ contract MockVerifier is IInferenceVerifier, IModelKeys {
         external
     {
         _accepted[_digest(modelId, input, output, context, proof)] = true;
+    }
+
+    /// @notice Gives a model's input and output these headers from now on.
+    function setHeaders(bytes32 modelId, bytes32 input, bytes32 output) external {
+        (_headers[modelId][false], _headers[modelId][true]) = (input, output);
     }
 
     /// @inheritdoc IModelKeys
@@ -55,6 +62,17 @@ contract MockVerifier is IInferenceVerifier, IModelKeys {
             Inference calldata one = inferences[i];
             if (!_accepted[_digest(one.modelId, one.input, one.output, one.context, one.proof)]) revert InvalidProof();
         }
+    }
+
+    /// @inheritdoc IInferenceVerifier
+    function tensorHeader(bytes32 modelId, bool ofOutput)
+        external
+        view
+        override(IInferenceVerifier, IModelKeys)
+        returns (bytes32)
+    {
+        if (keyPointer[modelId] == address(0)) revert ModelNotStored(modelId);
+        return _headers[modelId][ofOutput];
     }
 
     /// @inheritdoc IInferenceVerifier

@@ -14,7 +14,7 @@ contract ModelKeysTest is Claims {
     using Keys for Key;
 
     /// @dev Bytes of what is stored before the points.
-    uint256 private constant HEADER = 14 * 32;
+    uint256 private constant HEADER = 18 * 32;
     /// @dev A point of the twist y^2 = x^3 + 3 / (9 + i) with x = 1, which is not in the group.
     uint256 private constant _TWIST_Y1 = 0x0d1271953ed9ea0836846e70a1934187998c7f790cb4d7511b7f8da82de048a4;
     uint256 private constant _TWIST_Y0 = 0x2869111d5381f072f8e2728fdb825a51aadd70e52c9830e9ab4b871c0531f1bb;
@@ -56,15 +56,17 @@ contract ModelKeysTest is Claims {
         _refuseSrs(sliced(srs, 0, 129));
         _refuseSrs(sliced(srs, 0, 130));
         _refuseSrs(sliced(srs, 0, srs.length - 1));
-        _refuseSrs(sliced(srs, 0, srs.length - 128));
+        _refuseSrs(sliced(srs, 0, srs.length - 64));
+        _refuseSrs(sliced(srs, 0, srs.length - 192));
         _refuseSrs(bytes.concat(srs, hex"00"));
-        _refuseSrs(bytes.concat(srs, sliced(srs, 130, 258)));
+        _refuseSrs(bytes.concat(srs, sliced(srs, 130, 194)));
+        _refuseSrs(bytes.concat(srs, sliced(srs, 130, 322)));
         _refuseSrs(spliced(srs, 0, hex"02"));
         _refuseSrs(spliced(srs, 0, hex"ff"));
         for (uint256 k = 0; k < 28; ++k) {
             bytes memory points = "";
             for (uint256 i = 4; i <= k; ++i) {
-                points = bytes.concat(points, times(i), times(2 * i));
+                points = bytes.concat(points, times(i), times(2 * i), times(3 * i));
             }
             bytes memory data = bytes.concat(hex"01", bytes1(uint8(k)), sliced(srs, 2, 130), points);
             if (k < 4 || k > 24) _refuseSrs(data);
@@ -244,7 +246,7 @@ contract ModelKeysTest is Claims {
         bytes memory srs = bytesOf(".srs");
         bytes memory points = "";
         for (uint256 i = 4; i <= 24; ++i) {
-            points = bytes.concat(points, times(i), times(2 * i));
+            points = bytes.concat(points, times(i), times(2 * i), times(3 * i));
         }
         verifier = new InferenceVerifier(bytes.concat(hex"0118", sliced(srs, 2, 130), points));
         Key memory key = _small();
@@ -253,7 +255,7 @@ contract ModelKeysTest is Claims {
         key.words = 2164803 + 1;
         bytes memory data = _store(key);
         eq(wordAt(data, 5 * 32), 1 << 26);
-        eq(string(sliced(data, HEADER, HEADER + 128)), string(bytes.concat(times(24), times(48))));
+        eq(string(sliced(data, HEADER, HEADER + 192)), string(bytes.concat(times(24), times(48), times(72))));
         key.input.shape[0]++;
         _refuseKey(key.encode(), _outOfBounds());
     }
@@ -512,7 +514,7 @@ contract ModelKeysTest is Claims {
         eq(data.length, HEADER + 64 * (KEY_POINTS + lanes));
         bytes memory srs = bytesOf(".srs");
         bytes memory points = bytes.concat(
-            sliced(srs, 130 + 128 * (k - 4), 130 + 128 * (k - 3)),
+            sliced(srs, 130 + 192 * (k - 4), 130 + 192 * (k - 3)),
             sliced(claim.key, 64, 576),
             sliced(claim.key, 580, 772),
             sliced(claim.key, claim.key.length - 64 * lanes, claim.key.length)

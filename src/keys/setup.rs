@@ -10,8 +10,7 @@ use group::prime::PrimeCurveAffine;
 use halo2_proofs::plonk::keygen_vk_custom;
 use inferproof_circuits::layers::compile;
 use inferproof_circuits::machine::{MachineCircuit, Shape};
-use inferproof_circuits::integer::Interval;
-use inferproof_circuits::network::{Architecture, NodeId, Op};
+use inferproof_circuits::network::{Architecture, NodeId};
 use inferproof_circuits::plan::{Cost, Optimise, plan};
 use inferproof_circuits::program::{Interface, Layout, Program};
 use inferproof_circuits::witness::LaneRows;
@@ -130,7 +129,7 @@ pub fn recommit(
     }
     model.architecture.validate()?;
     let architecture = key.model.architecture.clone();
-    if let Some((node, what)) = difference(&architecture, &model.architecture) {
+    if let Some((node, what)) = architecture.difference(&model.architecture) {
         return Err(SetupError::OtherProgram { node, what });
     }
     if model.tensor_scales != key.model.tensor_scales {
@@ -149,29 +148,6 @@ pub fn recommit(
     let verifying = VerifyingKey { weights, ..key.verifying.clone() };
     let model = Model { architecture, ..model.clone() };
     Ok(ProvingKey { model, layout: key.layout, opening, verifying })
-}
-
-/// The first node in which two networks differ by more than its name and its published interval, and in what.
-fn difference(one: &Architecture, other: &Architecture) -> Option<(String, &'static str)> {
-    if one.shift != other.shift || one.output != other.output || one.nodes.len() != other.nodes.len() {
-        return Some(("-".into(), "shift, output or number of nodes"));
-    }
-    let bare = |op: &Op| match op.clone() {
-        Op::Affine { terms, activation, .. } => Op::Affine { terms, activation, quotient: Interval::new(0, 0) },
-        op => op,
-    };
-    one.nodes.iter().zip(&other.nodes).find_map(|(a, b)| {
-        let what = if a.shape != b.shape {
-            "shape"
-        } else if a.range != b.range {
-            "range"
-        } else if bare(&a.op) != bare(&b.op) {
-            "operator, factors or table"
-        } else {
-            return None;
-        };
-        Some((b.name.clone(), what))
-    })
 }
 
 /// The verifying key of a program: commits to its fixed columns and copies.

@@ -109,6 +109,12 @@ impl Classes {
         Ok(())
     }
 
+    /// Gives the class of a node the range and the scale that an earlier model has.
+    pub fn impose(&mut self, id: usize, range: Interval, scale: f64) {
+        let class = &mut self.classes[self.of[id]];
+        (class.range, class.scale) = (range, Some(scale));
+    }
+
     /// The step of a node's class, if it is the model's own.
     pub fn step(&self, id: usize) -> Option<f64> {
         self.classes[self.of[id]].grid.map(|(step, _)| step)

@@ -106,6 +106,26 @@ pub enum QuantiseError {
         /// The most allowed.
         limit: u64,
     },
+    /// A graph that is no version of an earlier model.
+    #[error("node `{node}` has another {what} than in the earlier model, so this is no version of it; quantise it by itself")]
+    OtherNetwork {
+        /// Name of the node, `-` for the network as a whole.
+        node: String,
+        /// In what it differs.
+        what: &'static str,
+    },
+    /// Weights that the earlier model's published intervals have no room for. The message says how much they need, rounded as what is published.
+    #[error("node `{node}`: the new weights need quotients in [{lo}, {hi}], the earlier model publishes {published:?}; quantise that one with more `headroom`, or this one by itself")]
+    Outgrown {
+        /// Name of the node.
+        node: String,
+        /// Least quotient, rounded.
+        lo: i64,
+        /// Greatest quotient, rounded.
+        hi: i64,
+        /// What there is room for.
+        published: (i64, i64),
+    },
     /// No setting of bits and shift meets the targets of a search.
     #[error(
         "targets {targets}: met by none of {tried} settings; the nearest, activation_bits {activation_bits} and shift \

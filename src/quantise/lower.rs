@@ -8,6 +8,7 @@ use super::{
     exact::{Exact, MAX_PAIRS, Unsolved},
     plan::{Affine, Fill, Plan, PlanFunction, PlanNode, PlanOp, PlanTerm},
 };
+use crate::model::Model;
 use inferproof_circuits::{
     formula::{Formula, Real},
     integer::{Activation, Function, Interval, MAX_SHIFT},
@@ -35,12 +36,25 @@ pub(super) struct Lowered {
     pub scales: Vec<f64>,
 }
 
-/// Chooses a scale for every tensor and rounds every weight.
-pub(super) fn lower(plan: &Plan, extents: &[Extent], options: &Options) -> Result<Lowered, QuantiseError> {
+/// Chooses a scale for every tensor, or takes that of an earlier model, and rounds every weight.
+pub(super) fn lower(
+    plan: &Plan,
+    extents: &[Extent],
+    options: &Options,
+    earlier: Option<&Model>,
+) -> Result<Lowered, QuantiseError> {
     let architecture = Architecture { shift: options.shift, nodes: vec![], output: plan.output };
     let lowered = Lowered { architecture, weights: Weights { layers: BTreeMap::new() }, scales: vec![] };
-    let classes = Classes::new(plan, extents, options)?;
-    let mut lowering = Lowering { extents, options, classes, lowered };
+    let mut classes = Classes::new(plan, extents, options)?;
+    if let Some(earlier) = earlier {
+        if earlier.architecture.nodes.len() != plan.nodes.len() {
+            return Err(QuantiseError::OtherNetwork { node: "-".into(), what: "number of nodes" });
+        }
+        for (id, (node, scale)) in earlier.architecture.nodes.iter().zip(&earlier.tensor_scales).enumerate() {
+            classes.impose(id, node.range, *scale);
+        }
+    }
+    let mut lowering = Lowering { extents, options, earlier, classes, lowered };
     for node in &plan.nodes {
         lowering.push(node)?;
     }
@@ -53,6 +67,7 @@ pub(super) fn lower(plan: &Plan, extents: &[Extent], options: &Options) -> Resul
 struct Lowering<'a> {
     extents: &'a [Extent],
     options: &'a Options,
+    earlier: Option<&'a Model>,
     classes: Classes,
     lowered: Lowered,
 }
@@ -139,7 +154,14 @@ impl Lowering<'_> {
         let activation = Activation { function, range: saturation };
         let op = Op::Affine { terms, activation, quotient: Interval::new(0, 0) };
         self.push_node(node, scale, range, op);
-        let bound = published_interval(affine_quotients(&self.lowered.architecture, id, &layer)?);
+        let needed = affine_quotients(&self.lowered.architecture, id, &layer)?;
+        if let Some(published) = self.published(id).filter(|published| !published.covers(&needed)) {
+            let Interval { lo, hi } = published_interval(needed);
+            let (node, published) = (node.name.clone(), (published.lo, published.hi));
+            return Err(QuantiseError::Outgrown { node, lo, hi, published });
+        }
+        let wider = |end: i64| end.saturating_mul(1 << self.options.headroom);
+        let bound = published_interval(Interval::new(wider(needed.lo), wider(needed.hi)));
         if bound.len() > MAX_QUOTIENTS {
             let (lo, hi, entries) = (bound.lo, bound.hi, bound.len());
             return Err(QuantiseError::WideQuotients {
@@ -155,6 +177,23 @@ impl Lowering<'_> {
         }
         self.lowered.weights.layers.insert(id, layer);
         Ok(())
+    }
+
+    /// What the earlier model publishes of a layer's quotients.
+    fn published(&self, id: usize) -> Option<Interval> {
+        match self.earlier?.architecture.nodes[id].op {
+            Op::Affine { quotient, .. } => Some(quotient),
+            _ => None,
+        }
+    }
+
+    /// The table of an earlier model's layer, if it has one by a formula.
+    fn earlier_table(&self, id: usize) -> Option<Table> {
+        let Op::Affine { activation: Activation { function, range }, .. } = self.earlier?.architecture.nodes[id].op else {
+            return None;
+        };
+        let Function::Formula { from, .. } = function else { return None };
+        Some(Table { function, range, scale: from.0 })
     }
 
     /// The function of a layer whose result has this range and scale.
@@ -177,6 +216,9 @@ impl Lowering<'_> {
                 Ok(Table { function, range, scale })
             }
             PlanFunction::Formula { formula, argument } => {
+                if let Some(table) = self.earlier_table(self.lowered.scales.len()) {
+                    return Ok(table);
+                }
                 let (from, domain) = self.argument(node, affine, formula, &self.extents[argument])?;
                 let function = Function::Formula { formula, from: Real(from), to: Real(scale), domain };
                 let activation = Activation { function, range };

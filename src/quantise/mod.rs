@@ -59,6 +59,9 @@ pub struct Options {
     /// Percentage of a hidden tensor's elements (zeros included) whose magnitude its range has to cover, above 50 and
     /// up to 100; `None` covers all that the samples produce.
     pub clip: Option<f64>,
+    /// Bits by which published intervals are wider than the weights need, 0 to 8: room for later versions with larger weights. Tables grow with
+    /// it.
+    pub headroom: u32,
     /// Name of the model, for people.
     pub name: String,
     /// Digest of the file the graph came from, see [`source_digest`]; zeros if there is none.
@@ -72,6 +75,7 @@ impl Default for Options {
             shift: 10,
             input_range: None,
             clip: None,
+            headroom: 0,
             name: "model".into(),
             source_digest: [0; 32],
         }
@@ -94,6 +98,9 @@ impl Options {
                 let expected = "two finite numbers in ascending order, the larger of magnitude 1e-30 to 1e30";
                 return fault("input_range", expected, format!("({lo}, {hi})"));
             }
+        }
+        if self.headroom > 8 {
+            return fault("headroom", "0 to 8", self.headroom.to_string());
         }
         match self.clip {
             Some(percent) if !(percent > 50.0 && percent <= 100.0) => {
@@ -130,9 +137,40 @@ pub fn quantise(graph: &Graph, samples: &Samples, options: &Options) -> Result<(
     Ok((model, report))
 }
 
+/// Turns `graph` into a new version of an earlier model: the same integer network with other weights, so that both have one program.
+///
+/// Scales, ranges, tables and published intervals are `earlier`'s; of `options` only the name and the digest count. The report says how well they
+/// fit the new network: it was not calibrated for it.
+///
+/// # Errors
+/// As [`quantise`]; [`QuantiseError::OtherNetwork`] for a graph of another form, [`QuantiseError::Outgrown`] for weights that leave a published interval.
+pub fn quantise_like(
+    graph: &Graph,
+    samples: &Samples,
+    earlier: &Model,
+    options: &Options,
+) -> Result<(Model, Report), QuantiseError> {
+    options.check()?;
+    let plan = Plan::new(graph)?;
+    let extents = calibrate::calibrate(&plan.graph, samples, false)?;
+    let options = Options { shift: earlier.architecture.shift, clip: None, ..options.clone() };
+    let lowered = lower::lower(&plan, &extents, &options, Some(earlier))?;
+    if let Some((node, what)) = earlier.architecture.difference(&lowered.architecture) {
+        return Err(QuantiseError::OtherNetwork { node, what });
+    }
+    let architecture = earlier.architecture.clone();
+    let model = named(lower::Lowered { architecture, ..lowered }, &options)?;
+    let report = report::report(&plan, &model, samples)?;
+    Ok((model, report))
+}
+
 /// The model of a plan whose tensors have these extents.
 fn assemble(plan: &Plan, extents: &[calibrate::Extent], options: &Options) -> Result<Model, QuantiseError> {
-    let lower::Lowered { architecture, weights, scales } = exactly(plan, extents, options)?;
+    named(exactly(plan, extents, options)?, options)
+}
+
+fn named(lowered: lower::Lowered, options: &Options) -> Result<Model, QuantiseError> {
+    let lower::Lowered { architecture, weights, scales } = lowered;
     let model = Model {
         name: options.name.clone(),
         source_digest: options.source_digest,
@@ -148,7 +186,7 @@ fn assemble(plan: &Plan, extents: &[calibrate::Extent], options: &Options) -> Re
 fn exactly(plan: &Plan, extents: &[calibrate::Extent], options: &Options) -> Result<lower::Lowered, QuantiseError> {
     let mut options = options.clone();
     loop {
-        match lower::lower(plan, extents, &options) {
+        match lower::lower(plan, extents, &options, None) {
             Err(QuantiseError::Inexact { needed: Some(needed), .. }) => options.shift = needed,
             result => return result,
         }

@@ -363,6 +363,31 @@ impl LayerWeights {
 }
 
 impl Architecture {
+    /// The first node of `other` in which the two differ by more than names and published intervals, and in what; `-` for all of it. If there is
+    /// none, weights of one are weights of the other, as far as they keep to its intervals.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Option<(String, &'static str)> {
+        if self.shift != other.shift || self.output != other.output || self.nodes.len() != other.nodes.len() {
+            return Some(("-".into(), "shift, output or number of nodes"));
+        }
+        let bare = |op: &Op| match op.clone() {
+            Op::Affine { terms, activation, .. } => Op::Affine { terms, activation, quotient: Interval::new(0, 0) },
+            op => op,
+        };
+        self.nodes.iter().zip(&other.nodes).find_map(|(a, b)| {
+            let what = if a.shape != b.shape {
+                "shape"
+            } else if a.range != b.range {
+                "range"
+            } else if bare(&a.op) != bare(&b.op) {
+                "operator, factor or table"
+            } else {
+                return None;
+            };
+            Some((b.name.clone(), what))
+        })
+    }
+
     /// The shape, ranges and operators are consistent; see [`NetworkError`](crate::NetworkError).
     ///
     /// # Errors

@@ -11,7 +11,8 @@ use inferproof::graph::OutputForm;
 use inferproof::model::Model;
 use inferproof::onnx::{self, ImportOptions};
 use inferproof::quantise::{
-    Candidate, Explanation, Fixed, Options, Report, Samples, Target, Tuner, evaluate, quantise, source_digest,
+    Candidate, Explanation, Fixed, Options, Report, Samples, Target, Tuner, evaluate, quantise, quantise_like,
+    source_digest,
 };
 use serde_json::json;
 use std::fmt::Write;
@@ -47,6 +48,12 @@ pub(crate) struct Quantise {
     /// Say what one bit more would change: quantises once more.
     #[arg(long)]
     explain: bool,
+    /// As a new version of this quantised model: its scales, ranges, tables and published intervals, hence its programId, with new weights.
+    #[arg(long, value_name = "EARLIER.IFQ", conflicts_with_all = ["bits", "shift", "targets", "explain", "headroom"])]
+    like: Option<PathBuf>,
+    /// Bits of room for the larger weights of later versions, 0 to 8; tables grow with it.
+    #[arg(long, default_value_t = 0)]
+    headroom: u32,
     /// What of the result is the output, and all that a verifier sees: whole, argmax, top-k=K, score[INDEX]>NUMBER or
     /// entries=INDEX,INDEX,..
     #[arg(long, default_value = "whole")]
@@ -76,8 +83,18 @@ impl Quantise {
         let options = self.options(&bytes);
         let mut tuner = Tuner::new(&graph, &samples, &options);
         (tuner.validation, tuner.machine) = (validation.as_ref(), machine::costs()?.0);
-        let found =
-            if self.targets.is_empty() { plainly(&tuner, &mut stages)? } else { self.search(&tuner, &mut stages)? };
+        let found = if let Some(path) = &self.like {
+            let earlier = Model::load(path)?;
+            let (model, mut report) = stages.run("quantise", || quantise_like(&graph, &samples, &earlier, &options))?;
+            if let Some(validation) = &validation {
+                report = stages.run("validate", || evaluate(&graph, &model, validation))?;
+            }
+            Found { model, report, options: options.clone(), candidates: None }
+        } else if self.targets.is_empty() {
+            plainly(&tuner, &mut stages)?
+        } else {
+            self.search(&tuner, &mut stages)?
+        };
         let explanation = match self.explain {
             true => {
                 let tuner = Tuner { options: &found.options, ..tuner };
@@ -98,6 +115,7 @@ impl Quantise {
         Options {
             activation_bits: self.bits.unwrap_or(defaults.activation_bits),
             shift: self.shift.unwrap_or(defaults.shift),
+            headroom: self.headroom,
             name,
             source_digest: source_digest(bytes),
             ..defaults
@@ -130,7 +148,7 @@ impl Quantise {
         }
         text += &format!("\nwritten  {} (digest {digest})\n{}", self.output.display(), stages.to_text());
         let json = json!({
-            "ok": true, "digest": digest, "bits": options.activation_bits, "shift": model.architecture.shift, "report": report,
+            "ok": true, "digest": digest, "bits": self.like.is_none().then_some(options.activation_bits), "shift": model.architecture.shift, "report": report,
             "decidedOn": decided_on, "candidates": candidates, "explanation": explanation,
             "seconds": stages.to_json(),
         });
