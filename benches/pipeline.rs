@@ -6,8 +6,9 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use inferproof::{
     Options, OsRng, Prover, Samples, SetupOptions, Srs, import_file, load_tensor, quantise, setup, verify,
 };
+use inferproof_circuits::interface::Interface;
 use inferproof_circuits::layers::compile;
-use inferproof_circuits::program::{Interface, Layout};
+use inferproof_circuits::program::Layout;
 use std::path::{Path, PathBuf};
 
 fn fixture(name: &str) -> PathBuf {
@@ -24,7 +25,9 @@ fn network(c: &mut Criterion, name: &str, k: u32) {
     let options = Options::default();
     group.bench_function("quantise", |b| b.iter(|| quantise(&graph, &samples, &options).expect("it fits")));
     let (model, _) = quantise(&graph, &samples, &options).expect("it fits");
-    group.bench_function("compile", |b| b.iter(|| compile(&model.architecture, Interface::default(), Layout::direct(64)).expect("it fits")));
+    group.bench_function("compile", |b| {
+        b.iter(|| compile(&model.architecture, Interface::default(), Layout::direct(64)).expect("it fits"))
+    });
     let srs = Srs::development(k, OsRng).expect("a small size");
     let set_up = || setup(&model, &srs, &SetupOptions::default(), OsRng).expect("it fits").0;
     group.bench_function("setup", |b| b.iter(set_up));

@@ -7,8 +7,6 @@ import {InferenceChain} from "./InferenceChain.sol";
 /// @title Verifies proofs of networks in segments
 /// @notice `InferenceChain` as a contract of its own, for callers who cannot link a library. It keeps no state.
 contract ChainVerifier {
-    /// @notice The models are those of another chain.
-    error OtherChain(bytes32 expected, bytes32 got);
     /// @notice There is no code at the verifier's address.
     error NoVerifier(address verifier);
 
@@ -33,9 +31,7 @@ contract ChainVerifier {
         bytes32 context,
         bytes[] calldata proofs
     ) external view {
-        bytes32 got = InferenceChain.id(models);
-        if (got != chainId) revert OtherChain(chainId, got);
-        InferenceChain.verify(verifier, models, input, boundaries, output, context, proofs);
+        InferenceChain.verify(verifier, chainId, models, input, boundaries, output, context, proofs);
     }
 
     /// @notice Names a chain of models, see `InferenceChain.id`.

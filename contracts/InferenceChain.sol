@@ -8,6 +8,8 @@ import {IModelKeys} from "./IModelKeys.sol";
 /// @notice The output commitment of a segment is the input commitment of the next: nobody sees what passes between them, and one proof a segment
 /// says that the chain maps the first input to the last output.
 library InferenceChain {
+    /// @notice The models are those of another chain.
+    error OtherChain(bytes32 expected, bytes32 got);
     /// @notice A chain without segments says nothing.
     error EmptyChain();
     /// @notice A chain of `segments` segments has one boundary less and as many proofs.
@@ -35,24 +37,27 @@ library InferenceChain {
         }
     }
 
-    /// @notice Returns the chain's id if every segment is proved for `context`, else reverts.
+    /// @notice Returns if the models are those of `chainId` and every segment is proved for `context`, else reverts.
     /// @param verifier The verifier.
+    /// @param chainId The chain that the caller relies on.
     /// @param models The segments' model ids.
     /// @param input The first segment's input, as `Inference` has it.
     /// @param boundaries The commitments between the segments, 64 bytes each.
     /// @param output The last segment's output, as `Inference` has it.
     /// @param context What all segments were proved for.
     /// @param proofs One for each segment.
-    /// @return The id, to be compared with the one that the caller relies on.
     function verify(
         IInferenceVerifier verifier,
+        bytes32 chainId,
         bytes32[] memory models,
         bytes memory input,
         bytes[] memory boundaries,
         bytes memory output,
         bytes32 context,
         bytes[] memory proofs
-    ) internal view returns (bytes32) {
+    ) internal view {
+        bytes32 got = id(models);
+        if (got != chainId) revert OtherChain(chainId, got);
         check(IModelKeys(address(verifier)), models);
         uint256 segments = models.length;
         if (boundaries.length + 1 != segments || proofs.length != segments) {
@@ -69,6 +74,5 @@ library InferenceChain {
             });
         }
         verifier.verifyBatch(claims);
-        return id(models);
     }
 }

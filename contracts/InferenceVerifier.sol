@@ -92,7 +92,7 @@ contract InferenceVerifier is ModelKeys {
     /// @dev Scalars of the link's points, and of its quotient on the left side.
     uint256 private constant LINK_SCALAR = 0x1d40;
     uint256 private constant LINK_LEFT = 0x1da0;
-    /// @dev The fresh output or the mask, the committed input, the given output.
+    /// @dev The mask, the committed input, the committed output.
     uint256 private constant LINK_POINTS = 0x1dc0;
     /// @dev What they open to.
     uint256 private constant LINK_VALUE = 0x1e80;

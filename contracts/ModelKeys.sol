@@ -210,7 +210,9 @@ abstract contract ModelKeys is IInferenceVerifier {
         Tensor memory output = _tensor(key, input.end);
         uint256 words = _words(input) + _words(output);
         if (uint32(bytes4(key[AT_WORDS:AT_WORDS + 4])) != words || words >= 1 << k) revert KeyOutOfBounds();
-        end = output.end;
+        // The number of lanes ends the program's part.
+        end = output.end + 4;
+        if (key.length < end) revert MalformedKey();
     }
 
     /// @dev Checks the weights' part of a key and returns the number of lanes.
@@ -219,7 +221,10 @@ abstract contract ModelKeys is IInferenceVerifier {
         uint256 secret = uint8(key[cursor + 20]);
         lanes = uint32(bytes4(key[cursor + 21:cursor + 25]));
         if (secret > 1 || key.length != cursor + 25 + 64 * lanes) revert MalformedKey();
-        if (lanes == 0 || lanes > MAX_LANES) revert KeyOutOfBounds();
+        // As many as the program was compiled for: with more, a weight could stand where the network has none.
+        if (lanes == 0 || lanes > MAX_LANES || lanes != uint32(bytes4(key[cursor - 4:cursor]))) {
+            revert KeyOutOfBounds();
+        }
         // A public lane of zeros is the point at infinity; a secret one is blinded.
         _checkPoints(key, cursor + 25, lanes, FIXED_COMMITMENTS + PERMUTATION_COMMITMENTS, secret == 0);
     }
@@ -286,9 +291,9 @@ abstract contract ModelKeys is IInferenceVerifier {
         tensor = _tensor(key, tensor.end);
         (header[8], header[9], header[10]) = _encoding(tensor);
         header[17] = _header(key, tensor);
-        // Points of the link: the committed tensors', and a mask unless the output is committed to afresh.
+        // Points of the link: the committed tensors', and a mask unless a fresh output is all that is committed.
         header[14] = (header[16] != 0 ? 1 : 0) + (header[17] != 0 ? 1 : 0);
-        header[15] = header[14] != 0 && tensor.visibility != IS_COMMITTED ? 1 : 0;
+        header[15] = header[16] != 0 || tensor.visibility == IS_GIVEN ? 1 : 0;
         header[14] += header[15];
         header[11] = uint8(key[weightsAt + 20]);
         header[12] = uint256(bytes32(key[AT_WORDS + 4:AT_WORDS + 36]));

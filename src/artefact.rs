@@ -170,6 +170,12 @@ pub enum ArtefactError {
         /// The system's reason.
         source: io::Error,
     },
+    /// Something that is never replaced is there.
+    #[error("{} is there already, and it holds secrets that nothing can make again; use another name", path.display())]
+    Exists {
+        /// Which file.
+        path: PathBuf,
+    },
     /// The bytes are something else than what was asked for.
     #[error("this is {found}, {expected} was expected")]
     WrongKind {
@@ -234,7 +240,7 @@ impl ArtefactError {
     /// Names the file the error is about, unless it does already.
     pub fn in_file(self, path: &Path) -> Self {
         match self {
-            Self::Io { .. } | Self::InFile { .. } => self,
+            Self::Io { .. } | Self::Exists { .. } | Self::InFile { .. } => self,
             other => Self::InFile { path: path.to_owned(), source: Box::new(other) },
         }
     }
@@ -255,25 +261,55 @@ pub fn write_atomic(path: &Path, kind: Kind, version: u16, payload: &[u8]) -> Re
     replace_file(path, &[&header, payload, digest.as_slice()], kind.is_secret())
 }
 
+/// As [`write_atomic`], but never replaces a file: for secrets that nothing can make again.
+///
+/// # Errors
+/// [`ArtefactError::Exists`]; [`ArtefactError::Io`].
+pub fn write_new(path: &Path, kind: Kind, version: u16, payload: &[u8]) -> Result<(), ArtefactError> {
+    let header = header(kind, version, payload.len() as u64);
+    let digest = Keccak256::new().chain_update(header).chain_update(payload).finalize();
+    let temporary = prepare(path, &[&header, payload, digest.as_slice()], kind.is_secret())?;
+    temporary.persist_noclobber(path).map_err(|e| match e.error.kind() {
+        io::ErrorKind::AlreadyExists => ArtefactError::Exists { path: path.to_owned() },
+        _ => ArtefactError::Io { action: "create", path: path.to_owned(), source: e.error },
+    })?;
+    flush_folder(path)
+}
+
 /// Replaces the file at `path` by the concatenation of `parts`, in one step and as [`write_atomic`] does it, with no
 /// container around it; for its owner only if `secret`.
 ///
 /// # Errors
 /// [`ArtefactError::Io`]; `path` is as it was.
 pub fn replace_file(path: &Path, parts: &[&[u8]], secret: bool) -> Result<(), ArtefactError> {
+    let fail =
+        |e: tempfile::PersistError| ArtefactError::Io { action: "replace", path: path.to_owned(), source: e.error };
+    prepare(path, parts, secret)?.persist(path).map_err(fail)?;
+    flush_folder(path)
+}
+
+/// The parts in a temporary file beside `path`, flushed to the disk.
+fn prepare(path: &Path, parts: &[&[u8]], secret: bool) -> Result<tempfile::NamedTempFile, ArtefactError> {
     let fail = |action, source| ArtefactError::Io { action, path: path.to_owned(), source };
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
     let mut temporary =
-        builder(secret).tempfile_in(folder).map_err(|source| fail("create a temporary file next to", source))?;
+        builder(secret).tempfile_in(folder(path)).map_err(|source| fail("create a temporary file next to", source))?;
     for part in parts {
         temporary.write_all(part).map_err(|source| fail("write", source))?;
     }
     temporary.as_file().sync_all().map_err(|source| fail("flush", source))?;
-    temporary.persist(path).map_err(|e| fail("replace", e.error))?;
-    sync_folder(folder).map_err(|source| fail("flush the folder of", source))
+    Ok(temporary)
+}
+
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn flush_folder(path: &Path) -> Result<(), ArtefactError> {
+    let fail = |source| ArtefactError::Io { action: "flush the folder of", path: path.to_owned(), source };
+    sync_folder(folder(path)).map_err(fail)
 }
 
 #[cfg(unix)]

@@ -9,9 +9,9 @@ use crate::proof::Proof;
 use crate::srs::SrsVerifier;
 use crate::verify::{VerifyError, committed_tensor, verify};
 use inferproof_circuits::CompileError;
+use inferproof_circuits::interface::{End, Interface, Visibility};
 use inferproof_circuits::network::{Architecture, Node, NodeId, Op, Weights};
 use inferproof_circuits::plan::{Optimise, plan};
-use inferproof_circuits::program::{End, Interface, Visibility};
 use sha3::{Digest, Keccak256};
 use thiserror::Error;
 
@@ -23,7 +23,9 @@ pub const MAX_SEGMENTS: usize = 1 << 10;
 #[non_exhaustive]
 pub enum SplitError {
     /// More parts than places to cut at.
-    #[error("{parts} parts are asked for, the network can be cut into 1 to {most}: a cut is a tensor that all later nodes depend on by nothing else")]
+    #[error(
+        "{parts} parts are asked for, the network can be cut into 1 to {most}: a cut is a tensor that all later nodes depend on by nothing else"
+    )]
     Parts {
         /// Parts asked for.
         parts: usize,
@@ -158,7 +160,10 @@ pub fn verify_chain(keys: &[VerifyingKey], srs: &SrsVerifier, proofs: &[Proof]) 
         let output = committed_tensor(&keys[0], &proofs[0].statement, End::Output);
         let input = committed_tensor(&keys[1], &proofs[1].statement, End::Input);
         if output.is_none() || output != input {
-            return Err(ChainError::Boundary { index, what: "the first one's output commitment is not the second one's input" });
+            return Err(ChainError::Boundary {
+                index,
+                what: "the first one's output commitment is not the second one's input",
+            });
         }
     }
     Ok(())
@@ -178,8 +183,7 @@ pub fn split(model: &Model, parts: usize) -> Result<Vec<Model>, SplitError> {
         return Err(SplitError::Parts { parts, most });
     }
     let rows = segment_rows(&model.architecture, &cuts)?;
-    let mut ends: Vec<NodeId> =
-        best(rows, cuts.len() + 1, parts).into_iter().map(|place| cuts[place - 1]).collect();
+    let mut ends: Vec<NodeId> = best(rows, cuts.len() + 1, parts).into_iter().map(|place| cuts[place - 1]).collect();
     ends.push(model.architecture.output);
     let mut first = 0;
     let mut models = vec![];
@@ -220,7 +224,8 @@ fn segment_rows(architecture: &Architecture, cuts: &[NodeId]) -> Result<impl Fn(
 /// `rows(i, j)` is the size of what lies between places `i < j`; there are places `0..=last`.
 fn best(rows: impl Fn(usize, usize) -> usize, last: usize, parts: usize) -> Vec<usize> {
     // By place: the least largest segment of so many parts that end there, and where the last of them begins.
-    let mut table: Vec<Vec<Option<(usize, usize)>>> = vec![(0..=last).map(|to| (to > 0).then(|| (rows(0, to), 0))).collect()];
+    let mut table: Vec<Vec<Option<(usize, usize)>>> =
+        vec![(0..=last).map(|to| (to > 0).then(|| (rows(0, to), 0))).collect()];
     for _ in 1..parts {
         let before = &table[table.len() - 1];
         let ending = |to: usize| {

@@ -10,8 +10,8 @@ mod tensor;
 
 pub(crate) use inferproof_circuits::secret::Secret;
 pub(crate) use lanes::{Opening, commit};
-pub(crate) use link::{LinkProof, LinkStatement, Mask};
 pub use lanes::{WeightCommitments, WeightVisibility};
+pub(crate) use link::{LinkProof, LinkStatement, Mask};
 pub(crate) use span::{SpanProof, SpanStatement};
-pub(crate) use tensor::{commit_polynomial, statement_point};
 pub use tensor::{TensorCommitment, TensorError, TensorOpening, tensor_header};
+pub(crate) use tensor::{commit_polynomial, statement_point};

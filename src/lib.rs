@@ -24,8 +24,8 @@ pub mod verify;
 
 pub use commitment::{TensorCommitment, TensorOpening, WeightVisibility};
 pub use inferproof_circuits as circuits;
+pub use inferproof_circuits::interface::{Interface, Visibility};
 pub use inferproof_circuits::plan::Optimise;
-pub use inferproof_circuits::program::{Interface, Visibility};
 pub use keys::{ProvingKey, SetupOptions, VerifyingKey, setup};
 pub use model::Model;
 pub use onnx::{import, import_file};

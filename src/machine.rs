@@ -7,12 +7,13 @@ use crate::srs::{Srs, SrsError};
 use cpu_time::ProcessTime;
 use inferproof_circuits::NetworkError;
 use inferproof_circuits::integer::{Activation, Function, Interval};
+use inferproof_circuits::interface::Interface;
 use inferproof_circuits::layers::compile;
 use inferproof_circuits::network::{
     Architecture, LayerWeights, Node, Op, Term, Weights, Window, affine_quotients, published_interval,
 };
 use inferproof_circuits::plan::ProverCosts;
-use inferproof_circuits::program::{Interface, Layout};
+use inferproof_circuits::program::Layout;
 use rand_core::{CryptoRng, RngCore};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -61,8 +62,7 @@ pub fn measure(mut rng: impl RngCore + CryptoRng) -> Result<ProverCosts, Machine
     let mut points = vec![];
     for model in networks {
         let options = SetupOptions { layout: Some(Layout::direct(8)), ..SetupOptions::default() };
-        let k =
-            compile(&model.architecture, Interface::default(), Layout::direct(8)).map_err(SetupError::from)?.k;
+        let k = compile(&model.architecture, Interface::default(), Layout::direct(8)).map_err(SetupError::from)?.k;
         let srs = Srs::development(k, &mut rng)?;
         let input = vec![1; model.architecture.nodes[0].len()];
         let (key, _) = setup(&model, &srs, &options, &mut rng)?;

@@ -32,6 +32,7 @@ use serde::{Deserialize, Serialize};
 use sha3::{Digest, Keccak256};
 use std::{borrow::Cow, collections::BTreeMap, fmt, path::Path};
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 /// Version of the `.ifq` format this build writes and reads.
 pub const FORMAT: u16 = 3;
@@ -211,7 +212,7 @@ impl Model {
     /// # Errors
     /// [`ModelError::Artefact`] if the file cannot be written, and those of [`Self::validate`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), ModelError> {
-        Ok(artefact::write_atomic(path.as_ref(), Kind::NETWORK, FORMAT, &self.payload()?)?)
+        Ok(artefact::write_atomic(path.as_ref(), Kind::NETWORK, FORMAT, &Zeroizing::new(self.payload()?))?)
     }
 
     /// Reads an `.ifq` file and validates all of it.
@@ -220,7 +221,7 @@ impl Model {
     /// Any [`ModelError`], with the file's name.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ModelError> {
         let path = path.as_ref();
-        let payload = artefact::read(path, Kind::NETWORK, FORMAT)?;
+        let payload = Zeroizing::new(artefact::read(path, Kind::NETWORK, FORMAT)?);
         let in_file = |error| ModelError::InFile { path: path.to_owned(), source: Box::new(error) };
         Self::from_payload(&payload).map_err(in_file)
     }
@@ -230,7 +231,7 @@ impl Model {
     /// # Errors
     /// Those of [`Self::validate`].
     pub fn to_bytes(&self) -> Result<Vec<u8>, ModelError> {
-        Ok(artefact::encode(Kind::NETWORK, FORMAT, &self.payload()?))
+        Ok(artefact::encode(Kind::NETWORK, FORMAT, &Zeroizing::new(self.payload()?)))
     }
 
     /// The model in the bytes of an `.ifq` file, validated.
@@ -247,7 +248,7 @@ impl Model {
     /// # Errors
     /// Those of [`Self::validate`].
     pub fn digest(&self) -> Result<[u8; 32], ModelError> {
-        Ok(Keccak256::digest(self.payload()?).into())
+        Ok(Keccak256::digest(Zeroizing::new(self.payload()?).as_slice()).into())
     }
 
     /// The model as JSON, for inspection. Secret if `include_weights`.

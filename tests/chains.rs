@@ -169,7 +169,9 @@ fn other_arrangements_are_refused() {
     // Another context, or another run of the same network: every proof holds by itself.
     let elsewhere = chain.proofs(&chain.input, 5, 8);
     let other = input(&model("digits_cnn"), 2);
-    for (others, mixed) in [(elsewhere, true), (chain.proofs(&other, 5, 7), false), (chain.proofs(&chain.input, 6, 7), false)] {
+    for (others, mixed) in
+        [(elsewhere, true), (chain.proofs(&other, 5, 7), false), (chain.proofs(&chain.input, 6, 7), false)]
+    {
         chain.verify(&others).unwrap();
         for index in 0..3 {
             let mut wrong = proofs.clone();
@@ -210,7 +212,9 @@ fn keys_that_do_not_fit_are_refused() {
     let shown = |visibility| Interface { input: Visibility::Committed, output: visibility };
     for visibility in [Visibility::Public, Visibility::Private] {
         let keys = [chain.keys[0].clone(), key(1, shown(visibility), srs()), chain.keys[2].clone()];
-        assert!(matches!(check_keys(&keys), Err(ChainError::Boundary { index: 1, what }) if what.contains("committed")));
+        assert!(
+            matches!(check_keys(&keys), Err(ChainError::Boundary { index: 1, what }) if what.contains("committed"))
+        );
         let hidden = Interface { input: visibility, output: Visibility::Given };
         let keys = [chain.keys[0].clone(), key(1, hidden, srs()), chain.keys[2].clone()];
         assert!(matches!(check_keys(&keys), Err(ChainError::Boundary { index: 0, .. })));

@@ -3,6 +3,8 @@
 
 #[path = "contracts/batch.rs"]
 mod batch;
+#[path = "contracts/chain.rs"]
+mod chain;
 #[path = "contracts/gas.rs"]
 mod gas;
 #[path = "contracts/keys.rs"]

@@ -1,9 +1,10 @@
 //! Circuit costs of the fixtures, pinned. After a change that is meant:
 //! `UPDATE_GOLDEN=1 cargo test --release --test golden`, and say in the changelog why.
 
+use inferproof::circuits::interface::Interface;
 use inferproof::circuits::layers::compile;
 use inferproof::circuits::plan::{Cost, Optimise, plan};
-use inferproof::circuits::program::{Interface, Layout};
+use inferproof::circuits::program::Layout;
 use inferproof::{Model, Options, Samples, import_file, quantise};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -69,7 +70,8 @@ fn cells_a_weight_and_an_activation() {
             let full = costs[0].full_cells_per_weight * program.layout.lanes as f64;
             assert!(full <= 2.0, "{name}: {full} full-size cells for as many weights as there are lanes");
             // Limbs cost rows of an activation, and save more of them in the table.
-            let direct = compile(&model.architecture, Interface::default(), Layout::direct(program.layout.lanes)).unwrap();
+            let direct =
+                compile(&model.architecture, Interface::default(), Layout::direct(program.layout.lanes)).unwrap();
             assert!(Cost::of(&direct, &model.architecture).cells_per_activation <= 7.0, "{name}");
             assert!(program.layout.limb.is_none() || program.k < direct.k, "{name}");
         }

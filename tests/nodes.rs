@@ -6,9 +6,10 @@
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
 use inferproof::circuits::CompileError;
+use inferproof::circuits::interface::Interface;
 use inferproof::circuits::layers::compile;
 use inferproof::circuits::network::{Trace, execute};
-use inferproof::circuits::program::{Interface, Layout};
+use inferproof::circuits::program::Layout;
 use inferproof::circuits::witness::{ChallengeValues, LaneRows, instance, phase_one, phase_zero};
 use inferproof::onnx::{OnnxError, import};
 use inferproof::quantise::QuantiseError;
@@ -195,7 +196,8 @@ fn witness_holds(model: &Model, input: &[i64], trace: &Trace) -> Result<usize, S
             Err(CompileError::TooLarge { .. }) if limb.is_none() && architecture.shift > 24 => continue,
             Err(error) => return Err(format!("compile: {error}")),
         };
-        let phase0 = phase_zero(&program, architecture, weights, trace, None).map_err(|error| format!("witness: {error}"))?;
+        let phase0 =
+            phase_zero(&program, architecture, weights, trace, None).map_err(|error| format!("witness: {error}"))?;
         let lanes = LaneRows::new(&program, architecture, weights);
         let words = instance(&program, input, &trace.values[architecture.output]);
         let mut rng = rand::rngs::StdRng::seed_from_u64(7);

@@ -1,8 +1,9 @@
 //! Every fixture, from its ONNX file to a verified proof; the proved output is the reference executor's.
 
+use inferproof::circuits::interface::Interface;
 use inferproof::circuits::layers::compile;
 use inferproof::circuits::network::execute;
-use inferproof::circuits::program::{Interface, Layout};
+use inferproof::circuits::program::Layout;
 use inferproof::{
     Model, Optimise, Options, Prover, Samples, SetupOptions, Srs, WeightVisibility, import_file, load_tensor, quantise,
     setup, verify,

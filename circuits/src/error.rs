@@ -74,13 +74,11 @@ pub enum NetworkError {
         /// Elements given.
         got: usize,
     },
-    /// An input element is outside the declared domain.
-    #[error("input element {index} is {got}, outside the declared range [{lo}, {hi}]")]
+    /// An input element is outside the declared domain. Which one it is, is not said: inputs may be secret.
+    #[error("input element {index} is outside the declared range [{lo}, {hi}]")]
     InputRange {
         /// Position, row-major.
         index: usize,
-        /// The element.
-        got: i64,
         /// Least value allowed.
         lo: i64,
         /// Greatest value allowed.

@@ -5,6 +5,7 @@
 //! - [`machine`]: columns and gates; they depend on no model.
 //! - [`program`]: what a model adds: fixed columns, copies, tables, weight slots.
 //! - [`layers`]: how each family of layers is laid out; [`plan`] chooses between layouts.
+//! - [`interface`]: what a verifier sees of input and output.
 //! - [`packing`]: public tensors as bytes and words.
 //! - [`secret`]: field elements that are wiped.
 //! - [`witness`]: values for the columns, from an execution trace.
@@ -16,6 +17,7 @@
 pub mod error;
 pub mod formula;
 pub mod integer;
+pub mod interface;
 pub mod layers;
 pub mod machine;
 pub mod network;

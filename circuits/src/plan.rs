@@ -4,10 +4,11 @@
 //! architecture only, so a plan depends on no secret.
 
 use crate::error::CompileError;
+use crate::interface::{End, Interface, Visibility};
 use crate::layers::compile;
 use crate::machine::{COPY_COLUMNS, DEGREE, FIXED_COLUMNS, PHASE0_COLUMNS, PHASE1_COLUMNS, RESERVED_ROWS};
 use crate::network::{Architecture, Op};
-use crate::program::{End, Interface, Lane, Layout, ProductOp, Program, Visibility};
+use crate::program::{Lane, Layout, ProductOp, Program};
 use serde::{Deserialize, Serialize};
 
 /// What a plan is to be good at.

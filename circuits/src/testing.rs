@@ -1,13 +1,14 @@
 //! Small networks, and proofs of them by the stock prover, for the tests of this crate.
 
 use crate::integer::{Activation, Function, Interval};
+use crate::interface::{End, Interface};
 use crate::layers::compile;
 use crate::machine::{MachineCircuit, PhaseOneInput};
 use crate::network::{
     Architecture, LayerWeights, Node, NodeId, Op, Term, Trace, Weights, Window, affine_quotients, execute,
     published_interval,
 };
-use crate::program::{End, Interface, Layout, Program};
+use crate::program::{Layout, Program};
 use crate::secret::Secret;
 use crate::witness::{LaneRows, Link, PhaseZero, instance, phase_zero, tensor_polynomial};
 use ff::Field;

@@ -11,14 +11,16 @@ pub use phase0::{PhaseZero, WitnessError, phase_zero};
 pub use phase1::{Forced, ForcedCell, PhaseOne, phase_one, phase_one_forced};
 
 use crate::integer::to_field;
+use crate::interface::{End, Visibility};
 use crate::machine::Challenges;
 use crate::network::{Architecture, Weights};
 use crate::packing::Packing;
-use crate::program::{End, Program, Visibility};
+use crate::program::Program;
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
+use zeroize::Zeroize;
 
-/// The weights on the rows that hold any, one integer a lane.
+/// The weights on the rows that hold any, one integer a lane. Dropping wipes them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LaneRows {
     /// `(row, lanes)` by ascending row.
@@ -28,6 +30,12 @@ pub struct LaneRows {
 impl std::fmt::Debug for LaneRows {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "LaneRows({} rows)", self.rows.len())
+    }
+}
+
+impl Drop for LaneRows {
+    fn drop(&mut self) {
+        self.rows.iter_mut().for_each(|(_, lanes)| lanes.zeroize());
     }
 }
 

@@ -11,6 +11,7 @@ import {Key, Keys} from "./Keys.sol";
 /// @param secret Whether the model's weights are secret.
 /// @param input What a verifier sees of the input.
 /// @param output What a verifier sees of the output.
+/// @param fed Whether the commitment to the input is that of an output, as between segments.
 /// @param shift By how much the commitment to the weights' column is off.
 /// @param opening By how much the opening's equation is wrong.
 /// @param weights By how much the weights' equation is wrong; for public weights it follows from `shift`.
@@ -22,6 +23,7 @@ struct Forgery {
     bool secret;
     uint8 input;
     uint8 output;
+    bool fed;
     uint256 shift;
     uint256 opening;
     uint256 weights;
@@ -118,9 +120,9 @@ abstract contract Forger is Claims {
         return f.input == Keys.COMMITTED || f.output == Keys.COMMITTED || f.output == Keys.GIVEN;
     }
 
-    /// @dev Whether the proof has a mask: it hides the tensors of the link if no fresh commitment does.
+    /// @dev Whether the proof has a mask: it hides the tensors of the link, unless that is a fresh output alone.
     function isMasked(Forgery memory f) internal pure returns (bool) {
-        return isLinked(f) && f.output != Keys.COMMITTED;
+        return f.input == Keys.COMMITTED || f.output == Keys.GIVEN;
     }
 
     /// @dev The error of a claim that is well-formed and not proved.
@@ -135,7 +137,7 @@ abstract contract Forger is Claims {
 
     /// @dev The same, and the last state of its transcript.
     function prove(Forgery memory f) internal view returns (Inference memory one, bytes32 state) {
-        one = Inference(Keys.idOf(_keyOf(f)), _shown(f.input, INPUT), _shown(f.output, OUTPUT), CONTEXT, "");
+        one = Inference(Keys.idOf(_keyOf(f)), _shown(f.input, _inputOf(f)), _shown(f.output, OUTPUT), CONTEXT, "");
         Work memory w;
         if (isMasked(f)) w.mask = times(MASK);
         _commit(f, one, w);
@@ -154,6 +156,10 @@ abstract contract Forger is Claims {
 
     function _words(Forgery memory f) private pure returns (uint32) {
         return (f.input == Keys.PUBLIC ? 1 : 0) + (f.output == Keys.PUBLIC ? 1 : 0);
+    }
+
+    function _inputOf(Forgery memory f) private pure returns (uint256) {
+        return f.fed ? OUTPUT : INPUT;
     }
 
     /// @dev A tensor of a zero, as a statement has it.
@@ -256,14 +262,11 @@ abstract contract Forger is Claims {
             error = addmod(f.opening, mulmod(merge, f.shift, FR), FR);
             error = _minus(0, mulmod(error, power(mulmod(merge, merge, FR), FR - 2), FR));
         }
-        // tau u Q = T_0 + R T_1 + R^2 T_2 - nu + Q - error, with the fresh output or the mask, the input, the given output.
-        uint256 sum = f.output == Keys.COMMITTED ? OUTPUT : MASK;
-        uint256 scale = w.channel;
-        if (f.input == Keys.COMMITTED) {
-            sum = addmod(sum, mulmod(scale, INPUT, FR), FR);
-            scale = mulmod(scale, w.channel, FR);
-        }
-        if (f.output == Keys.GIVEN) sum = addmod(sum, mulmod(scale, OUTPUT, FR), FR);
+        // tau u Q = T_0 + R T_1 + R^2 T_2 - nu + Q - error, with the mask, the input, the output as far as there are any.
+        uint256 sum = 0;
+        if (f.output == Keys.COMMITTED || f.output == Keys.GIVEN) sum = OUTPUT;
+        if (f.input == Keys.COMMITTED) sum = addmod(mulmod(sum, w.channel, FR), _inputOf(f), FR);
+        if (isMasked(f)) sum = addmod(mulmod(sum, w.channel, FR), MASK, FR);
         sum = _minus(sum, addmod(VALUE, error, FR));
         return times(mulmod(sum, power(_minus(w.position, 1), FR - 2), FR));
     }

@@ -12,7 +12,7 @@ struct Tensor {
     uint64 scale;
 }
 
-/// @notice A key, field by field.
+/// @notice A key, field by field. `room` is the number of lanes that the program is for.
 struct Key {
     bytes20 domain;
     uint16 version;
@@ -28,6 +28,7 @@ struct Key {
     uint256 digest;
     Tensor input;
     Tensor output;
+    uint32 room;
     bytes20 weightsDomain;
     uint8 secret;
     uint32 laneCount;
@@ -58,6 +59,7 @@ library Keys {
         key.digest = 0xd16e57;
         key.input = tensor(1, 0, 1);
         key.output = tensor(1, 0, 1);
+        key.room = uint32(lanes.length / 64);
         key.weightsDomain = "inferproof/weights/1";
         key.secret = secret;
         key.laneCount = uint32(lanes.length / 64);
@@ -76,10 +78,10 @@ library Keys {
         bytes memory head = abi.encodePacked(key.domain, key.version, key.tag, key.k, key.srsId, key.insecure);
         bytes memory points =
             abi.encodePacked(key.fixedCount, key.fixedPoints, key.permutationCount, key.permutationPoints);
-        bytes memory tensors = abi.encodePacked(
-            key.input.visibility, encoded(key.input), key.output.visibility, encoded(key.output)
-        );
-        return bytes.concat(head, points, abi.encodePacked(key.words, key.digest), tensors);
+        bytes memory tensors =
+            abi.encodePacked(key.input.visibility, encoded(key.input), key.output.visibility, encoded(key.output));
+        bytes memory numbers = abi.encodePacked(key.words, key.digest);
+        return bytes.concat(head, points, numbers, tensors, abi.encodePacked(key.room));
     }
 
     /// @notice The weights' part.

@@ -6,7 +6,7 @@ import {InferenceVerifier} from "../InferenceVerifier.sol";
 import {FIXED_COMMITMENTS, KEY_POINTS, PERMUTATION_COMMITMENTS, PROOF_TAG} from "../MachineShape.sol";
 import {ModelKeys} from "../ModelKeys.sol";
 import {Claim, Claims} from "./Claims.sol";
-import {Key, Keys} from "./Keys.sol";
+import {Key, Keys, Tensor} from "./Keys.sol";
 import {Vm} from "./Vm.sol";
 
 /// @title Tests of the keys of models
@@ -151,7 +151,7 @@ contract ModelKeysTest is Claims {
         accepted(two.inference);
     }
 
-    /// @notice What is stored is what the verifier needs: numbers, the span of this k, and the points as they are.
+    /// @notice What is stored is what the verifier needs: numbers, the rows of this k, and the points as they are.
     function test_storeKey_writesWhatTheVerifierNeeds() external {
         // Bytes, bytes a word and sign bits of the input, of the output; whether the weights are secret.
         _checkStored(load("secret"), [uint256(64), 31, 0, 10, 31, _signs(31, 1), 1]);
@@ -285,6 +285,136 @@ contract ModelKeysTest is Claims {
         _store(key);
     }
 
+    /// @notice An input is public, committed or private; an output may be given too.
+    function test_storeKey_boundsVisibilities() external {
+        for (uint256 seen = 0; seen < 256; seen += seen < 8 ? 1 : 31) {
+            Key memory key = _small();
+            key.input.visibility = uint8(seen);
+            key.words = seen == Keys.PUBLIC ? 2 : 1;
+            if (seen < Keys.GIVEN) _store(key);
+            else _refuseKey(key.encode(), _outOfBounds());
+            key = _small();
+            key.output.visibility = uint8(seen);
+            key.words = seen == Keys.PUBLIC ? 2 : 1;
+            if (seen <= Keys.GIVEN) _store(key);
+            else _refuseKey(key.encode(), _outOfBounds());
+        }
+    }
+
+    /// @notice Only public tensors have words.
+    function test_storeKey_countsWordsOfPublicTensors() external {
+        for (uint256 i = 0; i < 12; ++i) {
+            Key memory key = _shown(i);
+            (key.input.shape[0], key.output.shape[0]) = (3 * 31, 5 * 31);
+            uint32 expected =
+                (key.input.visibility == Keys.PUBLIC ? 3 : 0) + (key.output.visibility == Keys.PUBLIC ? 5 : 0);
+            for (uint32 words = 0; words < 10; ++words) {
+                key.words = words;
+                if (words == expected) _store(key);
+                else _refuseKey(key.encode(), _outOfBounds());
+            }
+        }
+        // More elements than rows have room for, if they are not public.
+        Key memory large = _shown(6);
+        large.input = Keys.tensor(1 << 26, 0, 255);
+        large.input.visibility = Keys.COMMITTED;
+        large.words = 0;
+        _store(large);
+        large.input.shape[0]++;
+        _refuseKey(large.encode(), _outOfBounds());
+    }
+
+    /// @notice Of every way of showing input and output: bytes in a claim, bytes a word, points of the link, and whether there is a mask.
+    function test_storeKey_derivesTheLinkFromWhatIsSeen() external {
+        for (uint256 i = 0; i < 12; ++i) {
+            Key memory key = _shown(i);
+            key.input = Keys.tensor(1, -1, 1);
+            key.output = Keys.tensor(1, -300, 1);
+            (key.input.visibility, key.output.visibility) = (uint8(i / 4), uint8(i % 4));
+            bytes memory data = _store(key);
+            // A public tensor's bytes, a commitment's, a private tensor's, and a given commitment's.
+            eq(wordAt(data, 5 * 32), [1, 64, 0, 64][i / 4]);
+            eq(wordAt(data, 6 * 32), i / 4 == 0 ? 31 : 0);
+            eq(wordAt(data, 7 * 32), i / 4 == 0 ? _signs(31, 1) : 0);
+            eq(wordAt(data, 8 * 32), [2, 64, 0, 64][i % 4]);
+            eq(wordAt(data, 9 * 32), i % 4 == 0 ? 30 : 0);
+            eq(wordAt(data, 10 * 32), i % 4 == 0 ? _signs(15, 2) : 0);
+            // Rows of inputs public, committed, private; columns of outputs public, committed, private, given.
+            eq(wordAt(data, 14 * 32), [0, 1, 0, 2, 2, 3, 2, 3, 0, 1, 0, 2][i]);
+            eq(wordAt(data, 15 * 32), [0, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0, 1][i]);
+            eq(wordAt(data, 16 * 32), uint256(_headerOf(key.input)));
+            eq(wordAt(data, 17 * 32), uint256(_headerOf(key.output)));
+        }
+    }
+
+    /// @notice The header of a committed tensor names SRS, shape, range and scale; it is zero if the tensor is not committed.
+    function test_tensorHeader_namesCommittedTensors() external {
+        for (uint256 i = 0; i < 12; ++i) {
+            Key memory key = _shown(i);
+            bytes32 id = key.idOf();
+            vm.expectRevert(abi.encodeWithSelector(IInferenceVerifier.ModelNotStored.selector, id));
+            verifier.tensorHeader(id, false);
+            vm.expectRevert(abi.encodeWithSelector(IInferenceVerifier.ModelNotStored.selector, id));
+            verifier.tensorHeader(id, true);
+            _store(key);
+            eq(verifier.tensorHeader(id, false), _headerOf(key.input));
+            eq(verifier.tensorHeader(id, true), _headerOf(key.output));
+        }
+        vm.expectRevert(abi.encodeWithSelector(IInferenceVerifier.ModelNotStored.selector, bytes32(0)));
+        verifier.tensorHeader(0, false);
+    }
+
+    /// @notice Byte for byte: rank 2, shape 3 by 5, from -7 to 300, a scale of 1.5.
+    function test_tensorHeader_hashesTheBytes() external {
+        Key memory key = _shown(7);
+        key.input.shape = new uint64[](2);
+        (key.input.shape[0], key.input.shape[1]) = (3, 5);
+        (key.input.lo, key.input.hi, key.input.scale) = (-7, 300, 0x3ff8000000000000);
+        _store(key);
+        bytes memory tensor =
+            hex"0000000200000000000000030000000000000005fffffffffffffff9000000000000012c3ff8000000000000";
+        bytes32 expected = keccak256(abi.encodePacked("inferproof/tensor-header/1", key.srsId, tensor));
+        eq(verifier.tensorHeader(key.idOf(), false), expected);
+    }
+
+    /// @notice Every field of a tensor is in its header, and so is the SRS; nothing else of the key is.
+    function test_tensorHeader_dependsOnTheTensorOnly() external {
+        Key memory key = _shown(5);
+        bytes32 header = _storedHeader(key);
+        key.k = 5;
+        key.digest++;
+        (key.output.visibility, key.output.scale) = (Keys.GIVEN, 1);
+        (key.lanes, key.secret) = (times(9), 1);
+        eq(_storedHeader(key), header);
+        // An input and an output of the same kind have the same header: so segments fit together.
+        key.output = Keys.tensor(1, 0, 1);
+        key.output.visibility = Keys.GIVEN;
+        eq(_storedHeader(key), header);
+        eq(verifier.tensorHeader(key.idOf(), true), header);
+        bytes32[6] memory others;
+        key.input.shape[0] = 2;
+        others[0] = _storedHeader(key);
+        key.input.shape = new uint64[](2);
+        (key.input.shape[0], key.input.shape[1]) = (1, 1);
+        others[1] = _storedHeader(key);
+        key.input = Keys.tensor(1, -1, 1);
+        others[2] = _storedHeader(key);
+        key.input = Keys.tensor(1, 0, 2);
+        others[3] = _storedHeader(key);
+        key.input = Keys.tensor(1, 0, 1);
+        key.input.scale++;
+        others[4] = _storedHeader(key);
+        verifier = new InferenceVerifier(bytesOf(".otherSrs"));
+        key = _shown(5);
+        others[5] = _storedHeader(key);
+        for (uint256 i = 0; i < others.length; ++i) {
+            no(others[i] == header);
+            for (uint256 j = 0; j < i; ++j) {
+                no(others[i] == others[j]);
+            }
+        }
+    }
+
     /// @notice The rows are between 2^4 and what the SRS has.
     function test_storeKey_boundsRows() external {
         Key memory key = _small();
@@ -298,15 +428,33 @@ contract ModelKeysTest is Claims {
     /// @notice Keys have 1 to 256 lanes.
     function test_storeKey_boundsLanes() external {
         Key memory key = _small();
-        (key.lanes, key.laneCount) = ("", 0);
+        (key.lanes, key.laneCount, key.room) = ("", 0, 0);
         _refuseKey(key.encode(), _outOfBounds());
         key.lanes = new bytes(64 * 256);
-        key.laneCount = 256;
+        (key.laneCount, key.room) = (256, 256);
         bytes memory data = _store(key);
         eq(data.length, HEADER + 64 * (KEY_POINTS + 256));
         key.lanes = new bytes(64 * 257);
-        key.laneCount = 257;
+        (key.laneCount, key.room) = (257, 257);
         _refuseKey(key.encode(), _outOfBounds());
+    }
+
+    /// @notice There are as many lanes as the program has room for.
+    function test_storeKey_refusesLanesThatTheProgramIsNotFor() external {
+        for (uint32 lanes = 1; lanes <= 4; ++lanes) {
+            Key memory key = _small();
+            key.lanes = new bytes(64 * lanes);
+            key.laneCount = lanes;
+            for (uint32 room = 0; room <= 5; ++room) {
+                key.room = room;
+                if (room == lanes) _store(key);
+                else _refuseKey(key.encode(), _outOfBounds());
+            }
+            key.room = lanes + (1 << 8);
+            _refuseKey(key.encode(), _outOfBounds());
+            key.room = type(uint32).max;
+            _refuseKey(key.encode(), _outOfBounds());
+        }
     }
 
     /// @notice A key of another machine, SRS or kind has no place here.
@@ -373,7 +521,7 @@ contract ModelKeysTest is Claims {
     /// @notice A key ends where it ends.
     function test_storeKey_refusesAnotherLength() external {
         bytes memory key = bytesOf(".secret.key");
-        for (uint256 length = 0; length < key.length; length += length > 760 && length < 920 ? 1 : 5) {
+        for (uint256 length = 0; length < key.length; length += length > 760 && length < 960 ? 1 : 5) {
             _refuseKey(sliced(key, 0, length), _malformed());
         }
         _refuseKey(sliced(key, 0, key.length - 1), _malformed());
@@ -433,6 +581,26 @@ contract ModelKeysTest is Claims {
 
     function _small() private view returns (Key memory) {
         return Keys.small(verifier.srsId(), 0, times(3));
+    }
+
+    /// @dev A small key that shows its tensors in one of twelve ways: four of the output for each of the input.
+    function _shown(uint256 index) private view returns (Key memory key) {
+        key = _small();
+        (key.input.visibility, key.output.visibility) = (uint8(index / 4), uint8(index % 4));
+        key.words = (index / 4 == 0 ? 1 : 0) + (index % 4 == 0 ? 1 : 0);
+    }
+
+    /// @dev What the header of a tensor has to be.
+    function _headerOf(Tensor memory t) private view returns (bytes32) {
+        bool committed = t.visibility == Keys.COMMITTED || t.visibility == Keys.GIVEN;
+        return committed ? Keys.headerOf(verifier.srsId(), t) : bytes32(0);
+    }
+
+    /// @dev The header of the input of a key, which is stored and has to be good.
+    function _storedHeader(Key memory key) private returns (bytes32) {
+        key.input.visibility = Keys.COMMITTED;
+        _store(key);
+        return verifier.tensorHeader(key.idOf(), false);
     }
 
     /// @dev Stores a key that has to be good, and returns what was written.
@@ -511,6 +679,9 @@ contract ModelKeysTest is Claims {
         }
         eq(wordAt(data, 12 * 32), wordAt(claim.key, 776));
         uint256 lanes = wordAt(data, 13 * 32);
+        for (uint256 i = 14; i < 18; ++i) {
+            eq(wordAt(data, 32 * i), 0);
+        }
         eq(data.length, HEADER + 64 * (KEY_POINTS + lanes));
         bytes memory srs = bytesOf(".srs");
         bytes memory points = bytes.concat(

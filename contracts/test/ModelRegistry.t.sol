@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.24;
 
+import {IInferenceVerifier} from "../IInferenceVerifier.sol";
 import {IModelKeys} from "../IModelKeys.sol";
+import {InferenceChain} from "../InferenceChain.sol";
 import {ModelRegistry} from "../ModelRegistry.sol";
 import {MockVerifier} from "./MockVerifier.sol";
 import {Test} from "./Vm.sol";
@@ -197,6 +199,183 @@ contract ModelRegistryTest is Test {
         _check(ALICE, first, ModelRegistry.Entry("digits", 0, second, 1000, true));
         no(_registry.isDeprecated(ALICE, second));
         eq(_registry.latest(ALICE, first), second);
+    }
+
+    /// @notice A chain's id is computed from its models', and its entry is as given.
+    function test_registerChain_makesAnEntry() external {
+        bytes32[] memory models = _models(3);
+        bytes32 expected = keccak256(abi.encodePacked("inferproof/chain/1", uint32(3), models[0], models[1], models[2]));
+        vm.expectEmit(address(_registry));
+        emit ModelRegistry.Registered(ALICE, expected, "digits");
+        vm.prank(ALICE);
+        bytes32 id = _registry.registerChain(models, "digits");
+        eq(id, expected);
+        _check(ALICE, id, ModelRegistry.Entry("digits", 0, 0, 1000, false));
+        eq(_registry.latest(ALICE, id), id);
+        no(_registry.isDeprecated(ALICE, id));
+        yes(_registry.isRegistered(ALICE, id));
+        // The segments are no entries, and nobody else has this one.
+        for (uint256 i = 0; i < 3; i++) {
+            no(_registry.isRegistered(ALICE, models[i]));
+        }
+        no(_registry.isRegistered(MALLORY, id));
+        vm.prank(ALICE);
+        _registry.deprecate(id);
+        yes(_registry.isDeprecated(ALICE, id));
+    }
+
+    /// @notice A chain of one segment is not its model: both can be registered.
+    function test_registerChain_isNotTheModel() external {
+        bytes32[] memory models = _models(1);
+        bytes32 model = _register(ALICE, _segment(0));
+        eq(model, models[0]);
+        bytes32 id = _registerChain(ALICE, models);
+        no(id == model);
+        eq(_registry.latest(ALICE, id), id);
+        eq(_registry.latest(ALICE, model), model);
+    }
+
+    /// @notice The name of a chain has 1 to 64 bytes too.
+    function test_registerChain_boundsTheName() external {
+        string memory longest = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+        bytes32[] memory models = _models(2);
+        vm.expectRevert(abi.encodeWithSelector(ModelRegistry.InvalidName.selector, 0));
+        _registry.registerChain(models, "");
+        vm.expectRevert(abi.encodeWithSelector(ModelRegistry.InvalidName.selector, 65));
+        _registry.registerChain(models, string.concat(longest, "0"));
+        bytes32 id = _registry.registerChain(models, longest);
+        eq(_registry.entry(address(this), id).name, longest);
+        id = _registry.registerChain(_models(3), "x");
+        eq(_registry.entry(address(this), id).name, "x");
+    }
+
+    /// @notice The same owner cannot register a chain twice, neither as a line nor as a version; another owner can.
+    function test_registerChain_refusesTheSameChainTwice() external {
+        bytes32[] memory models = _models(2);
+        bytes32 id = _registerChain(ALICE, models);
+        vm.prank(ALICE);
+        vm.expectRevert(abi.encodeWithSelector(ModelRegistry.AlreadyRegistered.selector, ALICE, id));
+        _registry.registerChain(models, "another name");
+        vm.prank(ALICE);
+        vm.expectRevert(abi.encodeWithSelector(ModelRegistry.AlreadyRegistered.selector, ALICE, id));
+        _registry.registerChainVersion(models, id);
+        _check(ALICE, id, ModelRegistry.Entry("digits", 0, 0, 1000, false));
+        eq(_registerChain(MALLORY, models), id);
+    }
+
+    /// @notice Segments that do not make a network are no chain: what is wrong comes through.
+    function test_registerChain_refusesSegmentsThatDoNotFit() external {
+        bytes32 id = _registerChain(address(this), _models(2));
+        bytes32[] memory models = _models(3);
+        _refuseChain(new bytes32[](0), id, abi.encodeWithSelector(InferenceChain.EmptyChain.selector));
+        _verifier.setHeaders(models[2], "another", 0);
+        _refuseChain(models, id, abi.encodeWithSelector(InferenceChain.UnfitSegments.selector, 1));
+        _verifier.setHeaders(models[0], 0, 0);
+        _refuseChain(models, id, abi.encodeWithSelector(InferenceChain.UnfitSegments.selector, 0));
+        models = _models(3);
+        (models[0], models[1]) = (models[1], models[0]);
+        _refuseChain(models, id, abi.encodeWithSelector(InferenceChain.UnfitSegments.selector, 0));
+    }
+
+    /// @notice Nor are segments whose keys nobody stored, a single one neither.
+    function test_registerChain_refusesAModelThatIsNotStored() external {
+        bytes32 id = _registerChain(address(this), _models(2));
+        bytes memory reason = abi.encodeWithSelector(IInferenceVerifier.ModelNotStored.selector, bytes32("nothing"));
+        for (uint256 segments = 1; segments <= 3; segments++) {
+            for (uint256 i = 0; i < segments; i++) {
+                bytes32[] memory models = _models(segments);
+                models[i] = "nothing";
+                _refuseChain(models, id, reason);
+            }
+        }
+    }
+
+    /// @notice Nobody can continue another's chain.
+    function test_registerChainVersion_belongsToTheOwner() external {
+        bytes32 id = _registerChain(ALICE, _models(2));
+        bytes32[] memory models = _models(3);
+        vm.prank(MALLORY);
+        vm.expectRevert(abi.encodeWithSelector(ModelRegistry.NotRegistered.selector, MALLORY, id));
+        _registry.registerChainVersion(models, id);
+        vm.prank(ALICE);
+        vm.expectRevert(abi.encodeWithSelector(ModelRegistry.NotRegistered.selector, ALICE, models[0]));
+        _registry.registerChainVersion(models, models[0]);
+    }
+
+    /// @notice A line may go on from a model to a chain and back.
+    function test_registerChainVersion_mixesWithModels() external {
+        bytes32[4] memory ids;
+        ids[0] = _register(ALICE, KEY);
+        bytes32[] memory models = _models(2);
+        ids[1] = InferenceChain.id(models);
+        vm.warp(1001);
+        vm.expectEmit(address(_registry));
+        emit ModelRegistry.VersionRegistered(ALICE, ids[1], ids[0]);
+        vm.prank(ALICE);
+        eq(_registry.registerChainVersion(models, ids[0]), ids[1]);
+        vm.warp(1002);
+        vm.prank(ALICE);
+        ids[2] = _registry.registerVersion("a model again", ids[1]);
+        vm.warp(1003);
+        models = _models(3);
+        vm.prank(ALICE);
+        ids[3] = _registry.registerChainVersion(models, ids[2]);
+        eq(ids[3], InferenceChain.id(models));
+        for (uint256 i = 0; i < 4; i++) {
+            (bytes32 previous, bytes32 next) = (i == 0 ? bytes32(0) : ids[i - 1], i == 3 ? bytes32(0) : ids[i + 1]);
+            _check(ALICE, ids[i], ModelRegistry.Entry("digits", previous, next, uint64(1000 + i), false));
+            eq(_registry.latest(ALICE, ids[i]), ids[3]);
+        }
+    }
+
+    /// @notice Chains do not let a line fork or merge either.
+    function test_registerChainVersion_refusesToForkOrMerge() external {
+        bytes32 first = _registerChain(ALICE, _models(1));
+        bytes32[] memory models = _models(2);
+        vm.prank(ALICE);
+        bytes32 second = _registry.registerChainVersion(models, first);
+        models = _models(3);
+        vm.prank(ALICE);
+        vm.expectRevert(abi.encodeWithSelector(ModelRegistry.NotLatest.selector, first, second));
+        _registry.registerChainVersion(models, first);
+        vm.prank(ALICE);
+        vm.expectRevert(abi.encodeWithSelector(ModelRegistry.NotLatest.selector, first, second));
+        _registry.registerVersion(KEY, first);
+        bytes32 other = _registerChain(ALICE, models);
+        vm.prank(ALICE);
+        vm.expectRevert(abi.encodeWithSelector(ModelRegistry.AlreadyRegistered.selector, ALICE, other));
+        _registry.registerChainVersion(models, second);
+        eq(_registry.latest(ALICE, first), second);
+        eq(_registry.latest(ALICE, other), other);
+    }
+
+    /// @dev Stored models of segments that fit together.
+    function _models(uint256 segments) private returns (bytes32[] memory models) {
+        models = new bytes32[](segments);
+        for (uint256 i = 0; i < segments; i++) {
+            models[i] = _verifier.storeKey(_segment(i));
+            bytes32 input = i == 0 ? bytes32(0) : keccak256(abi.encode(i));
+            _verifier.setHeaders(models[i], input, keccak256(abi.encode(i + 1)));
+        }
+    }
+
+    function _segment(uint256 index) private pure returns (bytes memory) {
+        return abi.encode("segment", index);
+    }
+
+    /// @dev Registers a chain of `owner` as "digits".
+    function _registerChain(address owner, bytes32[] memory models) private returns (bytes32) {
+        vm.prank(owner);
+        return _registry.registerChain(models, "digits");
+    }
+
+    /// @dev Fails unless a chain is refused with exactly this error, as a line and as a version.
+    function _refuseChain(bytes32[] memory models, bytes32 previous, bytes memory reason) private {
+        vm.expectRevert(reason);
+        _registry.registerChain(models, "digits");
+        vm.expectRevert(reason);
+        _registry.registerChainVersion(models, previous);
+        eq(_registry.latest(address(this), previous), previous);
     }
 
     /// @dev Registers a key of `owner` as "digits".

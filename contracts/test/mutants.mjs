@@ -4,6 +4,7 @@
 // Mutants are made in three ways. Every `if (..) revert ..;` of a file with `guards: true` is removed, one at a time; a revert of
 // another form is an error here, so none can be overlooked. Every line that matches one of `lines` is removed. And each entry of
 // `edits` replaces text that occurs exactly once. `unreachable` names guards that no call can reach, and says why; they stay.
+// `optimizer: true` is for what has too many variables to compile without.
 //
 // Arguments, if any: only mutants whose name contains one of them. The names are printed.
 import { spawnSync } from "node:child_process";
@@ -20,16 +21,16 @@ const SUITES = [
     file: "ModelKeys.sol",
     tests: ["test/ModelKeys.t.sol", "test/InferenceVerifier.t.sol"],
     guards: true,
-    lines: [/^ *header\[\d+\] = /, /^ *_pointers\[modelId\] = /, /^ *emit /],
+    lines: [/^ *header\[\d+\] \+?= /, /^ *_pointers\[modelId\] = /, /^ *emit /],
     edits: [
       ["any SRS flag passes", ["uint8(srs[0]) > 1 || ", ""]],
       ["small k of an SRS pass", ["k < MIN_K || k > MAX_K", "k > MAX_K"]],
       ["large k of an SRS pass", [" || k > MAX_K", ""]],
       ["k = 4 fails", ["k < MIN_K || k > MAX_K", "k <= MIN_K || k > MAX_K"]],
       ["k = 24 fails", ["k > MAX_K", "k >= MAX_K"]],
-      ["SRS data of any length pass", [" || srs.length != AT_SPAN + 128 * (k - MIN_K + 1)", ""]],
-      ["the last point of the span is not checked", ["cursor < srs.length;", "cursor < srs.length - 64;"]],
-      ["the first point of the span is not checked", ["uint256 cursor = AT_SPAN;", "uint256 cursor = AT_SPAN + 64;"]],
+      ["SRS data of any length pass", [" || srs.length != AT_SPAN + ROW_BYTES * (k - MIN_K + 1)", ""]],
+      ["the last point of the SRS is not checked", ["cursor < srs.length;", "cursor < srs.length - 64;"]],
+      ["the first point of the SRS is not checked", ["uint256 cursor = AT_SPAN;", "uint256 cursor = AT_SPAN + 64;"]],
       ["the generators are not in the SRS's id", ["uint256(1), uint256(2), G2_X1, G2_X0, G2_Y1, G2_Y0, ", ""]],
       ["never insecure", ["insecure = uint8(srs[0]) == 1;", "insecure = false;"]],
       ["always insecure", ["insecure = uint8(srs[0]) == 1;", "insecure = true;"]],
@@ -115,8 +116,39 @@ const SUITES = [
       ["masks of one element", ["mask = (mask << (8 * t.elementBytes)) | sign;", "mask = sign;"]],
       ["large elements with the sign of small ones", ["? 0x80 : 0x8000", "? 0x80 : 0x80"]],
       ["words of 31 bytes", ["? 31 : 30", "? 31 : 31"]],
-      ["the span of k = 4", ["mul(sub(k, MIN_K), 128)", "0"]],
-      ["the span one byte early", ["add(AT_SPAN, 1)", "AT_SPAN"]],
+      ["the rows of k = 4", ["mul(sub(k, MIN_K), ROW_BYTES)", "0"]],
+      ["the rows one byte early", ["add(AT_SPAN, 1)", "AT_SPAN"]],
+      ["the link row is not stored", ["ROW_BYTES)\n        }\n    }", "sub(ROW_BYTES, 64))\n        }\n    }"]],
+      ["headers of models that are not stored", ["if (pointer == address(0)) revert ModelNotStored(modelId);", ""]],
+      ["the output's header is the input's", ["add(0x201, mul(0x20, ofOutput))", "0x201"]],
+      ["the input's header is the output's", ["add(0x201, mul(0x20, ofOutput))", "0x221"]],
+      ["headers one byte early", ["add(0x201,", "add(0x200,"]],
+      ["given inputs pass", ["if (input.visibility == IS_GIVEN) revert KeyOutOfBounds();", ""]],
+      ["any visibility passes", ["if (t.visibility > IS_GIVEN) revert KeyOutOfBounds();", ""]],
+      ["given outputs fail", ["t.visibility > IS_GIVEN", "t.visibility >= IS_GIVEN"]],
+      ["the output's words are not counted", ["_words(input) + _words(output)", "_words(input)"]],
+      ["the input's words are not counted", ["_words(input) + _words(output)", "_words(output)"]],
+      ["every tensor has words", ["if (t.visibility != IS_PUBLIC) return 0;", ""]],
+      ["only committed tensors have no words", ["if (t.visibility != IS_PUBLIC) return 0;", "if (_isCommitted(t)) return 0;"]],
+      ["only private tensors have no words", ["if (t.visibility != IS_PUBLIC) return 0;", "if (t.visibility == IS_PRIVATE) return 0;"]],
+      ["fewer lanes than the program's pass", ["lanes != uint32(bytes4(key[cursor - 4:cursor]))", "lanes > uint32(bytes4(key[cursor - 4:cursor]))"]],
+      ["more lanes than the program's pass", ["lanes != uint32(bytes4(key[cursor - 4:cursor]))", "lanes < uint32(bytes4(key[cursor - 4:cursor]))"]],
+      ["given tensors have no header", ["t.visibility == IS_COMMITTED || t.visibility == IS_GIVEN", "t.visibility == IS_COMMITTED"]],
+      ["committed tensors have no header", ["t.visibility == IS_COMMITTED || t.visibility == IS_GIVEN", "t.visibility == IS_GIVEN"]],
+      ["private tensors have a header", ["t.visibility == IS_COMMITTED || t.visibility == IS_GIVEN", "t.visibility != IS_PUBLIC"]],
+      ["every tensor has a header", ["if (!_isCommitted(t)) return 0;", ""]],
+      ["headers without a domain", ['"inferproof/tensor-header/1", ', ""]],
+      ["headers without the SRS", ['"inferproof/tensor-header/1", srsId, ', '"inferproof/tensor-header/1", ']],
+      ["headers with the visibility", ["key[t.start:t.end]", "key[t.start - 1:t.end]"]],
+      ["headers without the scale", ["key[t.start:t.end]", "key[t.start:t.end - 8]"]],
+      ["tensors that are not public have bytes", ["if (t.visibility != IS_PUBLIC) return (_isCommitted(t) ? 64 : 0, 0, 0);", ""]],
+      ["private tensors have a point", ["_isCommitted(t) ? 64 : 0", "64"]],
+      ["committed tensors have no point", ["_isCommitted(t) ? 64 : 0", "0"]],
+      ["the input is not a point of the link", ["(header[16] != 0 ? 1 : 0) + ", ""]],
+      ["the output is not a point of the link", [" + (header[17] != 0 ? 1 : 0);", ";"]],
+      ["no mask for an input", ["header[16] != 0 || tensor.visibility", "tensor.visibility"]],
+      ["no mask for a given output", [" || tensor.visibility == IS_GIVEN ? 1 : 0", " ? 1 : 0"]],
+      ["a mask for a fresh output", ["header[15] = header[16] != 0 || tensor.visibility == IS_GIVEN", "header[15] = header[14] != 0"]],
       ["data contracts that do something", ["hex\"80600a3d393df300\"", "hex\"80600a3d393df3fe\""]],
       ["infinity always passes", ["isInfinity ? !infinity : ", "isInfinity ? false : "]],
       ["infinity never passes", ["isInfinity ? !infinity : ", "isInfinity ? true : "]],
@@ -132,7 +164,7 @@ const SUITES = [
   },
   {
     file: "InferenceVerifier.sol",
-    tests: ["test/InferenceVerifier.t.sol", "test/Forger.t.sol"],
+    tests: ["test/InferenceVerifier.t.sol", "test/Forger.t.sol", "test/InferenceLinks.t.sol"],
     guards: true,
     unreachable: [
       ["gt(mload(0x40), BASE)", "the compiler puts nothing into memory before; another one might"],
@@ -156,7 +188,32 @@ const SUITES = [
       ["stumps are sliced", ["proof.length < 4 || bytes4", "bytes4"]],
       ["any tag passes", [" || bytes4(proof[:4]) != PROOF_TAG", ""]],
       ["secret proofs have the length of public ones",
-        ["mul(mload(KEY_SECRET), sub(SECRET_PROOF, PUBLIC_PROOF))", "0"]],
+        ["mul(mload(KEY_SECRET), SPAN_BYTES)", "0"]],
+      ["proofs with a link have the length of others", ["mul(iszero(iszero(mload(KEY_LINKS))), LINK_BYTES)", "0"]],
+      ["proofs with a link are longer for each point", ["mul(iszero(iszero(mload(KEY_LINKS))), LINK_BYTES)", "mul(mload(KEY_LINKS), LINK_BYTES)"]],
+      ["masked proofs have the length of others", ["shl(6, mload(KEY_MASKED)))", "0)"]],
+      ["the mask is not read", ["calldatacopy(LINK_POINTS, source, 0x40)", ""]],
+      ["the proof is read from the mask on", ["calldatacopy(LINK_POINTS, source, 0x40)\n                source := add(source, 0x40)", "calldatacopy(LINK_POINTS, source, 0x40)"]],
+      ["the link's value is not read", ["calldatacopy(LINK_VALUE, source, 0x20)", ""]],
+      ["the link's point is not read", ["calldatacopy(LINK_QUOTIENT, add(source, 0x20), 0x40)", ""]],
+      ["the span proof is read from the link on", ["source := add(source, 0x60)", ""]],
+      ["the link's point is not checked", ["_checkPoints(LINK_QUOTIENT, 1, POINTS + 1);", ""]],
+      ["the link's value is not checked", ["_checkScalars(LINK_VALUE, 1, EVALUATIONS + 2);", ""]],
+      ["mask and tensors are not checked", ["_checkPoints(LINK_POINTS, links, POINTS + 2);", ""]],
+      ["the last tensor is not checked", ["_checkPoints(LINK_POINTS, links, ", "_checkPoints(LINK_POINTS, links - (links > 0 ? 1 : 0), "]],
+      ["outputs stand first", ["mul(mload(KEY_MASKED), shl(6, sub(links, 1)))", "0"]],
+      ["outputs stand last", ["mul(mload(KEY_MASKED), shl(6, sub(links, 1)))", "0x80"]],
+      ["a committed output is not read", ["calldatacopy(add(LINK_POINTS, place), output.offset, 0x40)", ""]],
+      ["a committed input is not read", ["calldatacopy(add(LINK_POINTS, 0x40), input.offset, 0x40)", ""]],
+      ["the mask is not hashed", ["mcopy(cursor, LINK_POINTS, 0x40)\n                cursor := add(cursor, 0x40)", ""]],
+      ["every tensor has words", ["if iszero(chunk) { length := 0 }", "if iszero(chunk) { chunk := 31 }"]],
+      ["row 0 is missing where nothing is public", ["if eq(mload(WORDS_END), mload(WORDS)) {", "if 0 {"]],
+      ["row 0 has a word of what was there", ["mstore(INSTANCE, 0)", ""]],
+      ["the link's value is not hashed", ["mstore(add(last, 0x60), mload(LINK_VALUE))", "mstore(add(last, 0x60), 0)"]],
+      ["the link's point is not hashed", ["mcopy(add(last, 0x80), LINK_QUOTIENT, 0x40)\n                length := 0xc0", "length := 0x80"]],
+      ["the link proof is not hashed", ["length := 0xc0", ""]],
+      ["the last opening point is not hashed", ["mcopy(add(last, 0x20), add(BACK, 0x40), 0x40)", ""]],
+      ["the span proof's point is not hashed", ["mcopy(add(last, length), SPAN_POINT, 0x40)", ""]],
       ["points are not checked", ["_checkPoints(PROOF, FRONT_POINTS, 0);", ""]],
       ["the last point in front is not checked", ["_checkPoints(PROOF, FRONT_POINTS, 0);", "_checkPoints(PROOF, FRONT_POINTS - 1, 0);"]],
       ["evaluations are not checked", ["_checkScalars(EVALUATION, EVALUATIONS, 0);", ""]],
@@ -183,7 +240,7 @@ const SUITES = [
       ["the first points are not hashed", ["mcopy(words, PROOF, 320)", ""]],
       ["the input's words are not used", ["words = _pack(inputs, input.length, KEY_INPUT_CHUNK, words);", ""]],
       ["the output's words are not used", ["words = _pack(outputs, output.length, KEY_OUTPUT_CHUNK, words);", ""]],
-      ["the last public point is not hashed", ["case 0 { state := absorb(state, add(BACK, 0x40), 0x40) }", "case 0 {}"]],
+      ["the last of a public proof is not hashed", ["case 0 { state := keccak256(last, length) }", "case 0 {}"]],
       ["equations are added up by 1", ["mstore(MERGE, mod(again(state), r))", "mstore(MERGE, 1)"]],
       ["the weights' equation is not checked", ["mstore(MERGE, mod(again(state), r))", "mstore(MERGE, 0)"]],
       ["claims are added up by 1", ["mstore(FACTOR, mod(batch, r))", "mstore(FACTOR, 1)"]],
@@ -205,6 +262,21 @@ const SUITES = [
       ["no lanes", ["mstore(cursor, addmod(mload(cursor), power, r))", ""]],
       ["only the first lane", ["let end := mload(KEY_END) } lt(cursor, end)", "let end := add(cursor, 0x20) } lt(cursor, end)"]],
       ["all lanes alike", ["power := mulmod(power, channel, r)", ""]],
+      ["nothing of the link in the weights' equation", ["// - R^W nu [L_2]\n            if mload(KEY_LINKS) {", "if 0 {"]],
+      ["the link row is the span's", ["let row := add(keys, 0x40)", "let row := add(keys, 0x20)"]],
+      ["the link is at R^0", ["mulmod(power, mload(LINK_VALUE), r)", "mulmod(sub(r, merge), mload(LINK_VALUE), r)"]],
+      ["the link's equation is not checked", ["mulmod(mulmod(merge, merge, r), mload(FACTOR), r)", "0"]],
+      ["the link's equation has the factor of the weights'", ["mulmod(mulmod(merge, merge, r), mload(FACTOR), r)", "mulmod(merge, mload(FACTOR), r)"]],
+      ["the link's equation has the factor of the opening's", ["mulmod(mulmod(merge, merge, r), mload(FACTOR), r)", "mload(FACTOR)"]],
+      ["the link's equation is not of its claim", ["mulmod(mulmod(merge, merge, r), mload(FACTOR), r)", "mulmod(merge, merge, r)"]],
+      ["the link is opened to nothing", ["mstore(GENERATOR, addmod(mload(GENERATOR), sub(r, mulmod(factor, mload(LINK_VALUE), r)), r))", ""]],
+      ["the link is opened at another point", ["mstore(LINK_LEFT, mulmod(factor, mload(POSITION), r))", "mstore(LINK_LEFT, factor)"]],
+      ["the link's first two points alike", ["factor := mulmod(factor, mload(R), r)", ""]],
+      ["the link's last two points alike", ["mstore(add(LINK_SCALAR, 0x40), mulmod(factor, mload(R), r))", "mstore(add(LINK_SCALAR, 0x40), factor)"]],
+      ["mask and tensors are not added", ["_sum(SUM, LINK_POINTS, LINK_SCALAR, links);", ""]],
+      ["the last tensor is not added", ["_sum(SUM, LINK_POINTS, LINK_SCALAR, links);", "_sum(SUM, LINK_POINTS, LINK_SCALAR, links - 1);"]],
+      ["the link's point is not added", ["_sum(SUM, LINK_QUOTIENT, 0x1d20, 1);", ""]],
+      ["the link has no left side", ["_sum(LEFT, LINK_QUOTIENT, LINK_LEFT, 1);", ""]],
       ["T is not added", ["POINTS - FRONT_POINTS + secret);\n        // The", "POINTS - FRONT_POINTS);\n        // The"]],
       ["no left side", ["_sum(LEFT, BACK + 0x40, FACTOR, 1);", ""]],
       ["nothing of the proof is added", ["_sum(SUM, PROOF, SCALAR, FRONT_POINTS);", ""]],
@@ -237,8 +309,65 @@ const SUITES = [
       ["a version starts a line", ["_add(modelId, old.first, previous);", "_add(modelId, modelId, previous);"]],
       ["no time", ["record.registeredAt = uint64(block.timestamp);", ""]],
       ["deprecation is not kept", ["record.deprecated = true;", ""]],
-      ["a new line's key is not stored", ["modelId = verifier.storeKey(key);\n        _add", "modelId = keccak256(key);\n        _add"]],
-      ["a version's key is not stored", ["modelId = verifier.storeKey(key);\n        Record", "modelId = keccak256(key);\n        Record"]],
+      ["a new line's key is not stored", ["modelId = verifier.storeKey(key);\n        _start", "modelId = keccak256(key);\n        _start"]],
+      ["a version's key is not stored", ["modelId = verifier.storeKey(key);\n        _continue", "modelId = keccak256(key);\n        _continue"]],
+      ["chains are not checked", ["InferenceChain.check(verifier, models);", ""]],
+      ["a chain is its first segment", ["return InferenceChain.id(models);", "return models[0];"]],
+      ["a new line's chain is not checked", ["chainId = _checkedChain(models);\n        _start", "chainId = InferenceChain.id(models);\n        _start"]],
+      ["a version's chain is not checked", ["chainId = _checkedChain(models);\n        _continue", "chainId = InferenceChain.id(models);\n        _continue"]],
+      ["a new line's chain is a version", ["_start(chainId, name);", "_continue(chainId, keccak256(bytes(name)));"]],
+    ],
+  },
+  {
+    file: "InferenceChain.sol",
+    tests: ["test/InferenceChain.t.sol", "test/ModelRegistry.t.sol"],
+    optimizer: true,
+    guards: true,
+    edits: [
+      ["no domain", ['"inferproof/chain/1", ', ""]],
+      ["no number of models", ["uint32(models.length), ", ""]],
+      ["a wide number of models", ["uint32(models.length), ", "models.length, "]],
+      ["no models", [", models));", "));"]],
+      ["what is not committed fits", ["header == 0 || ", ""]],
+      ["any header fits", [" || header != keys.tensorHeader(models[i], false)", ""]],
+      ["inputs fit inputs", ["header = keys.tensorHeader(models[i], true);", "header = keys.tensorHeader(models[i], false);"]],
+      ["the first output is an input", ["keys.tensorHeader(models[0], true)", "keys.tensorHeader(models[0], false)"]],
+      ["only the first boundary is checked", ["header = keys.tensorHeader(models[i], true);", "break;"]],
+      ["the first boundary is not checked", ["uint256 i = 1; i < models.length", "uint256 i = 2; i < models.length"]],
+      ["boundaries are counted from 1", ["UnfitSegments(i - 1)", "UnfitSegments(i)"]],
+      ["segments need not fit", ["check(IModelKeys(address(verifier)), models);", ""]],
+      ["any number of boundaries", ["boundaries.length + 1 != segments || ", ""]],
+      ["any number of proofs", [" || proofs.length != segments", ""]],
+      ["too many boundaries pass", ["boundaries.length + 1 != segments", "boundaries.length + 1 < segments"]],
+      ["too many proofs pass", ["proofs.length != segments", "proofs.length < segments"]],
+      ["the last segment is not proved", ["i < segments; ++i", "i < segments - 1; ++i"], ["new Inference[](segments)", "new Inference[](segments - 1)"]],
+      ["all segments of the first model", ["modelId: models[i]", "modelId: models[0]"]],
+      ["all segments take the input", ["i == 0 ? input : boundaries[i - 1]", "input"]],
+      ["all segments give the output", ["i + 1 == segments ? output : boundaries[i]", "output"]],
+      ["no context", ["context: context", "context: 0"]],
+      ["all segments have the first proof", ["proof: proofs[i]", "proof: proofs[0]"]],
+      ["nothing is verified", ["verifier.verifyBatch(claims);", ""]],
+    ],
+  },
+  {
+    file: "ChainVerifier.sol",
+    tests: ["test/InferenceChain.t.sol"],
+    optimizer: true,
+    guards: true,
+    edits: [
+      ["the chain is whatever it is", ["verify(verifier, chainId, models", "verify(verifier, InferenceChain.id(models), models"]],
+      ["an id of one model", ["return InferenceChain.id(models);", "return models[0];"]],
+    ],
+  },
+  {
+    file: "InferenceTensor.sol",
+    tests: ["test/InferenceChain.t.sol"],
+    optimizer: true,
+    guards: true,
+    edits: [
+      ["no domain", ['"inferproof/tensor/1", ', ""]],
+      ["no header", ["header, commitment", "commitment"]],
+      ["no point", ["header, commitment", "header"]],
     ],
   },
   {
@@ -398,9 +527,9 @@ function copy(suite, folder) {
 }
 
 /** Runs all tests in a copy, or up to the first that fails. Returns the names of tests that passed and that failed. */
-function run(folder) {
+function run(folder, { optimizer = false }) {
   const forge = join(ROOT, "scripts/forge");
-  const env = { ...process.env, FOUNDRY_PROFILE: "quick" };
+  const env = { ...process.env, FOUNDRY_PROFILE: "quick", FOUNDRY_OPTIMIZER: `${optimizer}` };
   const options = { cwd: folder, env, encoding: "utf8", maxBuffer: 1 << 26 };
   const done = spawnSync(process.execPath, [forge, "test", "--json", "--fail-fast"], options);
   let results;
@@ -424,11 +553,11 @@ function hunt(suite, wanted) {
   const survivors = [];
   try {
     copy(suite, folder);
-    const before = run(folder);
+    const before = run(folder, suite);
     if (before.failed.length > 0 || before.passed.length === 0) throw new Error(`${suite.tests} fails as it is: ${before.failed}`);
     for (const { name, text } of chosen) {
       writeFileSync(join(folder, suite.file), text);
-      const { failed } = run(folder);
+      const { failed } = run(folder, suite);
       console.log(`${failed.length > 0 ? "ok      " : "SURVIVED"} ${name}${failed.length > 0 ? ` (${failed[0]})` : ""}`);
       if (failed.length === 0) survivors.push(name);
     }

@@ -4,12 +4,14 @@
 
 use super::Secret;
 use super::nonce::hedged;
-use crate::artefact::{self, ArtefactError, EncodingError, FieldError, G1_BYTES, Kind, Reader, Writer, decode_g1, encode_g1};
+use crate::artefact::{
+    self, ArtefactError, EncodingError, FieldError, G1_BYTES, Kind, Reader, Writer, decode_g1, encode_g1,
+};
 use crate::srs::Srs;
 use crate::tensor::{TensorSpec, TensorSpecError};
 use ff::Field;
-use group::prime::PrimeCurveAffine;
 use group::Curve;
+use group::prime::PrimeCurveAffine;
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use halo2_proofs::halo2curves::msm::msm_best;
 use inferproof_circuits::integer::to_field;
@@ -48,7 +50,9 @@ pub enum TensorError {
         got: String,
     },
     /// The SRS is too small.
-    #[error("the tensor has {elements} elements, this SRS serves at most {most}; use a larger one of the same ceremony")]
+    #[error(
+        "the tensor has {elements} elements, this SRS serves at most {most}; use a larger one of the same ceremony"
+    )]
     TooLarge {
         /// Elements of the tensor.
         elements: usize,
@@ -79,7 +83,7 @@ impl From<FieldError> for TensorError {
 
 /// A published commitment to a tensor: one point, and what the integers behind it mean.
 ///
-/// It hides the tensor perfectly and binds whoever made it, for every model and every proof.
+/// It hides the tensor and binds whoever made it, for every model and every proof.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TensorCommitment {
     srs_id: [u8; 32],
@@ -208,21 +212,24 @@ impl TensorOpening {
         srs: &Srs,
         rng: impl RngCore + CryptoRng,
     ) -> Result<Self, TensorError> {
-        Self::commit_with(spec, values, srs.srs_id(), srs.g(), rng)
+        Self::commit_with(spec, values, srs.srs_id(), srs.g(), &[], rng)
     }
 
-    /// As [`Self::commit`], with the powers of an SRS.
+    /// As [`Self::commit`], with the powers of an SRS. What blinds is hashed with `purpose` too: nothing made for two purposes shares it, even if the
+    /// generator fails.
     pub(crate) fn commit_with(
         spec: TensorSpec,
         values: &[i64],
         srs_id: [u8; 32],
         powers: &[G1Affine],
+        purpose: &[u8],
         rng: impl RngCore + CryptoRng,
     ) -> Result<Self, TensorError> {
         check_values(&spec, values)?;
         let header = tensor_header(&srs_id, &spec);
         let secrets = Zeroizing::new(values.iter().map(|value| Secret(to_field(*value))).collect::<Vec<_>>());
-        let blinds = hedged(b"inferproof/tensor-blind/1", &header, secrets.iter(), rng);
+        let public = [header.as_slice(), purpose].concat();
+        let blinds = hedged(b"inferproof/tensor-blind/1", &public, secrets.iter(), rng);
         let point = point(powers, &blinds, values)?;
         let commitment = TensorCommitment::new(srs_id, spec, point)?;
         Ok(Self { commitment, values: Zeroizing::new(values.to_vec()), blinds })
@@ -263,12 +270,13 @@ impl TensorOpening {
         if point == self.commitment.point { Ok(()) } else { Err(TensorError::Mismatch) }
     }
 
-    /// Writes the file, readable by its owner only.
+    /// Writes a new file, readable by its owner only. An opening is never replaced: without it its commitment is lost.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// There is a file of that name, or it cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), TensorError> {
-        let mut out = Writer::new();
+        // All of it at once: a buffer that grows leaves copies behind.
+        let mut out = Writer::with_capacity(512 + 8 * self.values.len());
         self.commitment.write(&mut out);
         self.blinds.iter().for_each(|blind| {
             out.fr(&blind.0);
@@ -278,7 +286,7 @@ impl TensorOpening {
             out.i64(*value);
         }
         let payload = Zeroizing::new(out.into_bytes());
-        Ok(artefact::write_atomic(path, Kind::TENSOR_OPENING, FORMAT, &payload)?)
+        Ok(artefact::write_new(path, Kind::TENSOR_OPENING, FORMAT, &payload)?)
     }
 
     /// Reads the file. Whether it opens its commitment is for [`Self::check`].
@@ -386,10 +394,7 @@ mod tests {
         ids.sort_unstable();
         ids.dedup();
         assert_eq!(ids.len(), all);
-        assert!(matches!(
-            TensorCommitment::new(srs_id, spec(&[1]), G1Affine::identity()),
-            Err(TensorError::Identity)
-        ));
+        assert!(matches!(TensorCommitment::new(srs_id, spec(&[1]), G1Affine::identity()), Err(TensorError::Identity)));
     }
 
     #[test]
@@ -434,6 +439,10 @@ mod tests {
         assert!(TensorOpening::load(&path("commitment")).is_err());
         let bytes = std::fs::read(path("opening")).unwrap();
         assert!(bytes.starts_with(b"INFSECRT"));
+        // Never replaced: whoever lost it could not open what is published.
+        let error = opening.save(&path("opening")).unwrap_err();
+        assert!(matches!(error, TensorError::Artefact(ArtefactError::Exists { .. })), "{error}");
+        assert_eq!(std::fs::read(path("opening")).unwrap(), bytes);
         for at in 0..bytes.len() {
             let mut bad = bytes.clone();
             bad[at] ^= 1;

@@ -13,6 +13,21 @@ sol! {
     }
 
     #[derive(Debug, PartialEq, Eq)]
+    interface ChainVerifier {
+        error EmptyChain();
+        error InvalidChainLength(uint256 segments, uint256 boundaries, uint256 proofs);
+        error NoVerifier(address verifier);
+        error OtherChain(bytes32 expected, bytes32 got);
+        error UnfitSegments(uint256 index);
+
+        constructor(address verifier_);
+
+        function verifyChain(bytes32 chainId, bytes32[] calldata models, bytes calldata input, bytes[] calldata boundaries, bytes calldata output, bytes32 context, bytes[] calldata proofs) external view;
+        function chainIdOf(bytes32[] calldata models) external pure returns (bytes32);
+        function verifier() external view returns (address);
+    }
+
+    #[derive(Debug, PartialEq, Eq)]
     interface InferenceVerifier {
         error ModelNotStored(bytes32 modelId);
         error WrongVerifier(bytes4 expected, bytes4 got);

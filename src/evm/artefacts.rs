@@ -20,10 +20,13 @@ pub struct Contract {
 }
 
 /// Solidity sources of the package, by path within it.
-pub const SOURCES: [(&str, &str); 8] = [
+pub const SOURCES: [(&str, &str); 11] = [
+    ("ChainVerifier.sol", include_str!("../../contracts/ChainVerifier.sol")),
     ("IInferenceVerifier.sol", include_str!("../../contracts/IInferenceVerifier.sol")),
     ("IModelKeys.sol", include_str!("../../contracts/IModelKeys.sol")),
+    ("InferenceChain.sol", include_str!("../../contracts/InferenceChain.sol")),
     ("InferenceContext.sol", include_str!("../../contracts/InferenceContext.sol")),
+    ("InferenceTensor.sol", include_str!("../../contracts/InferenceTensor.sol")),
     ("InferenceVerifier.sol", include_str!("../../contracts/InferenceVerifier.sol")),
     ("MachineShape.sol", include_str!("../../contracts/MachineShape.sol")),
     ("ModelKeys.sol", include_str!("../../contracts/ModelKeys.sol")),
@@ -37,6 +40,12 @@ const VERIFIER: &str = include_str!("../../contracts/artifacts/InferenceVerifier
 #[must_use]
 pub fn verifier() -> Contract {
     parse(VERIFIER)
+}
+
+/// Verifies networks in segments by a verifier.
+#[must_use]
+pub fn chain_verifier() -> Contract {
+    parse(include_str!("../../contracts/artifacts/ChainVerifier.json"))
 }
 
 /// The registry of models.

@@ -2,6 +2,7 @@
 
 use super::abi;
 use crate::artefact::{encode_g1, encode_g2};
+use crate::chain::chain_id;
 use crate::keys::VerifyingKey;
 use crate::proof::Proof;
 use crate::srs::{SrsError, SrsVerifier};
@@ -64,6 +65,33 @@ pub fn verify_calldata(proof: &Proof) -> Vec<u8> {
 #[must_use]
 pub fn batch_calldata(proofs: &[Proof]) -> Vec<u8> {
     abi::InferenceVerifier::verifyBatchCall { inferences: proofs.iter().map(inference).collect() }.abi_encode()
+}
+
+/// Creation code of a `ChainVerifier` for a verifier that is deployed.
+#[must_use]
+pub fn chain_deployment(bytecode: &[u8], verifier: Address) -> Vec<u8> {
+    let arguments = abi::ChainVerifier::constructorCall { verifier_: verifier.into() }.abi_encode();
+    [bytecode, &arguments].concat()
+}
+
+/// Calldata of `verifyChain` for the proofs of a chain's segments, in order. `None` for no proof at all.
+///
+/// Claims what the proofs say; whether they are of one chain is for the contract, and for [`crate::chain::verify_chain`].
+#[must_use]
+pub fn chain_calldata(proofs: &[Proof]) -> Option<Vec<u8>> {
+    let (first, last) = (proofs.first()?, proofs.last()?);
+    let models: Vec<[u8; 32]> = proofs.iter().map(|proof| proof.statement.model_id).collect();
+    let boundaries = proofs[..proofs.len() - 1].iter().map(|proof| proof.statement.output.clone().into());
+    let call = abi::ChainVerifier::verifyChainCall {
+        chainId: chain_id(&models).into(),
+        models: models.iter().map(Into::into).collect(),
+        input: first.statement.input.clone().into(),
+        boundaries: boundaries.collect(),
+        output: last.statement.output.clone().into(),
+        context: first.statement.context.into(),
+        proofs: proofs.iter().map(|proof| proof.bytes.clone().into()).collect(),
+    };
+    Some(call.abi_encode())
 }
 
 fn inference(proof: &Proof) -> abi::Inference {

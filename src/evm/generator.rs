@@ -9,11 +9,11 @@ use crate::statement::{PROOF_DOMAIN, PROOF_VERSION};
 use ff::{Field, PrimeField};
 use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::plonk::{Any, ConstraintSystem};
+use inferproof_circuits::interface::{Interface, Visibility};
 use inferproof_circuits::machine::{
     ADVICE_NAMES, DEGREE, FIXED_NAMES, MACHINE_VERSION, Machine, OMEGA_INDEX, PHASE0_COLUMNS, Shape, UNUSABLE_ROWS,
 };
 use inferproof_circuits::plan::proof_bytes;
-use inferproof_circuits::program::{Interface, Visibility};
 use minijinja::{Environment, context};
 use serde::Serialize;
 
@@ -263,7 +263,7 @@ fn memory(front: usize, evaluations: &[String], temporaries: usize) -> Memory {
     memory.words("SCALAR", front + 4, "Scalars of the proof's points.");
     memory.words("LINK_SCALAR", 3, "Scalars of the link's points, and of its quotient on the left side.");
     memory.words("LINK_LEFT", 1, "");
-    memory.words("LINK_POINTS", 6, "The fresh output or the mask, the committed input, the given output.");
+    memory.words("LINK_POINTS", 6, "The mask, the committed input, the committed output.");
     memory.words("LINK_VALUE", 1, "What they open to.");
     memory.words("PROOF", 2 * front, "The proof without its tag: points,");
     memory.words("EVALUATION", 0, "evaluations,");

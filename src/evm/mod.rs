@@ -13,6 +13,7 @@ mod rehearsal;
 
 pub use check::{CheckError, Deployed, GasReport, check};
 pub use data::{
-    Address, UseContext, batch_calldata, deployment, model_data, srs_data, store_calldata, verify_calldata,
+    Address, UseContext, batch_calldata, chain_calldata, chain_deployment, deployment, model_data, srs_data,
+    store_calldata, verify_calldata,
 };
 pub use rehearsal::{Rehearsal, zero_bytes};

@@ -15,11 +15,12 @@ use crate::srs::SrsVerifier;
 use crate::statement::Statement;
 use alloy_sol_types::SolError;
 use halo2_proofs::halo2curves::bn256::G1Affine;
+use inferproof_circuits::interface::{End, Visibility};
 use inferproof_circuits::layers::MAX_K;
 use inferproof_circuits::machine::{COPY_COLUMNS, FIXED_COLUMNS, Shape};
 use inferproof_circuits::packing::Packing;
 use inferproof_circuits::plan::{POINTS, SCALARS};
-use inferproof_circuits::program::{End, Program, Visibility};
+use inferproof_circuits::program::Program;
 
 /// Points that follow the scalars of a proof: those of the openings.
 const OPENING_POINTS: usize = 2;
@@ -66,15 +67,12 @@ impl Rehearsal {
         VerifyingKey {
             shape: Shape::default(),
             k: program.k,
+            lanes: program.layout.lanes,
             srs_id: self.srs.srs_id(),
             insecure: self.srs.insecure(),
             fixed: points(FIXED_COLUMNS),
             permutation: points(COPY_COLUMNS),
-            io: IoSpec {
-                input: tensor(program.input),
-                output: tensor(program.output),
-                interface: program.interface,
-            },
+            io: IoSpec { input: tensor(program.input), output: tensor(program.output), interface: program.interface },
             weights: WeightCommitments { visibility, points: points(program.layout.lanes) },
         }
     }

@@ -7,10 +7,10 @@ mod public;
 mod setup;
 mod verifying;
 
+pub use crate::tensor::TensorSpec;
 pub use proving::ProvingKey;
 pub use public::{PublicModel, PublicModelError};
 pub use setup::{SetupError, SetupOptions, recommit, setup};
-pub use crate::tensor::TensorSpec;
 pub use verifying::{IoSpec, KeyError, VerifyingKey, proof_tag};
 
 /// Greatest `k` a key may have.

@@ -87,11 +87,11 @@ impl ProvingKey {
         let model = Model::from_bytes(input.bytes("model")?).map_err(|e| KeyError::Model(e.to_string()))?;
         input.finish()?;
         let expected = if verifying.weights.visibility == WeightVisibility::Secret { lanes } else { 0 };
-        if lanes != verifying.weights.points.len() || count != expected {
+        if lanes != verifying.lanes || count != expected {
             return Err(KeyError::Value {
                 field: "number of lanes",
                 got: format!("{lanes} with {count} blinding cells"),
-                expected: format!("{} as in the verifying key", verifying.weights.points.len()),
+                expected: format!("{} as in the verifying key", verifying.lanes),
             });
         }
         Ok(Self { model, layout, opening: Opening { tails }, verifying })

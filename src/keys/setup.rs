@@ -2,17 +2,18 @@
 
 use super::proving::ProvingKey;
 use super::verifying::{IoSpec, VerifyingKey};
-use crate::tensor::TensorSpec;
 use crate::commitment::{Opening, WeightCommitments, WeightVisibility, commit};
 use crate::model::Model;
 use crate::srs::{Srs, SrsError};
+use crate::tensor::TensorSpec;
 use group::prime::PrimeCurveAffine;
 use halo2_proofs::plonk::keygen_vk_custom;
+use inferproof_circuits::interface::Interface;
 use inferproof_circuits::layers::compile;
 use inferproof_circuits::machine::{MachineCircuit, Shape};
 use inferproof_circuits::network::{Architecture, NodeId};
 use inferproof_circuits::plan::{Cost, Optimise, plan};
-use inferproof_circuits::program::{Interface, Layout, Program};
+use inferproof_circuits::program::{Layout, Program};
 use inferproof_circuits::witness::LaneRows;
 use inferproof_circuits::{CompileError, NetworkError};
 use rand_core::{CryptoRng, RngCore};
@@ -35,7 +36,9 @@ pub enum SetupError {
     #[error("all weights are zero, so there is nothing to commit to in public; use secret weights")]
     NothingToCommit,
     /// Weights of another network, which is no version of this one.
-    #[error("node `{node}` has another {what} than the model of the keys, so this is no version of it: quantise it with `--like` the earlier model, or run setup for a program of its own")]
+    #[error(
+        "node `{node}` has another {what} than the model of the keys, so this is no version of it: quantise it with `--like` the earlier model, or run setup for a program of its own"
+    )]
     OtherProgram {
         /// Name of the node, `-` for the model as a whole.
         node: String,
@@ -163,6 +166,7 @@ pub(super) fn program_key(
     Ok(VerifyingKey {
         shape: Shape::default(),
         k: program.k,
+        lanes: program.layout.lanes,
         srs_id: srs.srs_id(),
         insecure: srs.insecure(),
         fixed: vk.fixed_commitments().clone(),

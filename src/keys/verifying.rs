@@ -1,15 +1,15 @@
 //! The verifying key: what names a model, and all a verifier needs of it.
 
 use crate::artefact::{self, ArtefactError, FieldError, G1_BYTES, Kind, Reader, Writer, encode_fr, encode_g1};
-use crate::tensor::{TensorSpec, TensorSpecError};
 use crate::commitment::{WeightCommitments, WeightVisibility};
+use crate::tensor::{TensorSpec, TensorSpecError};
 use ff::{Field, PrimeField};
 use group::prime::PrimeCurveAffine;
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use halo2_proofs::plonk::{self, ConstraintSystem};
 use halo2_proofs::poly::EvaluationDomain;
+use inferproof_circuits::interface::{End, Interface, Visibility};
 use inferproof_circuits::machine::{COPY_COLUMNS, DEGREE, FIXED_COLUMNS, LANES, MACHINE_VERSION, Machine, Shape};
-use inferproof_circuits::program::{End, Interface, Visibility};
 use sha3::{Digest, Keccak256};
 use std::path::Path;
 use thiserror::Error;
@@ -100,6 +100,8 @@ impl IoSpec {
 pub struct VerifyingKey {
     pub(crate) shape: Shape,
     pub(crate) k: u32,
+    /// Weight lanes that the program has room for. The program's constants depend on it, so it is part of `programId`.
+    pub(crate) lanes: usize,
     pub(crate) srs_id: [u8; 32],
     pub(crate) insecure: bool,
     pub(crate) fixed: Vec<G1Affine>,
@@ -173,6 +175,7 @@ impl VerifyingKey {
             out.push(visibility_code(self.io.interface.of(end)));
             out.extend(self.io.of(end).preimage());
         }
+        out.extend((self.lanes as u32).to_be_bytes());
         out
     }
 
@@ -236,7 +239,7 @@ impl VerifyingKey {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::new();
-        out.u16(MACHINE_VERSION).u32(self.k).raw(&self.srs_id).bool(self.insecure);
+        out.u16(MACHINE_VERSION).u32(self.k).u32(self.lanes as u32).raw(&self.srs_id).bool(self.insecure);
         write_io(&mut out, &self.io);
         out.count(self.fixed.len()).g1_many(&self.fixed);
         out.count(self.permutation.len()).g1_many(&self.permutation);
@@ -255,6 +258,7 @@ impl VerifyingKey {
         check("machine version", version == MACHINE_VERSION, version, MACHINE_VERSION)?;
         let k = input.u32("k")?;
         check("k", (4..=super::MAX_KEY_K).contains(&k), k, "4 to 24")?;
+        let lanes = input.u32("weight lanes")? as usize;
         let srs_id = input.array("srsId")?;
         let insecure = input.bool("insecure flag")?;
         let io = read_io(&mut input)?;
@@ -264,14 +268,15 @@ impl VerifyingKey {
         let permutation = points(&mut input, "permutation commitments", COPY_COLUMNS)?;
         let visibility =
             if input.bool("weight visibility")? { WeightVisibility::Secret } else { WeightVisibility::Public };
-        let lanes = input.count("weight commitments", 64)?;
+        let count = input.count("weight commitments", 64)?;
         check("number of weight lanes", LANES.contains(&lanes), lanes, "1 to 256")?;
+        check("number of weight commitments", count == lanes, count, lanes)?;
         let weights = WeightCommitments { visibility, points: input.g1_many("weight commitments", lanes)? };
         let blinded =
             visibility == WeightVisibility::Public || weights.points.iter().all(|p| !bool::from(p.is_identity()));
         check("weight commitments", blinded, "the point at infinity", "blinded points")?;
         input.finish()?;
-        Ok(Self { shape: Shape::default(), k, srs_id, insecure, fixed, permutation, io, weights })
+        Ok(Self { shape: Shape::default(), k, lanes, srs_id, insecure, fixed, permutation, io, weights })
     }
 }
 
@@ -320,7 +325,11 @@ fn read_visibility(input: &mut Reader<'_>) -> Result<Visibility, KeyError> {
     let code = input.u8("visibility of a tensor")?;
     let all = [Visibility::Public, Visibility::Committed, Visibility::Private, Visibility::Given];
     let found = all.into_iter().find(|visibility| visibility_code(*visibility) == code);
-    found.ok_or_else(|| KeyError::Value { field: "visibility of a tensor", got: code.to_string(), expected: "0 to 3".into() })
+    found.ok_or_else(|| KeyError::Value {
+        field: "visibility of a tensor",
+        got: code.to_string(),
+        expected: "0 to 3".into(),
+    })
 }
 
 fn write_io(out: &mut Writer, io: &IoSpec) {

@@ -21,10 +21,11 @@ use halo2_proofs::plonk::{self, create_proof, keygen_pk};
 use halo2_proofs::poly::commitment::ParamsProver;
 use halo2_proofs::poly::kzg::commitment::{KZGCommitmentScheme, ParamsKZG};
 use halo2_proofs::poly::kzg::multiopen::ProverSHPLONK;
+use inferproof_circuits::interface::{End, Visibility};
 use inferproof_circuits::layers::compile;
 use inferproof_circuits::machine::{MachineCircuit, OMEGA_INDEX, PhaseOneInput};
 use inferproof_circuits::network::{Trace, execute};
-use inferproof_circuits::program::{End, Program, Visibility};
+use inferproof_circuits::program::Program;
 use inferproof_circuits::witness::{LaneRows, Link, instance, phase_zero, tensor_polynomial};
 use inferproof_circuits::{CompileError, NetworkError};
 use rand_core::{CryptoRng, RngCore};
@@ -67,10 +68,14 @@ pub enum ProveError {
         got: String,
     },
     /// The given output is not what the model computes.
-    #[error("the opening given for the output is of other values than the model's output on this input; commit to that one")]
+    #[error(
+        "the opening given for the output is of other values than the model's output on this input; commit to that one"
+    )]
     OtherOutput,
     /// An opening for a tensor that is not committed beforehand.
-    #[error("the keys are for an {tensor} that is not committed beforehand, so a proof would not speak of the commitment; run setup for one that is")]
+    #[error(
+        "the keys are for an {tensor} that is not committed beforehand, so a proof would not speak of the commitment; run setup for one that is"
+    )]
     NotCommitted {
         /// Input or output.
         tensor: &'static str,
@@ -87,12 +92,21 @@ pub enum ProveError {
 }
 
 /// Where a proof's input comes from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum Source<'a> {
     /// The integers themselves, row-major.
     Values(&'a [i64]),
     /// A commitment that was published before, and what opens it.
     Opening(&'a TensorOpening),
+}
+
+impl std::fmt::Debug for Source<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Values(values) => write!(f, "Values({} integers, not shown)", values.len()),
+            Self::Opening(opening) => write!(f, "Opening({opening:?})"),
+        }
+    }
 }
 
 /// What opens the commitments of a statement; `None` for a tensor that is not committed.
@@ -244,12 +258,15 @@ impl Prover {
         }
         let interface = self.program.interface;
         let mut openings = Openings::default();
+        // What is committed to afresh is for this statement alone: the input comes first.
+        let mut purpose = [self.key.verifying.model_id(), context].concat();
         for end in interface.committed() {
             let opening = match (end, input, given) {
                 (End::Input, Source::Opening(opening), _) | (End::Output, _, Some(opening)) => opening.clone(),
-                (End::Input, Source::Values(values), _) => self.commit(end, values, &mut rng)?,
-                (End::Output, _, None) => self.commit(end, output, &mut rng)?,
+                (End::Input, Source::Values(values), _) => self.commit(end, values, &purpose, &mut rng)?,
+                (End::Output, _, None) => self.commit(end, output, &purpose, &mut rng)?,
             };
+            purpose.extend(opening.commitment().bytes());
             *openings.of_mut(end) = Some(opening);
         }
         let proof = self.prove_trace(values, &trace, &openings, context, rng, None)?;
@@ -268,7 +285,7 @@ impl Prover {
             return Err(ProveError::NotCommitted { tensor: "output" });
         }
         let trace = self.run(input)?;
-        self.commit(End::Output, &trace.values[self.key.model.architecture.output], rng)
+        self.commit(End::Output, &trace.values[self.key.model.architecture.output], &[], rng)
     }
 
     /// The values of an opening, if this model takes one for that tensor.
@@ -289,9 +306,15 @@ impl Prover {
         Ok(opening.values())
     }
 
-    fn commit(&self, end: End, values: &[i64], rng: impl RngCore + CryptoRng) -> Result<TensorOpening, ProveError> {
+    fn commit(
+        &self,
+        end: End,
+        values: &[i64],
+        purpose: &[u8],
+        rng: impl RngCore + CryptoRng,
+    ) -> Result<TensorOpening, ProveError> {
         let spec = self.key.verifying.io.of(end).clone();
-        Ok(TensorOpening::commit_with(spec, values, self.srs.srs_id(), self.params.get_g(), rng)?)
+        Ok(TensorOpening::commit_with(spec, values, self.srs.srs_id(), self.params.get_g(), purpose, rng)?)
     }
 
     /// Proves a given trace, which need not be an execution: what an attacker would do.

@@ -11,8 +11,9 @@ use super::*;
 use crate::keys::{SetupOptions, VerifyingKey, setup};
 use crate::model::Model;
 use crate::srs::SrsVerifier;
+use inferproof_circuits::interface::Interface;
 use inferproof_circuits::plan::Optimise;
-use inferproof_circuits::program::{Interface, Layout};
+use inferproof_circuits::program::Layout;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use support::{Fixture, small_cnn, small_search};
@@ -63,7 +64,8 @@ fn honest_proofs_hold() {
             let fixture = Fixture::new(small_cnn(1), &SetupOptions { visibility, optimise, ..Default::default() });
             let proof = fixture.proof(3);
             assert!(fixture.verifies(&proof));
-            let expected = inferproof_circuits::plan::proof_bytes(visibility == WeightVisibility::Secret, Interface::default());
+            let expected =
+                inferproof_circuits::plan::proof_bytes(visibility == WeightVisibility::Secret, Interface::default());
             assert_eq!(proof.bytes.len(), expected);
         }
     }
@@ -202,6 +204,66 @@ fn proofs_are_fresh() {
     // Evaluations of fixed and permutation columns differ too, as the point does.
     assert_eq!(shared, 0);
     assert_eq!(fixture.proof_of(13).bytes.len(), a.bytes.len());
+}
+
+/// A span proof belongs to one proof: replayed from another of the same statement, cut, or put together anew.
+#[test]
+fn span_proofs_do_not_move() {
+    for fixture in [secret(), linked()] {
+        let [proof, same, other] = [fixture.proof(15), fixture.proof(16), fixture.proof_of(17)];
+        let start = proof.bytes.len() - 128;
+        for (from, to) in [(0, 64), (64, 96), (96, 128), (64, 128), (0, 128)] {
+            for donor in [&same, &other] {
+                let mut bad = proof.clone();
+                bad.bytes[start + from..start + to].copy_from_slice(&donor.bytes[start + from..start + to]);
+                assert!(!fixture.verifies(&bad), "{from}..{to}");
+            }
+        }
+        let mut exchanged = proof.clone();
+        exchanged.bytes[start + 64..].rotate_left(32);
+        assert!(!fixture.verifies(&exchanged));
+        for length in [start, start + 64, start + 127] {
+            let bad = Proof { bytes: proof.bytes[..length].to_vec(), ..proof.clone() };
+            assert!(!fixture.verifies(&bad), "cut to {length}");
+        }
+        let mut twice = proof.clone();
+        twice.bytes.extend_from_slice(&proof.bytes[start..]);
+        assert!(matches!(fixture.verify(&twice), Err(VerifyError::Trailing(128))));
+    }
+}
+
+/// `Debug` of everything that holds secrets: no weight, no element, no blinding cell.
+#[test]
+fn nothing_secret_is_shown() {
+    let mut model = small_cnn(1);
+    for layer in model.weights.layers.values_mut() {
+        layer.bias.iter_mut().for_each(|bias| *bias = 271);
+    }
+    let interface = Interface { input: Visibility::Committed, output: Visibility::Committed };
+    let fixture = Fixture::new(model, &SetupOptions { interface, ..SetupOptions::default() });
+    let input = vec![13; fixture.input.len()];
+    let proved =
+        fixture.prover.prove_committed(Source::Values(&input), None, CONTEXT, StdRng::seed_from_u64(1)).unwrap();
+    let key = fixture.prover.key();
+    let opening = proved.openings.input.as_ref().unwrap();
+    let lanes = &fixture.prover.lanes;
+    let texts = [
+        format!("{:?}", fixture.prover),
+        format!("{key:?}"),
+        format!("{:?} {:?}", key.model().weights, key.model().weights.layers),
+        format!("{lanes:?}"),
+        format!("{:?}", proved.openings),
+        format!("{opening:?}"),
+        format!("{:?}", Source::Values(&input)),
+        format!("{:?}", Source::Opening(opening)),
+    ];
+    for text in texts {
+        // The integers as they would be printed, and the limbs of a field element.
+        assert!(!text.contains("271") && !text.contains("13, 13"), "{text}");
+        assert!(!text.contains("Secret(") && !text.contains("blinds"), "{text}");
+    }
+    let error = fixture.prover.run(&[&[7_777][..], &input[1..]].concat()).unwrap_err().to_string();
+    assert!(!error.contains("7777"), "{error}");
 }
 
 /// What the stock prover draws where: `omega`'s rows are ours, so the difference is in the span exactly.

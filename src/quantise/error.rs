@@ -107,7 +107,9 @@ pub enum QuantiseError {
         limit: u64,
     },
     /// A graph that is no version of an earlier model.
-    #[error("node `{node}` has another {what} than in the earlier model, so this is no version of it; quantise it by itself")]
+    #[error(
+        "node `{node}` has another {what} than in the earlier model, so this is no version of it; quantise it by itself"
+    )]
     OtherNetwork {
         /// Name of the node, `-` for the network as a whole.
         node: String,
@@ -115,7 +117,9 @@ pub enum QuantiseError {
         what: &'static str,
     },
     /// Weights that the earlier model's published intervals have no room for. The message says how much they need, rounded as what is published.
-    #[error("node `{node}`: the new weights need quotients in [{lo}, {hi}], the earlier model publishes {published:?}; quantise that one with more `headroom`, or this one by itself")]
+    #[error(
+        "node `{node}`: the new weights need quotients in [{lo}, {hi}], the earlier model publishes {published:?}; quantise that one with more `headroom`, or this one by itself"
+    )]
     Outgrown {
         /// Name of the node.
         node: String,

@@ -189,7 +189,8 @@ impl Lowering<'_> {
 
     /// The table of an earlier model's layer, if it has one by a formula.
     fn earlier_table(&self, id: usize) -> Option<Table> {
-        let Op::Affine { activation: Activation { function, range }, .. } = self.earlier?.architecture.nodes[id].op else {
+        let Op::Affine { activation: Activation { function, range }, .. } = self.earlier?.architecture.nodes[id].op
+        else {
             return None;
         };
         let Function::Formula { from, .. } = function else { return None };

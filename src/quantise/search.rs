@@ -9,9 +9,9 @@ use super::{
 use crate::{graph::Graph, model::Model};
 use inferproof_circuits::{
     integer::MAX_SHIFT,
+    interface::Interface,
     network::{Architecture, execute},
     plan::{Optimise, ProverCosts, plan},
-    program::Interface,
 };
 use ndarray::ArrayD;
 use rayon::prelude::*;

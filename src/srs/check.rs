@@ -116,9 +116,8 @@ fn row_terms(
     r: &[Fr; VERIFIER_ROWS],
     tau_n: G1Affine,
 ) -> [(Fr, G1Affine); VERIFIER_ROWS + 2] {
-    let factors = std::array::from_fn::<_, VERIFIER_ROWS, _>(|i| {
-        r[i] * omega(k).pow_vartime([verifier_rows(k)[i] as u64])
-    });
+    let factors =
+        std::array::from_fn::<_, VERIFIER_ROWS, _>(|i| r[i] * omega(k).pow_vartime([verifier_rows(k)[i] as u64]));
     let vanishing = factors.iter().sum::<Fr>() * Fr::TWO_INV.pow_vartime([u64::from(k)]);
     let [first, second, third] = [0, 1, 2].map(|i| (-factors[i], points[i]));
     [first, second, third, (-vanishing, tau_n), (vanishing, G1Affine::generator())]

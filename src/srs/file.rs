@@ -33,7 +33,12 @@ use std::{
 pub const FORMAT: u16 = 2;
 
 /// Longest verifier's part: k, flag, length and bytes of the origin, squares in G2 and in G1, Lagrange points.
-const MAX_PART: u32 = 4 + 1 + 8 + MAX_ORIGIN as u32 + G2_BYTES as u32 * MAX_K + G1_BYTES as u32 * ((1 + VERIFIER_ROWS as u32) * MAX_K + 1);
+const MAX_PART: u32 = 4
+    + 1
+    + 8
+    + MAX_ORIGIN as u32
+    + G2_BYTES as u32 * MAX_K
+    + G1_BYTES as u32 * ((1 + VERIFIER_ROWS as u32) * MAX_K + 1);
 
 impl Srs {
     /// Writes the SRS, replacing `path` in one step; see [`artefact::write_atomic`].

@@ -11,10 +11,10 @@ mod file;
 mod ptau;
 mod verifier;
 
+pub(crate) use check::pairing_is_one;
 pub use error::{PtauError, SrsError};
 pub use file::FORMAT;
 pub use ptau::PtauOptions;
-pub(crate) use check::pairing_is_one;
 pub use verifier::{MAX_ORIGIN, SrsVerifier};
 
 use halo2_proofs::{

@@ -36,7 +36,13 @@ impl SrsVerifier {
         let (g1, g2) = (G1Affine::generator(), G2Affine::generator());
         let k = k as usize;
         let origin = "the secret is 1".into();
-        Self { insecure: true, origin, tau_g2: vec![g2; k], tau_g1: vec![g1; k + 1], rows: vec![[g1; VERIFIER_ROWS]; k] }
+        Self {
+            insecure: true,
+            origin,
+            tau_g2: vec![g2; k],
+            tau_g1: vec![g1; k + 1],
+            rows: vec![[g1; VERIFIER_ROWS]; k],
+        }
     }
 
     /// The part for circuits of at most 2^k rows, `1 <= k <= self.k()`.

@@ -3,7 +3,9 @@
 //! Spec: `docs/spec/commitment.md#verification`.
 
 use crate::artefact::{G1_BYTES, encode_g1};
-use crate::commitment::{LinkProof, LinkStatement, SpanProof, SpanStatement, TensorCommitment, WeightVisibility, statement_point};
+use crate::commitment::{
+    LinkProof, LinkStatement, SpanProof, SpanStatement, TensorCommitment, WeightVisibility, statement_point,
+};
 use crate::keys::{VerifyingKey, proof_tag};
 use crate::proof::Proof;
 use crate::srs::{SrsError, SrsVerifier};
@@ -16,8 +18,8 @@ use halo2_proofs::plonk::verify_proof;
 use halo2_proofs::poly::kzg::commitment::KZGCommitmentScheme;
 use halo2_proofs::poly::kzg::multiopen::VerifierSHPLONK;
 use halo2_proofs::poly::kzg::strategy::SingleStrategy;
+use inferproof_circuits::interface::{End, Visibility};
 use inferproof_circuits::machine::OMEGA_INDEX;
-use inferproof_circuits::program::{End, Visibility};
 use thiserror::Error;
 
 /// Why a proof is not accepted.
@@ -131,7 +133,8 @@ pub fn verify(key: &VerifyingKey, srs: &SrsVerifier, proof: &Proof) -> Result<()
     let mut bytes = bytes;
     if io.interface.is_masked() {
         let (head, rest) = bytes.split_at_checked(G1_BYTES).unwrap_or((&[], bytes));
-        let mask = statement_point(head).ok_or(VerifyError::Invalid("the mask of the committed tensors is no point"))?;
+        let mask =
+            statement_point(head).ok_or(VerifyError::Invalid("the mask of the committed tensors is no point"))?;
         prefix.extend(encode_g1(&mask));
         tensors[0] = mask;
         bytes = rest;
@@ -186,7 +189,7 @@ fn link(
     let (channel, position) = channel.zip(position).ok_or_else(invalid)?;
     let statement = LinkStatement { points, channel, position };
     let value = LinkProof::verify(&statement, &srs.s_g2(), transcript).ok().flatten().ok_or_else(invalid)?;
-    let place = channel.pow_vartime([key.weights.points.len() as u64]);
+    let place = channel.pow_vartime([key.lanes as u64]);
     Ok(srs.link(key.k)? * (place * value))
 }
 

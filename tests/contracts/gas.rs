@@ -4,9 +4,7 @@ use crate::story::{Proved, Story, root};
 use inferproof::circuits::program::Program;
 use inferproof::evm::chain::Fork;
 use inferproof::evm::{Rehearsal, batch_calldata, zero_bytes};
-use inferproof::{
-    Interface, Optimise, Options, Proof, SetupOptions, Srs, VerifyingKey, Visibility, WeightVisibility,
-};
+use inferproof::{Interface, Optimise, Options, Proof, SetupOptions, Srs, VerifyingKey, Visibility, WeightVisibility};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};

@@ -124,7 +124,9 @@ fn batches_mix() {
     let input = shown(Interface { input: Visibility::Committed, output: Visibility::Public }, BOTH[1]);
     let given = shown(Interface { input: Visibility::Committed, output: Visibility::Given }, BOTH[0]);
     let mut proofs = vec![];
-    for (index, proved) in [&open, &plain, &closed, &closed, &input, &given, &secret, &open, &given, &input].into_iter().enumerate() {
+    for (index, proved) in
+        [&open, &plain, &closed, &closed, &input, &given, &secret, &open, &given, &input].into_iter().enumerate()
+    {
         story.store(&proved.key);
         proofs.push(proved.proof(index as u64));
     }

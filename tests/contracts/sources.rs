@@ -2,6 +2,7 @@
 
 use crate::story::root;
 use inferproof::circuits::machine::Shape;
+use inferproof::evm::abi::ChainVerifier::{ChainVerifierCalls, ChainVerifierErrors};
 use inferproof::evm::abi::InferenceVerifier::{InferenceVerifierCalls, InferenceVerifierErrors};
 use inferproof::evm::artefacts;
 use inferproof::evm::generator::{shape_source, verifier_source};
@@ -37,13 +38,16 @@ fn every_contract_can_be_deployed() {
 #[test]
 fn interfaces_agree() {
     let contract = artefacts::verifier();
-    let of = |kind: &str| -> BTreeSet<String> {
+    let chains = artefacts::chain_verifier();
+    let of = |contract: &artefacts::Contract, kind: &str| -> BTreeSet<String> {
         let items = contract.abi.as_array().unwrap().iter().filter(|item| item["type"] == kind);
         items.map(signature).collect()
     };
     let ours = |signatures: &[&str]| -> BTreeSet<String> { signatures.iter().map(ToString::to_string).collect() };
-    assert_eq!(of("function"), ours(InferenceVerifierCalls::SIGNATURES));
-    assert_eq!(of("error"), ours(InferenceVerifierErrors::SIGNATURES));
+    assert_eq!(of(&contract, "function"), ours(InferenceVerifierCalls::SIGNATURES));
+    assert_eq!(of(&contract, "error"), ours(InferenceVerifierErrors::SIGNATURES));
+    assert_eq!(of(&chains, "function"), ours(ChainVerifierCalls::SIGNATURES));
+    assert_eq!(of(&chains, "error"), ours(ChainVerifierErrors::SIGNATURES));
 }
 
 fn signature(item: &serde_json::Value) -> String {

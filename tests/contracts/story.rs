@@ -8,8 +8,8 @@ use inferproof::evm::chain::{Chain, Fork, Receipt};
 use inferproof::evm::{Address, artefacts, deployment, store_calldata, verify_calldata};
 use inferproof::prove::Source;
 use inferproof::{
-    Interface, Model, Optimise, Options, Proof, Prover, Samples, SetupOptions, Srs, VerifyingKey, Visibility, WeightVisibility, import_file,
-    load_tensor, quantise, setup,
+    Interface, Model, Optimise, Options, Proof, Prover, Samples, SetupOptions, Srs, VerifyingKey, Visibility,
+    WeightVisibility, import_file, load_tensor, quantise, setup,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -128,7 +128,10 @@ impl Proved {
     }
 
     pub fn proof(&self, seed: u64) -> Proof {
-        self.prover.prove_committed(Source::Values(&self.input), None, [7; 32], StdRng::seed_from_u64(seed)).unwrap().proof
+        self.prover
+            .prove_committed(Source::Values(&self.input), None, [7; 32], StdRng::seed_from_u64(seed))
+            .unwrap()
+            .proof
     }
 }
 

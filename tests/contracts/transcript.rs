@@ -134,7 +134,7 @@ fn every_challenge_is_the_specified_one() {
         let proof = proved.proof(1);
         let memory = memory_of(&proved.key, &proof);
         let (statement, body) = (&proof.statement, &proof.bytes[4..]);
-        let (mask, bytes) = body.split_at(if links == 1 { 64 } else { 0 });
+        let (mask, bytes) = body.split_at(if links > 0 { 64 } else { 0 });
         let mut absorbed = b"inferproof/proof/1\x00\x01".to_vec();
         absorbed.extend(statement.model_id);
         absorbed.extend(statement.context);

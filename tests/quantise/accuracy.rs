@@ -276,7 +276,8 @@ fn a_search_finds_the_least_cost() {
             let options = Options { activation_bits, shift, ..Options::default() };
             let (model, report) = quantise(&graph, &samples, &options).unwrap();
             let met = targets.iter().all(|target| target.is_met(&report.fit()));
-            let first = met.then(|| plan(&model.architecture, Interface::default(), Optimise::Prover).unwrap().1.swap_remove(0));
+            let first = met
+                .then(|| plan(&model.architecture, Interface::default(), Optimise::Prover).unwrap().1.swap_remove(0));
             first.map(|cost| (cost.k, cost.rows))
         });
         assert_eq!(Some((cost.k, cost.rows)), costs.min(), "{candidates:?}");

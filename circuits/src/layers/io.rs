@@ -4,8 +4,9 @@
 
 use super::Compiler;
 use crate::error::CompileError;
+use crate::interface::{End, Visibility};
 use crate::packing::Packing;
-use crate::program::{Builder, Cell, ChainItem, End, Lane, Mono, NULL_TAG, Val, Visibility};
+use crate::program::{Builder, Cell, ChainItem, Lane, Mono, NULL_TAG, Val};
 use crate::witness::{BLIND_POWERS, FIRST_POWER};
 
 /// Monomial of a power of `X` in the folded polynomial of number `polynomial`, which is evaluated at `1/u`.
@@ -191,7 +192,8 @@ impl Compiler<'_> {
             self.builder.assert_equal(words, instance);
         }
         let Some(elements) = shown.link else { return };
-        let blinds = (0..self.interface.polynomials()).flat_map(|polynomial| BLIND_POWERS.map(|power| (polynomial, power)));
+        let blinds =
+            (0..self.interface.polynomials()).flat_map(|polynomial| BLIND_POWERS.map(|power| (polynomial, power)));
         let items: Vec<_> = blinds
             .map(|(polynomial, power)| ChainItem {
                 tag: NULL_TAG,

@@ -12,12 +12,12 @@ mod search;
 
 use crate::error::CompileError;
 use crate::integer::{Activation, Function, Interval};
+use crate::interface::{End, Interface, Visibility};
 use crate::machine::{LANES, LINK_ROW, RESERVED_ROWS};
 use crate::network::{Architecture, NodeId, Op, Term, sources};
 use crate::packing::Packing;
 use crate::program::{
-    Blocks, Builder, Cell, ChainItem, ChainValues, End, Interface, Layout, ProductGeometry, Program, TableKind, Visibility,
-    public_words,
+    Blocks, Builder, Cell, ChainItem, ChainValues, Layout, ProductGeometry, Program, TableKind, public_words,
 };
 use forms::Forms;
 use io::Shown;

@@ -4,8 +4,9 @@
 use super::Challenges;
 use crate::formula::{Formula, Real};
 use crate::integer::{Activation, Function, Interval};
+use crate::interface::{Interface, Visibility};
 use crate::network::{NodeId, Term, Window};
-use crate::program::{Interface, Visibility, Lane, Layout, TableKind};
+use crate::program::{Lane, Layout, TableKind};
 use crate::testing::{Case, NetworkBuilder};
 use crate::witness::phase_one;
 use ff::Field;

@@ -64,7 +64,7 @@ fn check_input(node: &Node, input: &[i64]) -> Result<(), NetworkError> {
     }
     let range = node.range;
     match input.iter().position(|&v| !range.contains(v)) {
-        Some(index) => Err(NetworkError::InputRange { index, got: input[index], lo: range.lo, hi: range.hi }),
+        Some(index) => Err(NetworkError::InputRange { index, lo: range.lo, hi: range.hi }),
         None => Ok(()),
     }
 }

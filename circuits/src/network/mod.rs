@@ -14,6 +14,7 @@ use crate::integer::{Activation, Interval};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
+use zeroize::Zeroize;
 
 /// Index of a node in [`Architecture::nodes`].
 pub type NodeId = usize;
@@ -339,7 +340,7 @@ impl Weights {
     }
 }
 
-/// Weights of one affine layer. `Debug` shows counts only.
+/// Weights of one affine layer. `Debug` shows counts only; dropping wipes them.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LayerWeights {
     /// For each term its weights, row-major; empty for terms with public factors.
@@ -351,6 +352,13 @@ pub struct LayerWeights {
 impl fmt::Debug for LayerWeights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "LayerWeights({} values)", self.count())
+    }
+}
+
+impl Drop for LayerWeights {
+    fn drop(&mut self) {
+        self.terms.zeroize();
+        self.bias.zeroize();
     }
 }
 

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 ///
 /// A tensor: --input or --input-quantised, and --like or --range and --scale; writes OUTPUT.commitment to publish and OUTPUT.opening to
 /// keep. Boundaries: --keys of a chain and --input; writes OUTPUT/boundary-I.commitment and .opening. A new version: MODEL and --keys of the
-/// earlier one; writes keys to OUTPUT.
+/// earlier one; writes keys to OUTPUT. Again: --opening; writes OUTPUT.commitment.
 #[derive(Args)]
 pub(crate) struct Commit {
     /// Quantised model (.ifq) that is a new version of the one in --keys.
@@ -46,11 +46,14 @@ pub(crate) struct Commit {
     #[arg(long, requires = "like")]
     of_output: bool,
     /// Least and greatest integer, for instance -127..127.
-    #[arg(long, value_parser = parse_range, requires = "scale", allow_hyphen_values = true, value_name = "LO..HI")]
+    #[arg(long, value_parser = parse_range, requires = "scale", conflicts_with = "keys", allow_hyphen_values = true, value_name = "LO..HI")]
     range: Option<Interval>,
     /// Integer units in one real unit.
     #[arg(long, requires = "range")]
     scale: Option<f64>,
+    /// An opening, to write its commitment again.
+    #[arg(long, conflicts_with_all = ["model", "keys", "input", "input_quantised", "like", "range"])]
+    opening: Option<PathBuf>,
     /// Structured reference string.
     #[arg(long)]
     srs: PathBuf,
@@ -67,6 +70,9 @@ fn parse_range(text: &str) -> Result<Interval, String> {
 
 impl Commit {
     pub(crate) fn run(&self) -> Result<Outcome, Failure> {
+        if let Some(path) = &self.opening {
+            return self.again(path);
+        }
         match (&self.model, &self.keys, Input::of(self.input.clone(), self.input_quantised.clone())) {
             (Some(model), Some(keys), _) => self.version(model, keys),
             (None, Some(keys), Some(input)) => self.boundaries(keys, &input),
@@ -97,7 +103,7 @@ impl Commit {
         let k = (spec.packing.elements + 3).next_power_of_two().ilog2();
         let srs = stages.run("read SRS", || Srs::read_up_to(&self.srs, k))?;
         let opening = stages.run("commit", || TensorOpening::commit(spec, &values, &srs, OsRng))?;
-        let [public, secret] = write(&self.output, &opening)?;
+        let [public, secret] = write_tensor(&self.output, &opening)?;
         let commitment = opening.commitment();
         let insecure = if srs.insecure() { "INSECURE: the SRS is for development only\n" } else { "" };
         let text = format!(
@@ -110,6 +116,18 @@ impl Commit {
         );
         let json = json!({ "ok": true, "tensor": tensor_json(commitment), "insecure": srs.insecure(), "seconds": stages.to_json() });
         Ok(Outcome { json, text })
+    }
+
+    /// The commitment of an opening, after a check that it is one.
+    fn again(&self, path: &Path) -> Result<Outcome, Failure> {
+        let opening = TensorOpening::load(path)?;
+        let k = (opening.values().len() + 3).next_power_of_two().ilog2();
+        opening.check(&Srs::read_up_to(&self.srs, k)?)?;
+        let public = with_ending(&self.output, ".commitment");
+        opening.commitment().save(&public)?;
+        let text =
+            format!("tensorId {}\nwritten  {}\n", hex::encode(opening.commitment().tensor_id()), public.display());
+        Ok(Outcome { json: json!({ "ok": true, "tensor": tensor_json(opening.commitment()) }), text })
     }
 
     /// Runs a chain and commits to what passes between its segments, so that they can be proved in any order.
@@ -132,11 +150,16 @@ impl Commit {
             let k = (spec.packing.elements + 3).next_power_of_two().ilog2();
             let srs = stages.run("read SRS", || Srs::read_up_to(&self.srs, k))?;
             let opening = stages.run("commit", || TensorOpening::commit(spec, &output, &srs, OsRng))?;
-            write(&self.output.join(format!("boundary-{index}")), &opening)?;
+            write_tensor(&self.output.join(format!("boundary-{index}")), &opening)?;
             tensors.push(tensor_json(opening.commitment()));
             values = Some(output);
         }
-        let text = format!("{} boundaries, openings are secret\nwritten  {}\n{}", tensors.len(), self.output.display(), stages.to_text());
+        let text = format!(
+            "{} boundaries, openings are secret\nwritten  {}\n{}",
+            tensors.len(),
+            self.output.display(),
+            stages.to_text()
+        );
         Ok(Outcome { json: json!({ "ok": true, "boundaries": tensors, "seconds": stages.to_json() }), text })
     }
 
@@ -162,16 +185,17 @@ impl Commit {
 }
 
 /// Writes what is published and what is kept, the secret first.
-fn write(name: &Path, opening: &TensorOpening) -> Result<[PathBuf; 2], Failure> {
-    let with = |ending: &str| {
-        let mut name = name.as_os_str().to_owned();
-        name.push(ending);
-        PathBuf::from(name)
-    };
-    let [public, secret] = [with(".commitment"), with(".opening")];
+pub(crate) fn write_tensor(name: &Path, opening: &TensorOpening) -> Result<[PathBuf; 2], Failure> {
+    let [public, secret] = [".commitment", ".opening"].map(|ending| with_ending(name, ending));
     opening.save(&secret)?;
     opening.commitment().save(&public)?;
     Ok([public, secret])
+}
+
+fn with_ending(name: &Path, ending: &str) -> PathBuf {
+    let mut name = name.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
 }
 
 /// A commitment for programs to read.

@@ -28,6 +28,9 @@ pub(crate) enum Contract {
     },
     /// Print the calldata that verifies a proof, or several in one call.
     Calldata {
+        /// The proofs are of a chain's segments, in order: calldata of `ChainVerifier`.
+        #[arg(long)]
+        chain: bool,
         /// Proofs (JSON).
         #[arg(required = true)]
         proofs: Vec<PathBuf>,
@@ -66,7 +69,7 @@ impl Contract {
     pub(crate) fn run(&self) -> Result<Outcome, Failure> {
         match self {
             Self::Export { output, srs } => export(output, srs.as_deref()),
-            Self::Calldata { proofs } => calldata(proofs),
+            Self::Calldata { chain, proofs } => calldata(*chain, proofs),
             Self::ModelData { key } => model_data(key),
             Self::Check { key, srs, fork, proofs } => check(key, srs, *fork, proofs),
         }
@@ -119,9 +122,10 @@ fn export(folder: &Path, srs: Option<&Path>) -> Result<Outcome, Failure> {
     Ok(Outcome { json, text })
 }
 
-fn calldata(proofs: &[PathBuf]) -> Result<Outcome, Failure> {
+fn calldata(chain: bool, proofs: &[PathBuf]) -> Result<Outcome, Failure> {
     let proofs = load(proofs)?;
     let (function, data) = match &proofs[..] {
+        _ if chain => ("verifyChain", evm::chain_calldata(&proofs).unwrap_or_default()),
         [proof] => ("verify", evm::verify_calldata(proof)),
         _ => ("verifyBatch", evm::batch_calldata(&proofs)),
     };

@@ -4,8 +4,8 @@ use crate::failure::Failure;
 use clap::{Args, ValueEnum};
 use inferproof::artefact::replace_file;
 use inferproof::model::Model;
-use inferproof::{Interface, Visibility};
 use inferproof::quantise::load_tensor;
+use inferproof::{Interface, Visibility};
 use ndarray::{ArrayD, IxDyn};
 use ndarray_npy::WriteNpyExt;
 use std::path::{Path, PathBuf};
@@ -87,9 +87,8 @@ impl Input {
 pub(crate) fn integers(path: &Path, tensor: &ArrayD<f32>) -> Result<Vec<i64>, Failure> {
     match tensor.iter().position(|v| v.fract() != 0.0 || v.abs() > 65536.0) {
         Some(index) => Err(Failure::Unusable(format!(
-            "{}: element {index} is {}, expected an integer of at most 16 bits; give real numbers with --input",
-            path.display(),
-            tensor.iter().nth(index).copied().unwrap_or_default()
+            "{}: element {index} is no integer of at most 16 bits; give real numbers with --input",
+            path.display()
         ))),
         None => Ok(tensor.iter().map(|v| *v as i64).collect()),
     }

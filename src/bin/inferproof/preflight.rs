@@ -3,9 +3,10 @@
 use crate::failure::Failure;
 use crate::machine;
 use inferproof::draw;
+use inferproof_circuits::interface::Interface;
 use inferproof_circuits::network::Architecture;
 use inferproof_circuits::plan::{Cost, Optimise, plan};
-use inferproof_circuits::program::{Interface, Program, RowUse};
+use inferproof_circuits::program::{Program, RowUse};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use std::path::Path;

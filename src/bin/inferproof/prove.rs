@@ -1,6 +1,7 @@
 //! `inferproof prove`.
 
 use crate::Outcome;
+use crate::commit::write_tensor;
 use crate::failure::Failure;
 use crate::inputs::{Input, parse_word};
 use crate::progress::Stages;
@@ -10,7 +11,7 @@ use inferproof::commitment::TensorOpening;
 use inferproof::keys::ProvingKey;
 use inferproof::prove::{Prover, Source};
 use inferproof::srs::Srs;
-use inferproof_circuits::program::Visibility;
+use inferproof_circuits::interface::Visibility;
 use rand_core::OsRng;
 use serde_json::json;
 use std::path::PathBuf;
@@ -36,10 +37,12 @@ pub(crate) struct Prove {
     /// For a committed input: what opens the commitment that the proof is to speak of.
     #[arg(long, value_name = "X.OPENING", conflicts_with_all = ["input", "input_quantised"])]
     input_opening: Option<PathBuf>,
-    /// For a given output: what opens the commitment that the proof is to speak of. For an output that is committed to afresh: where to write its
-    /// opening, with the commitment beside it.
+    /// For a given output: what opens the commitment that the proof is to speak of.
     #[arg(long, value_name = "Y.OPENING")]
     output_opening: Option<PathBuf>,
+    /// For an output that is committed to by the proof: writes NAME.opening, which is secret, and NAME.commitment.
+    #[arg(long, value_name = "NAME", conflicts_with = "output_opening")]
+    commit_output: Option<PathBuf>,
     /// 32 bytes in hex that bind the proof to a use; zeros if not given.
     #[arg(long, value_parser = parse_word)]
     context: Option<[u8; 32]>,
@@ -60,21 +63,15 @@ impl Prove {
             (None, Some(input)) => input.load(key.model())?,
             _ => vec![],
         };
-        let given = match (&self.output_opening, interface.output) {
-            (Some(path), Visibility::Given) => Some(TensorOpening::load(path)?),
-            _ => None,
-        };
+        let given = self.output_opening.as_deref().map(TensorOpening::load).transpose()?;
         let srs = stages.run("read SRS", || Srs::read_up_to(&self.srs, key.verifying_key().k()))?;
         let prover = stages.run("load key", || Prover::new(key, &srs))?;
         let source = opening.as_ref().map_or(Source::Values(&values), Source::Opening);
         let context = self.context.unwrap_or([0; 32]);
         let proved = stages.run("prove", || prover.prove_committed(source, given.as_ref(), context, OsRng))?;
         // The opening first: a proof whose opening is lost leads nowhere.
-        if let (Some(path), Visibility::Committed, Some(made)) =
-            (&self.output_opening, interface.output, &proved.openings.output)
-        {
-            made.save(path)?;
-            made.commitment().save(&path.with_extension("commitment"))?;
+        if let (Some(name), Some(made)) = (&self.commit_output, &proved.openings.output) {
+            write_tensor(name, made)?;
         }
         let proof = proved.proof;
         proof.save(&self.output)?;
@@ -102,16 +99,23 @@ impl Prove {
     fn check_openings(&self, input: Visibility, output: Visibility) -> Result<(), Failure> {
         let unusable = |message: &str| Err(Failure::Unusable(message.into()));
         if input == Visibility::Committed && self.input_opening.is_none() {
-            return unusable("the input is committed: make a commitment with `inferproof commit` and give --input-opening");
+            return unusable(
+                "the input is committed: make a commitment with `inferproof commit` and give --input-opening",
+            );
         }
         if input != Visibility::Committed && self.input_opening.is_some() {
             return unusable("--input-opening is for keys with a committed input; these take --input");
         }
-        if output.is_committed() != self.output_opening.is_some() {
+        let wanted = [output == Visibility::Given, output == Visibility::Committed];
+        if wanted != [self.output_opening.is_some(), self.commit_output.is_some()] {
             return unusable(match output {
                 Visibility::Given => "the output is given: commit to it beforehand and give --output-opening",
-                Visibility::Committed => "the output is committed: say with --output-opening where to keep what opens it",
-                Visibility::Public | Visibility::Private => "--output-opening is for keys with a committed output",
+                Visibility::Committed => {
+                    "the output is committed to by the proof: say with --commit-output where to keep what opens it"
+                }
+                Visibility::Public | Visibility::Private => {
+                    "the output is not committed: give neither --output-opening nor --commit-output"
+                }
             });
         }
         Ok(())

@@ -6,8 +6,8 @@ use crate::progress::Stages;
 use clap::Args;
 use inferproof::chain::{interfaces, split};
 use inferproof::model::Model;
+use inferproof_circuits::interface::Interface;
 use inferproof_circuits::plan::{Optimise, plan};
-use inferproof_circuits::program::Interface;
 use serde_json::json;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,9 @@ impl Split {
         no_more_than(&segment_file(&self.output, segments.len()))?;
         let mut text = String::from("segment  nodes      rows   k  ends with\n");
         let mut json = vec![];
-        for (index, (segment, interface)) in segments.iter().zip(interfaces(Interface::default(), self.parts)).enumerate() {
+        for (index, (segment, interface)) in
+            segments.iter().zip(interfaces(Interface::default(), self.parts)).enumerate()
+        {
             segment.save(segment_file(&self.output, index))?;
             let (program, _) = stages.run("plan", || plan(&segment.architecture, interface, Optimise::Prover))?;
             let architecture = &segment.architecture;
@@ -59,8 +61,7 @@ pub(crate) fn no_more_than(next: &Path) -> Result<(), Failure> {
 
 /// Makes a folder.
 pub(crate) fn create(folder: &Path) -> Result<(), Failure> {
-    std::fs::create_dir_all(folder)
-        .map_err(|e| Failure::Unusable(format!("cannot create {}: {e}", folder.display())))
+    std::fs::create_dir_all(folder).map_err(|e| Failure::Unusable(format!("cannot create {}: {e}", folder.display())))
 }
 
 /// The model of a segment.
@@ -75,7 +76,8 @@ pub(crate) fn key_folder(keys: &Path, index: usize) -> PathBuf {
 
 /// The folders of all segments' keys, in order.
 pub(crate) fn key_folders(keys: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let folders: Vec<PathBuf> = (0..).map(|index| key_folder(keys, index)).take_while(|folder| folder.is_dir()).collect();
+    let folders: Vec<PathBuf> =
+        (0..).map(|index| key_folder(keys, index)).take_while(|folder| folder.is_dir()).collect();
     if folders.is_empty() {
         let message = format!("{} holds no keys of segments; run setup on the folder that split wrote", keys.display());
         return Err(Failure::Unusable(message));

@@ -8,13 +8,13 @@ use crate::progress::Stages;
 use crate::segments::key_folders;
 use clap::Args;
 use inferproof::chain::{chain_id, verify_chain};
-use inferproof::commitment::TensorCommitment;
+use inferproof::commitment::{TensorCommitment, WeightVisibility};
 use inferproof::keys::VerifyingKey;
 use inferproof::proof::Proof;
 use inferproof::quantise::load_tensor;
 use inferproof::srs::{Srs, SrsVerifier};
 use inferproof::verify::committed_tensor;
-use inferproof_circuits::program::{End, Visibility};
+use inferproof_circuits::interface::{End, Visibility};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -160,9 +160,11 @@ fn shown(claim: &Claim, end: End) -> (Value, String) {
 }
 
 fn outcome(claim: &Claim, srs: &SrsVerifier, stages: &Stages) -> Outcome {
-    let (first, last) = (claim.at(End::Input), claim.at(End::Output));
-    let insecure = first.0.insecure() || srs.insecure();
-    let statement = &first.1.statement;
+    let insecure = srs.insecure() || claim.keys.iter().any(VerifyingKey::insecure);
+    let statement = &claim.proofs[0].statement;
+    // Of a chain, secret if any segment's are.
+    let secret = claim.keys.iter().any(|key| key.weights().visibility == WeightVisibility::Secret);
+    let weights = if secret { WeightVisibility::Secret } else { WeightVisibility::Public };
     let ((input_json, input), (output_json, output)) = (shown(claim, End::Input), shown(claim, End::Output));
     let security =
         if insecure { "INSECURE SRS: this proof could be forged; for development only" } else { srs.origin() };
@@ -176,7 +178,7 @@ fn outcome(claim: &Claim, srs: &SrsVerifier, stages: &Stages) -> Outcome {
         named["segments"] = json!(models);
     }
     let json = json!({
-        "ok": true, "valid": true, "insecure": insecure, "weights": last.0.weights().visibility, "statement": named,
+        "ok": true, "valid": true, "insecure": insecure, "weights": weights, "statement": named,
         "seconds": stages.to_json(),
     });
     let mut text = match claim.chained {

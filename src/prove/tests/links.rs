@@ -4,9 +4,9 @@ use super::support::{development_srs, inverted, small_multiples};
 use super::*;
 use crate::artefact::decode_fr;
 use crate::commitment::{commit, commit_polynomial, statement_point};
+use crate::transcript::Recorded;
 use crate::verify::committed_tensor;
 use group::Curve;
-use crate::transcript::Recorded;
 use inferproof_circuits::integer::{Interval, to_field};
 use inferproof_circuits::machine::LINK_ROW;
 use inferproof_circuits::witness::{ChallengeValues, PhaseOne};
@@ -64,9 +64,8 @@ fn proofs_speak_of_the_commitment_given() {
     let fixture = linked();
     let opening = fixture.proved(1).openings.input.unwrap();
     let source = Source::Opening(&opening);
-    let [one, two] = [2, 3].map(|seed| {
-        fixture.prover.prove_committed(source, None, CONTEXT, StdRng::seed_from_u64(seed)).unwrap()
-    });
+    let [one, two] =
+        [2, 3].map(|seed| fixture.prover.prove_committed(source, None, CONTEXT, StdRng::seed_from_u64(seed)).unwrap());
     for proved in [&one, &two] {
         fixture.verify(&proved.proof).unwrap();
         assert_eq!(proved.proof.statement.input, opening.commitment().bytes());
@@ -101,9 +100,9 @@ fn outputs_are_given() {
     assert_ne!(one.proof.bytes[4..68], two.proof.bytes[4..68], "a fresh mask in every proof");
     let mut values = given.values().to_vec();
     values[0] += if values[0] == 39 { -1 } else { 1 };
-    let other = fixture.prover.commit(End::Output, &values, &mut rng).unwrap();
+    let other = fixture.prover.commit(End::Output, &values, &[], &mut rng).unwrap();
     assert!(matches!(prove(&other, 1), Err(ProveError::OtherOutput)));
-    let input = fixture.prover.commit(End::Input, &fixture.input, &mut rng).unwrap();
+    let input = fixture.prover.commit(End::Input, &fixture.input, &[], &mut rng).unwrap();
     assert!(matches!(prove(&input, 1), Err(ProveError::OtherTensor { tensor: "output", .. })));
     // An output that is committed to afresh is never a given one: its blinding cells hide one proof's value.
     let fresh = linked();
@@ -157,7 +156,6 @@ struct Forger<'a> {
     /// What the circuit computes on.
     trace: Trace,
     openings: Openings,
-    /// Instead of a fresh commitment to the output.
     mask: Option<[Secret; 2]>,
 }
 
@@ -415,6 +413,45 @@ fn observed(forger: &mut Forger<'_>, cells: usize) -> Vec<Shown> {
         shown(forger.fixture, &proof)
     };
     (0..unknowns as u64).map(&mut proof).collect()
+}
+
+/// Whoever gets a fresh output opened subtracts it from the value that the proof shows. What is left of the input is masked: the guess of an input that this would
+/// confirm is confirmed by no proof.
+#[test]
+fn an_opened_output_shows_nothing_of_the_input() {
+    let fixture = linked();
+    let input = fixture.proved(1).openings.input.unwrap();
+    // Two values would give the input's two blinding cells for each guess, and its commitment would confirm the right one.
+    let values = [2, 3].map(|seed| {
+        let rng = StdRng::seed_from_u64(seed);
+        let Proved { proof, openings } =
+            fixture.prover.prove_committed(Source::Opening(&input), None, CONTEXT, rng).unwrap();
+        let transcript = fixture.replayed(&proof);
+        let [channel, position] = [0, 1].map(|index| transcript.challenge(index).unwrap());
+        let end = proof.bytes.len() - 128;
+        let shown = decode_fr(&proof.bytes[end - 96..end - 64].try_into().unwrap()).unwrap();
+        let point = position.invert().unwrap();
+        let at_point = |polynomial: &[Secret]| polynomial.iter().rev().fold(Fr::ZERO, |sum, c| (sum + c.0) * point);
+        let interface = fixture.prover.program.interface;
+        let power = |end| channel.pow_vartime([interface.number(end) as u64]);
+        let left = shown - power(End::Output) * at_point(&openings.output.unwrap().polynomial());
+        (left * power(End::Input).invert().unwrap(), at_point(&input.polynomial()), point)
+    });
+    for (left, truth, _) in values {
+        assert_ne!(left, truth, "unmasked");
+    }
+    let elements = &input.polynomial()[2..];
+    let guess = |(left, _, point): (Fr, Fr, Fr)| {
+        left - elements.iter().rev().fold(Fr::ZERO, |sum, c| (sum + c.0) * point) * point.square()
+    };
+    let [one, two] = values.map(guess);
+    let [p, q] = values.map(|(_, _, point)| point);
+    // b_0 v + b_1 v^2 at two points.
+    let second = (one * p.invert().unwrap() - two * q.invert().unwrap()) * (p - q).invert().unwrap();
+    let first = one * p.invert().unwrap() - second * p;
+    let guessed = inferproof_circuits::witness::tensor_polynomial(&[Secret(first), Secret(second)], input.values());
+    let point = commit_polynomial(fixture.prover.params.get_g(), &guessed).unwrap();
+    assert_ne!(encode_g1(&point), input.commitment().bytes(), "the right guess is confirmed");
 }
 
 /// A tensor of few elements, so that few proofs are enough.

@@ -1,12 +1,12 @@
 //! A small network with keys.
 
 use super::*;
-use inferproof_circuits::formula::{Formula, Real};
 use crate::artefact::G1_BYTES;
 use crate::transcript::VerifierTranscript;
 use group::Curve;
 use halo2_proofs::poly::kzg::multiopen::VerifierSHPLONK;
 use halo2_proofs::poly::kzg::strategy::SingleStrategy;
+use inferproof_circuits::formula::{Formula, Real};
 use inferproof_circuits::integer::{Activation, Function, Interval, to_field};
 use inferproof_circuits::network::{
     Architecture, LayerWeights, Node, Op, Term, Weights, Window, affine_quotients, published_interval,
@@ -121,7 +121,7 @@ impl Fixture {
         let mut openings = Openings::default();
         for end in self.prover.program.interface.committed() {
             let values = if end == End::Input { &self.input } else { trace.values.last().unwrap() };
-            *openings.of_mut(end) = Some(self.prover.commit(end, values, StdRng::seed_from_u64(6)).unwrap());
+            *openings.of_mut(end) = Some(self.prover.commit(end, values, &[], StdRng::seed_from_u64(6)).unwrap());
         }
         openings
     }

@@ -219,7 +219,7 @@ mod tests {
         let last = b.affine(&[2, 4, 4], SIGNED8, vec![conv(2, [3, 3], [1, 1], [1; 4])]);
         b.affine(&[2, 4, 4], SIGNED8, vec![conv(last, [1, 1], [1, 1], [0; 4])]);
         let layout = Layout::direct(2);
-        let program = compile(&b.architecture, crate::program::Interface::default(), layout).unwrap();
+        let program = compile(&b.architecture, crate::interface::Interface::default(), layout).unwrap();
         let forms = Forms::plan(&b.architecture, layout).unwrap();
         for layer in forms.affine_layers(&b.architecture) {
             let rows = forms.rows(&b.architecture, layout, &layer, &mut counts());

@@ -1,4 +1,4 @@
-//! Which of a program's tensors a verifier sees.
+//! What a verifier sees of input and output.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ pub enum Visibility {
     /// Nothing.
     Private,
     /// For an output: a hiding commitment that was made beforehand, so that who reads it need not wait for the proof, and any number of proofs
-    /// may be made of it.
+    /// may be made of it. Always with a mask.
     Given,
 }
 
@@ -61,14 +61,14 @@ impl Interface {
         [End::Input, End::Output].into_iter().filter(move |end| interface.of(*end).is_committed())
     }
 
-    /// Whether a proof has a mask. The blinding cells of an output that is committed to afresh hide what is said of the input too;
-    /// without one a mask is needed.
+    /// Whether a proof has a mask: a polynomial that hides what the proof shows of the tensors. Only where a fresh output is all that is committed, its
+    /// own blinding cells, which no other proof uses unmasked, do that. They would not hide an input from those who get the output opened to them.
     #[must_use]
     pub fn is_masked(&self) -> bool {
-        self.is_linked() && self.output != Visibility::Committed
+        self.input.is_committed() || self.output == Visibility::Given
     }
 
-    /// Polynomials of the link. Number 0 is that of the fresh output or of the mask; then come that of the input and that of a given output.
+    /// Polynomials of the link. Number 0 is that of the mask, if there is one; then come those of the input and of the output.
     #[must_use]
     pub fn polynomials(&self) -> usize {
         self.committed().count() + usize::from(self.is_masked())
@@ -78,7 +78,7 @@ impl Interface {
     #[must_use]
     pub fn number(&self, end: End) -> usize {
         match end {
-            End::Output if self.output == Visibility::Given => self.polynomials() - 1,
+            End::Output if self.is_masked() => self.polynomials() - 1,
             End::Output => 0,
             End::Input => 1,
         }
