@@ -46,6 +46,7 @@ abstract contract Forger is Claims {
         uint256 omega;
         uint256 copyBeta;
         uint256 copyGamma;
+        uint256 y;
         uint256 x;
         uint256 step;
         uint256 v;
@@ -74,8 +75,9 @@ abstract contract Forger is Claims {
     uint256 private constant INPUT = 23;
     uint256 private constant OUTPUT = 29;
     uint256 private constant MASK = 31;
-    /// @dev What the link's polynomial is opened to.
+    /// @dev What the link's polynomial is opened to, and the product of the copies.
     uint256 private constant VALUE = 37;
+    uint256 private constant COPY = 41;
     bytes32 private constant CONTEXT = "context";
 
     /// @notice A verifier for an SRS whose secret is known, and a model of each kind.
@@ -187,7 +189,7 @@ abstract contract Forger is Claims {
         _absorb(w, sliced(w.front, 320, 768)); // theta
         w.copyBeta = _again(w);
         w.copyGamma = _again(w);
-        _absorb(w, sliced(w.front, 768, 896)); // y
+        w.y = _absorb(w, sliced(w.front, 768, 896));
         w.x = _absorb(w, sliced(w.front, 896, 1152));
     }
 
@@ -198,17 +200,27 @@ abstract contract Forger is Claims {
         }
     }
 
-    /// @dev Evaluations: zero, so that no constraint of the machine says anything, but for the copies, of which the product starts at 1.
-    /// Then the constraints add up to zero, and so the quotient is.
+    /// @dev Evaluations: zero, so that no constraint of the machine says anything, but for the product of the copies: at the next row it is such
+    /// that the constraints add up to zero, and so the quotient is.
     function _evaluate(Work memory w) private view {
-        uint256 right = 1;
+        w.next = mulmod(w.x, _root(1), FR);
+        w.xn = power(w.x, 1 << K);
+        uint256 right = COPY;
         uint256 term = mulmod(w.copyBeta, w.x, FR);
         for (uint256 i = 0; i < 3; ++i) {
             right = mulmod(right, addmod(term, w.copyGamma, FR), FR);
             term = mulmod(term, DELTA, FR);
         }
+        // y^2 l_0 (1 - Z) + y l_last (Z^2 - Z) + (1 - l_last - l_blind) (Z' left - Z right) = 0
+        uint256 ends = mulmod(mulmod(w.y, w.y, FR), mulmod(_lagrange(w, 0), _minus(1, COPY), FR), FR);
+        ends = addmod(ends, mulmod(w.y, mulmod(_lagrange(w, 10), COPY * (COPY - 1), FR), FR), FR);
+        uint256 active = 1;
+        for (uint256 i = 10; i < 16; ++i) {
+            active = _minus(active, _lagrange(w, i));
+        }
+        right = _minus(right, mulmod(ends, power(active, FR - 2), FR));
         w.copyNext = mulmod(right, power(power(w.copyGamma, 3), FR - 2), FR);
-        w.evaluations = bytes.concat(new bytes(31 * 32), abi.encode(1, w.copyNext));
+        w.evaluations = bytes.concat(new bytes(31 * 32), abi.encode(COPY, w.copyNext));
         w.step = _absorb(w, w.evaluations);
         w.v = _again(w);
         w.back = times(1);
@@ -217,9 +229,6 @@ abstract contract Forger is Claims {
 
     /// @dev What the opening's equation has without the last point and the weights'.
     function _open(Work memory w) private view {
-        uint256 root = power(ROOT, 1 << (28 - K));
-        w.next = mulmod(w.x, root, FR);
-        w.xn = power(w.x, 1 << K);
         // Opened at x: six columns of which the last is that of the weights, the quotient's pieces, the random polynomial.
         uint256 sum = 0;
         for (uint256 i = 0; i < 6; ++i) {
@@ -235,7 +244,7 @@ abstract contract Forger is Claims {
             sum = addmod(sum, mulmod(scale, power(w.step, i), FR), FR);
         }
         uint256 along = mulmod(_minus(w.u, w.x), power(_minus(w.next, w.x), FR - 2), FR);
-        uint256 line = addmod(1, mulmod(along, _minus(w.copyNext, 1), FR), FR);
+        uint256 line = addmod(COPY, mulmod(along, _minus(w.copyNext, COPY), FR), FR);
         sum = _minus(sum, mulmod(mulmod(scale, power(w.step, 6), FR), line, FR));
         w.opening = _minus(sum, _minus(w.u, w.x));
     }
@@ -292,6 +301,18 @@ abstract contract Forger is Claims {
     /// @dev What the forger takes for the factor of the weights' equation; zero for nothing.
     function _factor(Forgery memory f, bytes32 state) private pure returns (uint256) {
         return f.early ? uint256(keccak256(abi.encodePacked(state, hex"01"))) % FR : f.merge;
+    }
+
+    /// @dev The root of unity that stands for a row.
+    function _root(uint256 row) private view returns (uint256) {
+        return power(ROOT, row << (28 - K));
+    }
+
+    /// @dev The polynomial that is 1 on a row and 0 on the others, at `x`.
+    function _lagrange(Work memory w, uint256 row) private view returns (uint256) {
+        uint256 root = _root(row);
+        uint256 below = mulmod(1 << K, _minus(w.x, root), FR);
+        return mulmod(mulmod(root, _minus(w.xn, 1), FR), power(below, FR - 2), FR);
     }
 
     function _absorb(Work memory w, bytes memory data) private pure returns (uint256) {

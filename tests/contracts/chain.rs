@@ -17,7 +17,7 @@ use rand::rngs::StdRng;
 fn proved(context: u8) -> (Vec<VerifyingKey>, Vec<Proof>) {
     let (model, input) = model("digits_mlp", &Options::default());
     let segments = split(&model, 2).unwrap();
-    let mut rng = StdRng::seed_from_u64(3);
+    let mut rng = StdRng::seed_from_u64(u64::from(context));
     let provers: Vec<Prover> = segments
         .iter()
         .zip(interfaces(Interface::default(), 2))
