@@ -349,6 +349,9 @@ pub fn read(path: &Path, kind: Kind, supported_version: u16) -> Result<Vec<u8>, 
     // One byte more than announced, to see that there is none. `read_to_end` grows with what arrives, so a header that
     // announces more than there is costs nothing.
     let rest = length.saturating_add(DIGEST_BYTES as u64 + 1);
+    // What there is, at once: a buffer that grows leaves copies of a secret behind.
+    let present = file.metadata().map_or(0, |metadata| metadata.len()).min(rest);
+    bytes.reserve_exact(usize::try_from(present).unwrap_or(0));
     file.take(rest).read_to_end(&mut bytes).map_err(fail)?;
     check(&bytes, length).map_err(|e| e.in_file(path))?;
     bytes.truncate(bytes.len() - DIGEST_BYTES);

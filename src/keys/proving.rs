@@ -48,14 +48,16 @@ impl ProvingKey {
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), KeyError> {
-        let mut out = Writer::new();
+        let verifying = self.verifying.encode();
+        let model = Zeroizing::new(self.model.to_bytes().map_err(|e| KeyError::Model(e.to_string()))?);
+        // All of it at once: a buffer that grows leaves copies behind.
+        let mut out = Writer::with_capacity(verifying.len() + model.len() + 64 * self.opening.tails.len() + 64);
         // No limbs are 0 bits.
-        out.bytes(&self.verifying.encode()).u32(self.layout.lanes as u32).u32(self.layout.limb.unwrap_or(0));
+        out.bytes(&verifying).u32(self.layout.lanes as u32).u32(self.layout.limb.unwrap_or(0));
         out.count(self.opening.tails.len());
         for tail in self.opening.tails.iter().flatten() {
             out.fr(&tail.0);
         }
-        let model = Zeroizing::new(self.model.to_bytes().map_err(|e| KeyError::Model(e.to_string()))?);
         out.bytes(&model);
         let payload = Zeroizing::new(out.into_bytes());
         Ok(artefact::write_atomic(path, Kind::PROVING_KEY, FORMAT, &payload)?)

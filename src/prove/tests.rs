@@ -232,12 +232,31 @@ fn span_proofs_do_not_move() {
     }
 }
 
+/// The number of lanes decides what a lane's weights meet, so it is named by the program: a registrant cannot add one.
+#[test]
+fn lanes_are_the_program_s() {
+    let key = secret().prover.key.verifying.clone();
+    let mut more = key.clone();
+    more.weights.points.push(key.weights.points[0]);
+    assert_eq!(more.program_id(), key.program_id());
+    let error = VerifyingKey::decode(&more.encode()).unwrap_err().to_string();
+    assert!(error.contains("number of weight commitments"), "{error}");
+    more.lanes += 1;
+    assert_ne!(more.program_id(), key.program_id());
+    assert_eq!(VerifyingKey::decode(&more.encode()).unwrap(), more);
+}
+
 /// `Debug` of everything that holds secrets: no weight, no element, no blinding cell.
 #[test]
 fn nothing_secret_is_shown() {
     let mut model = small_cnn(1);
     for layer in model.weights.layers.values_mut() {
         layer.bias.iter_mut().for_each(|bias| *bias = 271);
+    }
+    for node in &mut model.architecture.nodes {
+        if let inferproof_circuits::network::Op::Affine { quotient, .. } = &mut node.op {
+            (quotient.lo, quotient.hi) = (quotient.lo - 20, quotient.hi + 20);
+        }
     }
     let interface = Interface { input: Visibility::Committed, output: Visibility::Committed };
     let fixture = Fixture::new(model, &SetupOptions { interface, ..SetupOptions::default() });

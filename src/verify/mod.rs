@@ -178,7 +178,7 @@ fn words(key: &VerifyingKey, end: End, tensor: &'static str, bytes: &[u8]) -> Re
 }
 
 /// What the committed tensors add to the commitment of `omega`: `R^W nu [L_2]`, with `nu` their folded polynomial's value at `1/u`.
-fn link(
+pub(crate) fn link(
     key: &VerifyingKey,
     srs: &SrsVerifier,
     points: Vec<G1Affine>,
@@ -194,7 +194,7 @@ fn link(
 }
 
 /// `omega` is `sum_j R^j w_j` and what the link adds: exactly for public weights, up to the two blinding rows for secret ones.
-fn weights(
+pub(crate) fn weights(
     key: &VerifyingKey,
     srs: &SrsVerifier,
     linked: G1,

@@ -1,6 +1,6 @@
 //! Columns committed before the challenges.
 
-use super::Link;
+use super::{BLIND_POWERS, Link};
 use crate::integer::to_field;
 use crate::network::{Architecture, NodeId, Op, Term, Trace, Weights};
 use crate::program::{Lane, Program};
@@ -75,7 +75,8 @@ pub fn phase_zero(
         e: vec![0; active],
         m: vec![0; active],
         link,
-        blinds: Zeroizing::default(),
+        // All at once: a list that grows leaves copies behind.
+        blinds: Zeroizing::new(Vec::with_capacity(BLIND_POWERS.len() * program.interface.polynomials())),
     };
     let filler = Filler { program, architecture, trace, maxima: maxima(architecture, trace) };
     let rims = Rims::new(program, architecture, weights, trace);

@@ -5,8 +5,9 @@ use super::*;
 use crate::artefact::decode_fr;
 use crate::commitment::{commit, commit_polynomial, statement_point};
 use crate::transcript::Recorded;
-use crate::verify::committed_tensor;
+use crate::verify::{committed_tensor, link, weights};
 use group::Curve;
+use halo2_proofs::transcript::TranscriptRead;
 use inferproof_circuits::integer::{Interval, to_field};
 use inferproof_circuits::machine::LINK_ROW;
 use inferproof_circuits::witness::{ChallengeValues, PhaseOne};
@@ -243,14 +244,14 @@ fn no_proof_of_another_tensor() {
         let honest = forger.link(0, 0);
         let proof = forger.prove(forger.statement(), honest.clone(), honest.clone(), None);
         fixture.verify(&proof).unwrap();
+        assert_eq!(passed(&fixture, &proof), [true, true]);
         // The blinding cells, an element.
         for power in [1, 2, 3, 9] {
             let statement = forger.shifted(fixture.prover.params.get_g()[power], 1);
             let other = forger.link(power, 1);
-            let prove = |inside: &Link, outside: &Link| {
-                let proof = forger.prove(statement.clone(), inside.clone(), outside.clone(), None);
-                fixture.verify(&proof).unwrap_err()
-            };
+            let forge =
+                |inside: &Link, outside: &Link| forger.prove(statement.clone(), inside.clone(), outside.clone(), None);
+            let prove = |inside: &Link, outside: &Link| fixture.verify(&forge(inside, outside)).unwrap_err();
             // In the circuit: its equality of elements and link. Its blinding cells may be any, for it is the commitment that fixes them.
             if power > 2 {
                 let error = prove(&other, &other);
@@ -259,11 +260,34 @@ fn no_proof_of_another_tensor() {
             // Between the circuit and the opening: the equation of `omega`.
             let error = prove(&honest, &other);
             assert!(matches!(error, VerifyError::Invalid("the weights are not the registered ones")), "{error}");
+            assert_eq!(passed(&fixture, &forge(&honest, &other)), [true, false], "accepted but for this check");
             // Between the opening and the commitment: the pairing.
             let error = prove(&honest, &honest);
             assert!(matches!(error, VerifyError::Invalid("the committed tensors are not the circuit's")), "{error}");
+            assert_eq!(passed(&fixture, &forge(&honest, &honest)), [false, true], "accepted but for this check");
         }
     }
+}
+
+/// Which of the verifier's two checks beside halo2's, which holds, a proof passes: that of the link, that of the weights. Each by itself, as if there were no other.
+fn passed(fixture: &Fixture, proof: &Proof) -> [bool; 2] {
+    let key = &fixture.prover.key.verifying;
+    let interface = key.io.interface;
+    let mut points = vec![G1Affine::default(); interface.polynomials()];
+    for (end, bytes) in [(End::Input, &proof.statement.input), (End::Output, &proof.statement.output)] {
+        if interface.of(end).is_committed() {
+            points[interface.number(end)] = statement_point(bytes).unwrap();
+        }
+    }
+    points[0] = statement_point(&proof.bytes[4..68]).unwrap();
+    let holds = link(key, &fixture.srs, points, &mut fixture.replayed(proof)).is_ok();
+    // What the proof says that the link adds, believed.
+    let mut transcript = fixture.replayed(proof);
+    let value = transcript.read_scalar().unwrap();
+    transcript.read_point().unwrap();
+    let place = transcript.challenge(0).unwrap().pow_vartime([key.lanes as u64]);
+    let linked = fixture.srs.link(key.k).unwrap() * (place * value);
+    [holds, weights(key, &fixture.srs, linked, &mut transcript).is_ok()]
 }
 
 /// A commitment with coefficients that no element has: the constant one, and those after the last element. Its owner can open it, and yet no proof
