@@ -2,15 +2,18 @@
 //!
 //! Spec: `docs/spec/commitment.md#proof`. Order: statement, mask, halo2's proof, link proof, span proof.
 
+mod error;
+mod openings;
 mod rng;
 
+pub use error::ProveError;
+pub use openings::{Openings, Proved, Source};
+
 use crate::artefact::encode_g1;
-use crate::commitment::{
-    LinkProof, Mask, Secret, SpanProof, SpanStatement, TensorError, TensorOpening, WeightVisibility,
-};
+use crate::commitment::{LinkProof, Mask, Secret, SpanProof, SpanStatement, TensorOpening, WeightVisibility};
 use crate::keys::{ProvingKey, proof_tag};
 use crate::proof::Proof;
-use crate::srs::{Srs, SrsError};
+use crate::srs::Srs;
 use crate::statement::Statement;
 use crate::transcript::{ProverTranscript, Recorded};
 use crate::verify::{VerifyError, verify};
@@ -27,121 +30,9 @@ use inferproof_circuits::machine::{MachineCircuit, OMEGA_INDEX, PhaseOneInput};
 use inferproof_circuits::network::{Trace, execute};
 use inferproof_circuits::program::Program;
 use inferproof_circuits::witness::{LaneRows, Link, instance, phase_zero, tensor_polynomial};
-use inferproof_circuits::{CompileError, NetworkError};
 use rand_core::{CryptoRng, RngCore};
 use rng::OmegaTail;
-use thiserror::Error;
 use zeroize::Zeroizing;
-
-/// A proof that cannot be made.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum ProveError {
-    /// The input, or the model inside the key.
-    #[error(transparent)]
-    Network(#[from] NetworkError),
-    /// The model inside the key does not compile.
-    #[error(transparent)]
-    Compile(#[from] CompileError),
-    /// The SRS.
-    #[error(transparent)]
-    Srs(#[from] SrsError),
-    /// Another SRS than the key's.
-    #[error("the key was made with SRS {expected}, this file is SRS {got}; use the file that setup was given")]
-    OtherSrs {
-        /// The key's.
-        expected: String,
-        /// The file's.
-        got: String,
-    },
-    /// A tensor commitment.
-    #[error(transparent)]
-    Tensor(#[from] TensorError),
-    /// The opening is of another tensor than the model's.
-    #[error("the opening is of a tensor of {got}; the model's {tensor} has {expected}")]
-    OtherTensor {
-        /// Input or output.
-        tensor: &'static str,
-        /// The model's.
-        expected: String,
-        /// The opening's.
-        got: String,
-    },
-    /// The given output is not what the model computes.
-    #[error(
-        "the opening given for the output is of other values than the model's output on this input; commit to that one"
-    )]
-    OtherOutput,
-    /// An opening for a tensor that is not committed beforehand.
-    #[error(
-        "the keys are for an {tensor} that is not committed beforehand, so a proof would not speak of the commitment; run setup for one that is"
-    )]
-    NotCommitted {
-        /// Input or output.
-        tensor: &'static str,
-    },
-    /// Openings that would be lost.
-    #[error("input or output are committed, and their openings have to be kept; use `prove_committed`")]
-    Committed,
-    /// The model inside the key is not the one it commits to.
-    #[error("the proving key contradicts itself: {0}; run setup again")]
-    Inconsistent(String),
-    /// The backend.
-    #[error("the proving backend failed: {0}")]
-    Backend(String),
-}
-
-/// Where a proof's input comes from.
-#[derive(Clone, Copy)]
-pub enum Source<'a> {
-    /// The integers themselves, row-major.
-    Values(&'a [i64]),
-    /// A commitment that was published before, and what opens it.
-    Opening(&'a TensorOpening),
-}
-
-impl std::fmt::Debug for Source<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Values(values) => write!(f, "Values({} integers, not shown)", values.len()),
-            Self::Opening(opening) => write!(f, "Opening({opening:?})"),
-        }
-    }
-}
-
-/// What opens the commitments of a statement; `None` for a tensor that is not committed.
-#[derive(Clone, Debug, Default)]
-pub struct Openings {
-    /// The input's.
-    pub input: Option<TensorOpening>,
-    /// The output's.
-    pub output: Option<TensorOpening>,
-}
-
-impl Openings {
-    const fn of(&self, end: End) -> Option<&TensorOpening> {
-        match end {
-            End::Input => self.input.as_ref(),
-            End::Output => self.output.as_ref(),
-        }
-    }
-
-    const fn of_mut(&mut self, end: End) -> &mut Option<TensorOpening> {
-        match end {
-            End::Input => &mut self.input,
-            End::Output => &mut self.output,
-        }
-    }
-}
-
-/// A proof, and the secrets behind its statement.
-#[derive(Clone, Debug)]
-pub struct Proved {
-    /// The proof.
-    pub proof: Proof,
-    /// What opens its commitments.
-    pub openings: Openings,
-}
 
 /// What a proof is made for.
 struct Claim {

@@ -3,6 +3,7 @@
 mod blinding;
 mod claims;
 mod links;
+mod masks;
 mod support;
 mod tamper;
 
