@@ -210,9 +210,8 @@ abstract contract ModelKeys is IInferenceVerifier {
         Tensor memory output = _tensor(key, input.end);
         uint256 words = _words(input) + _words(output);
         if (uint32(bytes4(key[AT_WORDS:AT_WORDS + 4])) != words || words >= 1 << k) revert KeyOutOfBounds();
-        // The number of lanes ends the program's part.
+        // The number of lanes ends the program's part; the weights' part is longer, and its length is checked.
         end = output.end + 4;
-        if (key.length < end) revert MalformedKey();
     }
 
     /// @dev Checks the weights' part of a key and returns the number of lanes.

@@ -16,7 +16,8 @@ import {Key, Keys} from "./Keys.sol";
 /// @param opening By how much the opening's equation is wrong.
 /// @param weights By how much the weights' equation is wrong; for public weights it follows from `shift`.
 /// @param link By how much the link's equation is wrong.
-/// @param merge What the forger takes for the factor of the weights' equation, to make up for what is wrong with what is chosen last.
+/// @param merge What the forger takes for the factor of the weights' equation, to make up for what is wrong with what
+/// is chosen last.
 /// @param early Whether that is the factor that there would be if what is chosen last were not hashed.
 /// @param infinity Whether the last point is such that the right side of the pairing's equation is at infinity.
 struct Forgery {
@@ -34,9 +35,9 @@ struct Forgery {
 }
 
 /// @title A forger who knows the secret of the SRS
-/// @notice Whoever knows tau can open any commitment to anything, so a proof can be made in which exactly one equation is wrong. Here
-/// tau is 1, every point is a known multiple of the generator, and a proof is made of numbers. This follows
-/// docs/spec/transcript.md, not the contract.
+/// @notice Whoever knows tau can open any commitment to anything, so a proof can be made in which exactly one equation
+/// is wrong. Here tau is 1, every point is a known multiple of the generator, and a proof is made of numbers. This
+/// follows docs/spec/transcript.md, not the contract.
 abstract contract Forger is Claims {
     /// @dev Everything that is computed on the way. All points by their multiples of the generator.
     struct Work {
@@ -95,7 +96,8 @@ abstract contract Forger is Claims {
         }
     }
 
-    /// @notice Fails unless a claim with these errors is accepted. In a call of its own, since memory is never given back and costs ever more.
+    /// @notice Fails unless a claim with these errors is accepted. In a call of its own, since memory is never given
+    /// back and costs ever more.
     function accept(Forgery calldata f) external view {
         accepted(claimOf(f));
     }
@@ -110,7 +112,8 @@ abstract contract Forger is Claims {
         return 24;
     }
 
-    /// @dev A proof of each kind with nothing wrong: weights public or secret in turn, and every way of showing input and output.
+    /// @dev A proof of each kind with nothing wrong: weights public or secret in turn, and every way of showing input
+    /// and output.
     function kind(uint256 index) internal pure returns (Forgery memory f) {
         f.secret = index % 2 == 1;
         f.output = uint8(index / 2 % 4);
@@ -200,8 +203,8 @@ abstract contract Forger is Claims {
         }
     }
 
-    /// @dev Evaluations: zero, so that no constraint of the machine says anything, but for the product of the copies: at the next row it is such
-    /// that the constraints add up to zero, and so the quotient is.
+    /// @dev Evaluations: zero, so that no constraint of the machine says anything, but for the product of the copies:
+    /// at the next row it is such that the constraints add up to zero, and so the quotient is.
     function _evaluate(Work memory w) private view {
         w.next = mulmod(w.x, _root(1), FR);
         w.xn = power(w.x, 1 << K);
@@ -229,7 +232,8 @@ abstract contract Forger is Claims {
 
     /// @dev What the opening's equation has without the last point and the weights'.
     function _open(Work memory w) private view {
-        // Opened at x: six columns of which the last is that of the weights, the quotient's pieces, the random polynomial.
+        // Opened at x: six columns of which the last is that of the weights, the quotient's pieces, the random
+        // polynomial.
         uint256 sum = 0;
         for (uint256 i = 0; i < 6; ++i) {
             sum = addmod(sum, mulmod(power(w.step, i), i == 5 ? w.omega : 1, FR), FR);
@@ -238,7 +242,8 @@ abstract contract Forger is Claims {
             sum = addmod(sum, mulmod(power(w.step, 16), power(w.xn, i), FR), FR);
         }
         sum = addmod(sum, power(w.step, 17), FR);
-        // Opened at x and at the next row: seven columns, the last the copies' product, opened to the line through both values.
+        // Opened at x and at the next row: seven columns, the last the copies' product, opened to the line through both
+        // values.
         uint256 scale = mulmod(w.v, power(_minus(w.u, w.next), FR - 2), FR);
         for (uint256 i = 0; i < 7; ++i) {
             sum = addmod(sum, mulmod(scale, power(w.step, i), FR), FR);
@@ -249,7 +254,8 @@ abstract contract Forger is Claims {
         w.opening = _minus(sum, _minus(w.u, w.x));
     }
 
-    /// @dev The last point, the link proof and the span proof. What comes last makes up for the others, if the factor is known.
+    /// @dev The last point, the link proof and the span proof. What comes last makes up for the others, if the factor
+    /// is known.
     function _finish(Forgery memory f, Work memory w) private view {
         uint256 target = f.opening;
         if (!f.secret && !isLinked(f)) target = _minus(target, mulmod(_factor(f, w.state), f.shift, FR));
@@ -271,7 +277,8 @@ abstract contract Forger is Claims {
             error = addmod(f.opening, mulmod(merge, f.shift, FR), FR);
             error = _minus(0, mulmod(error, power(mulmod(merge, merge, FR), FR - 2), FR));
         }
-        // tau u Q = T_0 + R T_1 + R^2 T_2 - nu + Q - error, with the mask, the input, the output as far as there are any.
+        // tau u Q = T_0 + R T_1 + R^2 T_2 - nu + Q - error, with the mask, the input, the output as far as there are
+        // any.
         uint256 sum = 0;
         if (f.output == Keys.COMMITTED || f.output == Keys.GIVEN) sum = OUTPUT;
         if (f.input == Keys.COMMITTED) sum = addmod(mulmod(sum, w.channel, FR), _inputOf(f), FR);

@@ -5,7 +5,8 @@ import {Inference} from "../IInferenceVerifier.sol";
 import {Forger, Forgery} from "./Forger.sol";
 
 /// @title Tests with a forger who knows the secret of the SRS
-/// @notice What must stop a forger whose proofs have exactly one wrong equation are the factors by which the verifier adds its equations
+/// @notice What must stop a forger whose proofs have exactly one wrong equation are the factors by which the verifier
+/// adds its equations
 /// up: they come from a hash of all that could be adjusted.
 contract ForgerTest is Forger {
     /// @notice Who knows tau can prove anything: else the other tests would show nothing.
@@ -47,7 +48,8 @@ contract ForgerTest is Forger {
         }
     }
 
-    /// @notice The equations do not make up for each other: not added as they are, and not by a factor that is known in time.
+    /// @notice The equations do not make up for each other: not added as they are, and not by a factor that is known in
+    /// time.
     function test_verify_keepsEquationsApart() external view {
         for (uint256 i = 0; i < kinds(); ++i) {
             for (uint256 wrong = 0; wrong < 3; ++wrong) {
@@ -109,13 +111,13 @@ contract ForgerTest is Forger {
             }
             verifier.verifyBatch(batch);
         }
+        batch = new Inference[](3);
         for (uint256 i = 0; i < kinds(); ++i) {
-            Inference memory good = claims[i];
             Forgery memory f = kind(i);
             (f.link, f.opening) = isLinked(f) ? (1, 0) : (0, 1);
-            claims[i] = claimOf(f);
-            refused(claims, invalid());
-            claims[i] = good;
+            (batch[i % 3], batch[(i + 1) % 3]) = (claimOf(f), claims[(i + 5) % kinds()]);
+            batch[(i + 2) % 3] = claims[(i + 10) % kinds()];
+            refused(batch, invalid());
         }
     }
 }

@@ -30,19 +30,18 @@ contract InferenceLinksTest is Forger {
         uint8[5] memory lengths = [0, 1, 63, 64, 65];
         for (uint256 i = 0; i < kinds(); ++i) {
             Forgery memory f = kind(i);
+            Inference memory one = claimOf(f);
+            (bytes memory input, bytes memory output) = (one.input, one.output);
+            (uint256 inputs, uint256 outputs) = (_length(f.input), _length(f.output));
+            eq(input.length, inputs);
+            eq(output.length, outputs);
             for (uint256 j = 0; j < lengths.length; ++j) {
-                Inference memory one = claimOf(f);
-                uint256 expected = _length(f.input);
-                eq(one.input.length, expected);
-                one.input = new bytes(lengths[j]);
+                (one.input, one.output) = (new bytes(lengths[j]), output);
                 bytes4 error = IInferenceVerifier.InvalidInputLength.selector;
-                if (lengths[j] != expected) refused(one, _lengthError(error, expected, lengths[j]));
-                one = claimOf(f);
-                expected = _length(f.output);
-                eq(one.output.length, expected);
-                one.output = new bytes(lengths[j]);
+                if (lengths[j] != inputs) refused(one, _lengthError(error, inputs, lengths[j]));
+                (one.input, one.output) = (input, new bytes(lengths[j]));
                 error = IInferenceVerifier.InvalidOutputLength.selector;
-                if (lengths[j] != expected) refused(one, _lengthError(error, expected, lengths[j]));
+                if (lengths[j] != outputs) refused(one, _lengthError(error, outputs, lengths[j]));
             }
         }
     }

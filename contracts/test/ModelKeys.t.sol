@@ -324,7 +324,8 @@ contract ModelKeysTest is Claims {
         _refuseKey(large.encode(), _outOfBounds());
     }
 
-    /// @notice Of every way of showing input and output: bytes in a claim, bytes a word, points of the link, and whether there is a mask.
+    /// @notice Of every way of showing input and output: bytes in a claim, bytes a word, points of the link, and
+    /// whether there is a mask.
     function test_storeKey_derivesTheLinkFromWhatIsSeen() external {
         for (uint256 i = 0; i < 12; ++i) {
             Key memory key = _shown(i);
@@ -347,7 +348,8 @@ contract ModelKeysTest is Claims {
         }
     }
 
-    /// @notice The header of a committed tensor names SRS, shape, range and scale; it is zero if the tensor is not committed.
+    /// @notice The header of a committed tensor names SRS, shape, range and scale; it is zero if the tensor is not
+    /// committed.
     function test_tensorHeader_namesCommittedTensors() external {
         for (uint256 i = 0; i < 12; ++i) {
             Key memory key = _shown(i);
