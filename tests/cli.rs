@@ -1,39 +1,12 @@
 //! The command line as a user runs it: the whole job, exit codes, JSON, and files that are not what they should be.
 
+mod cli_job;
+
+use cli_job::{Job, fixture};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-
-struct Job {
-    folder: tempfile::TempDir,
-}
-
-fn fixture(name: &str) -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name).to_string_lossy().into_owned()
-}
+use std::process::Command;
 
 impl Job {
-    fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_inferproof")).args(arguments).current_dir(&self.folder).output().unwrap()
-    }
-
-    /// Runs with `--json`, asserts the exit code, parses the one object.
-    fn json(&self, arguments: &[&str], code: i32) -> Value {
-        let output = self.run(&[&["--json"], arguments].concat());
-        let text = String::from_utf8(output.stdout).unwrap();
-        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}\n{text}\n{errors}");
-        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{arguments:?}: {e}\n{text}"))
-    }
-
     /// Everything up to a proof of the small network.
     fn proved() -> Self {
         let job = Self::new();

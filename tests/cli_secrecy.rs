@@ -1,44 +1,19 @@
 //! The command line with commitments, segments and versions, as a user runs it.
 
+mod cli_job;
+
+use cli_job::{Job, fixture};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
-struct Job {
-    folder: tempfile::TempDir,
-}
-
-fn fixture(name: &str) -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name).to_string_lossy().into_owned()
-}
 
 impl Job {
     /// A quantised model and an SRS.
-    fn new() -> Self {
-        let job = Self { folder: tempfile::tempdir().unwrap() };
+    fn quantised() -> Self {
+        let job = Self::new();
         let [onnx, samples] = ["digits_mlp.onnx", "digits_mlp_samples.npz"].map(fixture);
         let bits = ["--bits", "7", "--shift", "8", "--headroom", "1"];
         job.json(&[&["quantise", &onnx, "--samples", &samples, "-o", "m.ifq"][..], &bits].concat(), 0);
         job.json(&["srs", "new", "--insecure", "--k", "11", "-o", "dev.srs"], 0);
         job
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// Runs with `--json`, asserts the exit code, parses the one object.
-    fn json(&self, arguments: &[&str], code: i32) -> Value {
-        let output = Command::new(env!("CARGO_BIN_EXE_inferproof"))
-            .arg("--json")
-            .args(arguments)
-            .current_dir(&self.folder)
-            .output()
-            .unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}\n{text}\n{errors}");
-        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{arguments:?}: {e}\n{text}\n{errors}"))
     }
 
     /// Words of a line, with the SRS after them.
@@ -54,7 +29,7 @@ impl Job {
 
 #[test]
 fn committed_input_and_output() {
-    let job = Job::new();
+    let job = Job::quantised();
     let x = fixture("digits_mlp_input.npy");
     let setup = job.line("setup m.ifq -o keys --input-as committed --output-as committed", 0);
     assert_eq!(setup["model"]["seen"]["input"], "committed");
@@ -105,7 +80,7 @@ fn committed_input_and_output() {
 
 #[test]
 fn private_ends_are_not_shown() {
-    let job = Job::new();
+    let job = Job::quantised();
     let x = fixture("digits_mlp_input.npy");
     job.line("setup m.ifq -o keys --input-as private --output-as private", 0);
     let proved = job.line(&format!("prove --keys keys --input {x} -o proof.json"), 0);
@@ -120,7 +95,7 @@ fn private_ends_are_not_shown() {
 
 #[test]
 fn segments() {
-    let job = Job::new();
+    let job = Job::quantised();
     let x = fixture("digits_mlp_input.npy");
     job.json(&["split", "m.ifq", "--parts", "2", "-o", "parts"], 0);
     let failed = job.json(&["split", "m.ifq", "--parts", "9", "-o", "parts"], 2);
@@ -156,7 +131,7 @@ fn segments() {
 
 #[test]
 fn a_new_version() {
-    let job = Job::new();
+    let job = Job::quantised();
     let [onnx, cnn, samples, cnn_samples, x] = [
         "digits_mlp.onnx",
         "digits_cnn.onnx",

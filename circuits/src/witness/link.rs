@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 /// The polynomials behind a proof's committed tensors. None has a constant coefficient.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Link {
-    /// That of the output or of the mask, then that of the input if it is committed; coefficients from that of `X` on.
+    /// Those of the mask, the input and the output, where a proof has them, in this order; coefficients from that of `X` on.
     polynomials: Vec<Zeroizing<Vec<Secret>>>,
 }
 
