@@ -16,6 +16,7 @@ pub mod onnx;
 pub mod proof;
 pub mod prove;
 pub mod quantise;
+pub mod ranges;
 pub mod srs;
 pub mod statement;
 pub mod tensor;

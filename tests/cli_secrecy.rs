@@ -94,6 +94,35 @@ fn private_ends_are_not_shown() {
 }
 
 #[test]
+fn ranges_of_weights() {
+    let job = Job::quantised();
+    job.line("setup m.ifq -o keys", 0);
+    let proved = job.line("prove-range --keys keys -o range.json", 0);
+    let [weights, biases] = ["weightBits", "biasBits"].map(|name| proved["range"][name].as_u64().unwrap());
+    let audit = "audit keys/model.pub --key keys/verifying.key --range";
+    assert_eq!(job.line(&format!("{audit} range.json"), 0)["range"], proved["range"]);
+    let declare = |weights, biases, code| {
+        job.line(
+            &format!("prove-range --keys keys --weight-bits {weights} --bias-bits {biases} -o declared.json"),
+            code,
+        )
+    };
+    let refused = declare(weights - 1, biases, 2);
+    assert!(refused["error"]["message"].as_str().unwrap().contains(&format!("take {weights} bits")), "{refused}");
+    assert!(!job.path("declared.json").exists());
+    declare(99, biases, 2);
+    // What is declared is what is proved, no less.
+    let text = std::fs::read_to_string(job.path("range.json")).unwrap();
+    let claimed = text.replace(&format!("\"weightBits\": {weights}"), &format!("\"weightBits\": {}", weights - 1));
+    assert_ne!(claimed, text);
+    std::fs::write(job.path("claimed.json"), claimed).unwrap();
+    assert_eq!(job.line(&format!("{audit} claimed.json"), 1)["error"]["kind"], "invalid");
+    job.line(&format!("{audit} keys/model.json"), 2);
+    job.line("setup m.ifq -o open --weights public", 0);
+    assert!(job.message("prove-range --keys open -o range-open.json", 2).contains("public"));
+}
+
+#[test]
 fn segments() {
     let job = Job::quantised();
     let x = fixture("digits_mlp_input.npy");

@@ -7,6 +7,7 @@
 //! - [`layers`]: how each family of layers is laid out; [`plan`] chooses between layouts.
 //! - [`interface`]: what a verifier sees of input and output.
 //! - [`packing`]: public tensors as bytes and words.
+//! - [`ranges`]: a program that holds registered weights to a declared range.
 //! - [`secret`]: field elements that are wiped.
 //! - [`witness`]: values for the columns, from an execution trace.
 //!
@@ -24,6 +25,7 @@ pub mod network;
 pub mod packing;
 pub mod plan;
 pub mod program;
+pub mod ranges;
 pub mod secret;
 pub mod witness;
 

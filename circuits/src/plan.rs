@@ -149,7 +149,15 @@ impl Cost {
 }
 
 const fn is_activation(lane: &Lane) -> bool {
-    !matches!(lane, Lane::Idle | Lane::Constant(_) | Lane::Value { .. } | Lane::Rim { .. } | Lane::Blind { .. })
+    !matches!(
+        lane,
+        Lane::Idle
+            | Lane::Constant(_)
+            | Lane::Value { .. }
+            | Lane::Rim { .. }
+            | Lane::Piece { .. }
+            | Lane::Blind { .. }
+    )
 }
 
 fn weight_count(architecture: &Architecture) -> usize {

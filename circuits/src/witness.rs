@@ -7,7 +7,7 @@ mod phase0;
 mod phase1;
 
 pub use link::{BLIND_POWERS, FIRST_POWER, Link, tensor_polynomial};
-pub use phase0::{PhaseZero, WitnessError, phase_zero};
+pub use phase0::{PhaseZero, WitnessError, phase_zero, phase_zero_of_lane};
 pub use phase1::{Forced, ForcedCell, PhaseOne, phase_one, phase_one_forced};
 
 use crate::integer::to_field;
@@ -45,6 +45,12 @@ impl LaneRows {
     pub fn new(program: &Program, architecture: &Architecture, weights: &Weights) -> Self {
         let slots = program.rows.iter().enumerate().filter_map(|(row, r)| Some((row, r.slot?)));
         Self { rows: slots.map(|(row, slot)| (row, program.lane_values(architecture, weights, &slot))).collect() }
+    }
+
+    /// Lane `lane` alone.
+    #[must_use]
+    pub fn lane(&self, lane: usize) -> Self {
+        Self { rows: self.rows.iter().map(|(row, lanes)| (*row, vec![lanes[lane]])).collect() }
     }
 
     /// Lane `lane` as a column of `rows` field elements.

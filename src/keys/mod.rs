@@ -10,6 +10,7 @@ mod verifying;
 pub use crate::tensor::TensorSpec;
 pub use proving::ProvingKey;
 pub use public::{PublicModel, PublicModelError};
+pub(crate) use setup::program_key;
 pub use setup::{SetupError, SetupOptions, recommit, setup};
 pub use verifying::{IoSpec, KeyError, VerifyingKey, proof_tag};
 

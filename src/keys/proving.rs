@@ -1,9 +1,11 @@
 //! The proving key: the model, how its weights are blinded, and the verifying key.
 
+use super::setup::SetupError;
 use super::verifying::{KeyError, VerifyingKey};
 use crate::artefact::{self, Kind, Reader, Writer};
 use crate::commitment::{Opening, Secret, WeightVisibility};
 use crate::model::Model;
+use crate::srs::Srs;
 use inferproof_circuits::machine::BLINDING_ROWS;
 use inferproof_circuits::program::Layout;
 use std::fmt;
@@ -41,6 +43,15 @@ impl ProvingKey {
     #[must_use]
     pub const fn model(&self) -> &Model {
         &self.model
+    }
+
+    /// Whether this is the SRS that the key was made with.
+    pub(crate) fn check_srs(&self, srs: &Srs) -> Result<(), SetupError> {
+        let (expected, got) = (self.verifying.srs_id, srs.srs_id());
+        if expected == got {
+            return Ok(());
+        }
+        Err(SetupError::OtherSrs { expected: hex::encode(expected), got: hex::encode(got) })
     }
 
     /// Writes the key file, readable by its owner only.

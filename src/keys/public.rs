@@ -11,7 +11,7 @@ use inferproof_circuits::interface::Interface;
 use inferproof_circuits::layers::compile;
 use inferproof_circuits::machine::MACHINE_VERSION;
 use inferproof_circuits::network::Architecture;
-use inferproof_circuits::program::Layout;
+use inferproof_circuits::program::{Layout, Program};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::Read;
@@ -151,11 +151,7 @@ impl PublicModel {
         // Before anything of that size is made or checked.
         srs.lagrange(self.k).map_err(SetupError::from)?;
         srs.verify().map_err(SetupError::from)?;
-        let program = compile(&self.architecture, self.interface, self.layout).map_err(SetupError::from)?;
-        if program.k != self.k {
-            let (got, expected) = (self.k.to_string(), program.k.to_string());
-            return Err(PublicModelError::Contradiction { field: "k", got, expected });
-        }
+        let program = self.program()?;
         let io: IoSpec = io_spec(&self.architecture, &program, [self.input_scale, self.output_scale]);
         for scale in [io.input.scale, io.output.scale] {
             if !(scale.is_finite() && scale > 0.0) {
@@ -166,6 +162,16 @@ impl PublicModel {
         // The program's name does not depend on weights.
         let none = WeightCommitments { visibility: WeightVisibility::Public, points: vec![] };
         Ok(program_key(&program, srs, io, none)?.program_id())
+    }
+
+    /// The program, compiled again.
+    pub(crate) fn program(&self) -> Result<Program, PublicModelError> {
+        let program = compile(&self.architecture, self.interface, self.layout).map_err(SetupError::from)?;
+        if program.k != self.k {
+            let (got, expected) = (self.k.to_string(), program.k.to_string());
+            return Err(PublicModelError::Contradiction { field: "k", got, expected });
+        }
+        Ok(program)
     }
 
     /// Writes the file.

@@ -124,12 +124,7 @@ pub fn recommit(
     srs: &Srs,
     mut rng: impl RngCore + CryptoRng,
 ) -> Result<ProvingKey, SetupError> {
-    if srs.srs_id() != key.verifying.srs_id {
-        return Err(SetupError::OtherSrs {
-            expected: hex::encode(key.verifying.srs_id),
-            got: hex::encode(srs.srs_id()),
-        });
-    }
+    key.check_srs(srs)?;
     model.architecture.validate()?;
     let architecture = key.model.architecture.clone();
     if let Some((node, what)) = architecture.difference(&model.architecture) {
@@ -154,7 +149,7 @@ pub fn recommit(
 }
 
 /// The verifying key of a program: commits to its fixed columns and copies.
-pub(super) fn program_key(
+pub(crate) fn program_key(
     program: &Program,
     srs: &Srs,
     io: IoSpec,

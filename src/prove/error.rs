@@ -1,7 +1,10 @@
 //! Why a proof could not be made.
 
 use crate::commitment::TensorError;
+use crate::keys::SetupError;
+use crate::ranges::RangeError;
 use crate::srs::SrsError;
+use inferproof_circuits::ranges::WeightRange;
 use inferproof_circuits::{CompileError, NetworkError};
 use thiserror::Error;
 
@@ -18,13 +21,25 @@ pub enum ProveError {
     /// The SRS.
     #[error(transparent)]
     Srs(#[from] SrsError),
-    /// Another SRS than the key's.
-    #[error("the key was made with SRS {expected}, this file is SRS {got}; use the file that setup was given")]
-    OtherSrs {
-        /// The key's.
-        expected: String,
-        /// The file's.
-        got: String,
+    /// Another SRS than the key's, or the key of a range program.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The key of a range program.
+    #[error(transparent)]
+    Range(#[from] RangeError),
+    /// A range of public weights.
+    #[error("the weights of this key are public: whoever wants to know their range looks at them")]
+    PublicWeights,
+    /// Weights outside the range that is declared for them.
+    #[error(
+        "the weights take {} bits and the biases {}, {} and {} are declared; declare as many at least",
+        needed.weight_bits, needed.bias_bits, declared.weight_bits, declared.bias_bits
+    )]
+    OutOfRange {
+        /// The least range that holds them.
+        needed: WeightRange,
+        /// The declared one.
+        declared: WeightRange,
     },
     /// A tensor commitment.
     #[error(transparent)]

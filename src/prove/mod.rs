@@ -2,36 +2,34 @@
 //!
 //! Spec: `docs/spec/commitment.md#proof`. Order: statement, mask, halo2's proof, link proof, span proof.
 
+mod backend;
 mod error;
 mod openings;
+mod ranges;
 mod rng;
+
+use backend::{Backend, Registered};
 
 pub use error::ProveError;
 pub use openings::{Openings, Proved, Source};
+pub use ranges::prove_range;
 
-use crate::artefact::encode_g1;
-use crate::commitment::{LinkProof, Mask, Secret, SpanProof, SpanStatement, TensorOpening, WeightVisibility};
-use crate::keys::{ProvingKey, proof_tag};
+use crate::commitment::{Mask, Secret, TensorOpening, WeightVisibility};
+use crate::keys::ProvingKey;
 use crate::proof::Proof;
 use crate::srs::Srs;
 use crate::statement::Statement;
-use crate::transcript::{ProverTranscript, Recorded};
 use crate::verify::{VerifyError, verify};
 use ff::Field;
-use group::Group;
-use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1, G1Affine};
-use halo2_proofs::plonk::{self, create_proof, keygen_pk};
+use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use halo2_proofs::poly::commitment::ParamsProver;
-use halo2_proofs::poly::kzg::commitment::{KZGCommitmentScheme, ParamsKZG};
-use halo2_proofs::poly::kzg::multiopen::ProverSHPLONK;
 use inferproof_circuits::interface::{End, Visibility};
 use inferproof_circuits::layers::compile;
-use inferproof_circuits::machine::{MachineCircuit, OMEGA_INDEX, PhaseOneInput};
+use inferproof_circuits::machine::{MachineCircuit, PhaseOneInput};
 use inferproof_circuits::network::{Trace, execute};
 use inferproof_circuits::program::Program;
 use inferproof_circuits::witness::{LaneRows, Link, instance, phase_zero, tensor_polynomial};
 use rand_core::{CryptoRng, RngCore};
-use rng::OmegaTail;
 use zeroize::Zeroizing;
 
 /// What a proof is made for.
@@ -50,11 +48,8 @@ struct Linked {
 /// A prover with everything loaded that proofs of one model share.
 pub struct Prover {
     key: ProvingKey,
-    program: Program,
     lanes: LaneRows,
-    params: ParamsKZG<Bn256>,
-    halo2: plonk::ProvingKey<G1Affine>,
-    srs: crate::srs::SrsVerifier,
+    backend: Backend,
 }
 
 impl std::fmt::Debug for Prover {
@@ -71,21 +66,14 @@ impl Prover {
     /// # Errors
     /// Another SRS than the key's, or a key that contradicts itself.
     pub fn new(key: ProvingKey, srs: &Srs) -> Result<Self, ProveError> {
-        if srs.srs_id() != key.verifying.srs_id {
-            return Err(ProveError::OtherSrs {
-                expected: hex::encode(key.verifying.srs_id),
-                got: hex::encode(srs.srs_id()),
-            });
-        }
+        key.check_srs(srs)?;
         let program = compile(&key.model.architecture, key.verifying.io.interface, key.layout)?;
         if program.k != key.verifying.k {
             return Err(ProveError::Inconsistent(format!("k is {}, the program needs {}", key.verifying.k, program.k)));
         }
-        let params = srs.params(program.k)?;
         let lanes = LaneRows::new(&program, &key.model.architecture, &key.model.weights);
-        let circuit = MachineCircuit::new(&program, None);
-        let halo2 = keygen_pk(&params, key.verifying.halo2_proving(), &circuit).map_err(backend)?;
-        Ok(Self { key, program, lanes, params, halo2, srs: srs.verifier_part() })
+        let backend = Backend::new(program, &key.verifying, srs)?;
+        Ok(Self { key, lanes, backend })
     }
 
     /// The key.
@@ -97,7 +85,7 @@ impl Prover {
     /// The key's program, as compiled from its architecture.
     #[must_use]
     pub const fn program(&self) -> &Program {
-        &self.program
+        &self.backend.program
     }
 
     /// Runs the model on `input` (integers, row-major) without proving.
@@ -116,7 +104,7 @@ impl Prover {
     /// An input outside the declared domain; input or output are committed, see [`Self::prove_committed`]; otherwise only a key that
     /// contradicts itself.
     pub fn prove(&self, input: &[i64], context: [u8; 32], rng: impl RngCore + CryptoRng) -> Result<Proof, ProveError> {
-        if self.program.interface.is_linked() {
+        if self.backend.program.interface.is_linked() {
             return Err(ProveError::Committed);
         }
         Ok(self.prove_committed(Source::Values(input), None, context, rng)?.proof)
@@ -147,7 +135,7 @@ impl Prover {
         {
             return Err(ProveError::OtherOutput);
         }
-        let interface = self.program.interface;
+        let interface = self.backend.program.interface;
         let mut openings = Openings::default();
         // What is committed to afresh is for this statement alone: the input comes first.
         let mut purpose = [self.key.verifying.model_id(), context].concat();
@@ -161,7 +149,7 @@ impl Prover {
             *openings.of_mut(end) = Some(opening);
         }
         let proof = self.prove_trace(values, &trace, &openings, context, rng, None)?;
-        verify(&self.key.verifying, &self.srs, &proof).map_err(|e: VerifyError| {
+        verify(&self.key.verifying, &self.backend.srs, &proof).map_err(|e: VerifyError| {
             ProveError::Inconsistent(format!("the proof made with it does not verify ({e})"))
         })?;
         Ok(Proved { proof, openings })
@@ -172,7 +160,7 @@ impl Prover {
     /// # Errors
     /// An input outside the declared domain; a model whose output is not a given one.
     pub fn commit_output(&self, input: &[i64], rng: impl RngCore + CryptoRng) -> Result<TensorOpening, ProveError> {
-        if self.program.interface.output != Visibility::Given {
+        if self.backend.program.interface.output != Visibility::Given {
             return Err(ProveError::NotCommitted { tensor: "output" });
         }
         let trace = self.run(input)?;
@@ -193,7 +181,7 @@ impl Prover {
         if expected != got {
             return Err(ProveError::OtherTensor { tensor, expected: expected.to_string(), got: got.to_string() });
         }
-        opening.check_with(self.srs.srs_id(), self.params.get_g())?;
+        opening.check_with(self.backend.srs.srs_id(), self.backend.params.get_g())?;
         Ok(opening.values())
     }
 
@@ -205,7 +193,14 @@ impl Prover {
         rng: impl RngCore + CryptoRng,
     ) -> Result<TensorOpening, ProveError> {
         let spec = self.key.verifying.io.of(end).clone();
-        Ok(TensorOpening::commit_with(spec, values, self.srs.srs_id(), self.params.get_g(), purpose, rng)?)
+        Ok(TensorOpening::commit_with(
+            spec,
+            values,
+            self.backend.srs.srs_id(),
+            self.backend.params.get_g(),
+            purpose,
+            rng,
+        )?)
     }
 
     /// Proves a given trace, which need not be an execution: what an attacker would do.
@@ -220,8 +215,8 @@ impl Prover {
     ) -> Result<Proof, ProveError> {
         let model = &self.key.model;
         let output = &trace.values[model.architecture.output];
-        let shown = |end, values: &[i64]| match (self.program.interface.of(end), openings.of(end)) {
-            (Visibility::Public, _) => self.program.packing(end).encode(values),
+        let shown = |end, values: &[i64]| match (self.backend.program.interface.of(end), openings.of(end)) {
+            (Visibility::Public, _) => self.backend.program.packing(end).encode(values),
             (_, Some(opening)) => opening.commitment().bytes().to_vec(),
             (_, None) => vec![],
         };
@@ -231,17 +226,17 @@ impl Prover {
             input: shown(End::Input, input),
             output: shown(End::Output, output),
         };
-        let instance = instance(&self.program, input, output);
+        let instance = instance(&self.backend.program, input, output);
         let linked = self.linked(&statement, openings, &mut rng)?;
         let claim = Claim { statement, instance, linked };
         let link = claim.linked.as_ref().map(|linked| linked.link.clone());
-        let mut phase0 = phase_zero(&self.program, &model.architecture, &model.weights, trace, link)
+        let mut phase0 = phase_zero(&self.backend.program, &model.architecture, &model.weights, trace, link)
             .map_err(|e| ProveError::Inconsistent(e.to_string()))?;
         if let Some(change) = attack.and_then(|a| a.phase0) {
             change(&mut phase0);
         }
         let witness = PhaseOneInput { phase0: &phase0, lanes: &self.lanes, instance: &claim.instance };
-        let mut circuit = MachineCircuit::new(&self.program, Some(witness));
+        let mut circuit = MachineCircuit::new(&self.backend.program, Some(witness));
         if let Some(change) = attack.and_then(|a| a.phase1) {
             circuit = circuit.tampered(change);
         }
@@ -250,7 +245,11 @@ impl Prover {
         if secret {
             tail.iter_mut().for_each(|cell| cell.0 = Fr::random(&mut rng));
         }
-        self.blinded(circuit, &claim, &tail, rng)
+        self.backend.blinded(self.registered(), circuit, &claim, &tail, rng)
+    }
+
+    const fn registered(&self) -> Registered<'_> {
+        Registered { key: &self.key.verifying, opening: &self.key.opening }
     }
 
     /// The polynomials behind the commitments, and a fresh mask if one is needed; `None` if nothing is committed.
@@ -260,7 +259,7 @@ impl Prover {
         openings: &Openings,
         rng: impl RngCore + CryptoRng,
     ) -> Result<Option<Linked>, ProveError> {
-        let interface = self.program.interface;
+        let interface = self.backend.program.interface;
         if !interface.is_linked() {
             return Ok(None);
         }
@@ -272,83 +271,13 @@ impl Prover {
         let mut mask = None;
         if interface.is_masked() {
             let secrets = polynomials.iter().flat_map(|polynomial| polynomial.iter());
-            let fresh = Mask::fresh(self.params.get_g(), &statement.transcript_prefix(), secrets, rng);
+            let fresh = Mask::fresh(self.backend.params.get_g(), &statement.transcript_prefix(), secrets, rng);
             let fresh = fresh.ok_or_else(|| ProveError::Backend("the SRS is too small for a mask".into()))?;
             mask = Some(fresh.point);
             polynomials[0] = tensor_polynomial(&fresh.cells, &[]);
         }
         Ok(Some(Linked { mask, link: Link::new(polynomials) }))
     }
-
-    /// The proof in which `omega` has these two blinding cells.
-    fn blinded(
-        &self,
-        circuit: MachineCircuit<'_>,
-        claim: &Claim,
-        tail: &[Secret; 2],
-        mut rng: impl RngCore + CryptoRng,
-    ) -> Result<Proof, ProveError> {
-        let mut bytes = proof_tag(self.key.verifying.shape).to_vec();
-        let mut prefix = claim.statement.transcript_prefix();
-        if let Some(mask) = claim.linked.as_ref().and_then(|linked| linked.mask) {
-            let mask = encode_g1(&mask);
-            prefix.extend(mask);
-            bytes.extend(mask);
-        }
-        let mut transcript = ProverTranscript::new(&prefix);
-        create_proof::<KZGCommitmentScheme<Bn256>, ProverSHPLONK<'_, Bn256>, _, _, _, _>(
-            &self.params,
-            &self.halo2,
-            &[circuit],
-            &[&[&claim.instance]],
-            OmegaTail::new(&mut rng, tail),
-            &mut transcript,
-        )
-        .map_err(backend)?;
-        let link = self.append_link_proof(&mut transcript, claim.linked.as_ref())?;
-        if self.key.verifying.weights.visibility == WeightVisibility::Secret {
-            self.append_span_proof(&mut transcript, link, tail, &mut rng)?;
-        }
-        bytes.extend(transcript.finish());
-        Ok(Proof { statement: claim.statement.clone(), bytes })
-    }
-
-    /// The point that committed tensors add to the commitment of `omega`.
-    fn append_link_proof(&self, transcript: &mut ProverTranscript, linked: Option<&Linked>) -> Result<G1, ProveError> {
-        let Some(linked) = linked else { return Ok(G1::identity()) };
-        let [channel, position] = [0, 1].map(|index| transcript.challenge(index));
-        let (channel, position) = channel.zip(position).ok_or_else(incomplete)?;
-        let value = LinkProof::prove(self.params.get_g(), &linked.link, [channel, position], transcript);
-        let value = value.map_err(|e| ProveError::Backend(e.to_string()))?.ok_or_else(incomplete)?;
-        let place = channel.pow_vartime([self.program.layout.lanes as u64]);
-        Ok(self.srs.link(self.program.k)? * (place * value))
-    }
-
-    fn append_span_proof(
-        &self,
-        transcript: &mut ProverTranscript,
-        link: G1,
-        tail: &[Secret; 2],
-        rng: impl RngCore + CryptoRng,
-    ) -> Result<(), ProveError> {
-        let channel = transcript.challenge(0).ok_or_else(incomplete)?;
-        let omega = transcript.point_written(OMEGA_INDEX).ok_or_else(incomplete)?;
-        let registered = self.key.opening.fold(channel);
-        let delta = Zeroizing::new([0, 1].map(|i| Secret(tail[i].0 - registered[i].0)));
-        let statement = SpanStatement {
-            bases: self.srs.span(self.program.k)?,
-            difference: G1::from(omega) - self.key.verifying.weights.fold(channel) - link,
-        };
-        SpanProof::prove(&statement, &delta, rng, transcript).map_err(|e| ProveError::Backend(e.to_string()))
-    }
-}
-
-fn incomplete() -> ProveError {
-    ProveError::Backend("the transcript is incomplete".into())
-}
-
-fn backend(error: plonk::Error) -> ProveError {
-    ProveError::Backend(error.to_string())
 }
 
 pub(crate) mod attack {

@@ -4,15 +4,24 @@ mod blinding;
 mod claims;
 mod links;
 mod masks;
+mod ranges;
 mod support;
 mod tamper;
 
 use super::attack::Attack;
 use super::*;
+use crate::artefact::encode_g1;
 use crate::keys::{SetupOptions, VerifyingKey, setup};
 use crate::model::Model;
 use crate::srs::SrsVerifier;
+use crate::transcript::Recorded;
+use group::Group;
+use halo2_proofs::halo2curves::bn256::{Bn256, G1};
+use halo2_proofs::plonk;
+use halo2_proofs::poly::commitment::ParamsProver;
+use halo2_proofs::poly::kzg::commitment::KZGCommitmentScheme;
 use inferproof_circuits::interface::Interface;
+use inferproof_circuits::machine::OMEGA_INDEX;
 use inferproof_circuits::plan::Optimise;
 use inferproof_circuits::program::Layout;
 use rand::rngs::StdRng;
@@ -150,7 +159,7 @@ fn other_weights_are_refused() {
         let layer = fixture.prover.key.model.weights.layers.get_mut(&1).unwrap();
         layer.terms[0][0] -= layer.terms[0][0].signum().max(1);
         let model = &fixture.prover.key.model;
-        fixture.prover.lanes = LaneRows::new(&fixture.prover.program, &model.architecture, &model.weights);
+        fixture.prover.lanes = LaneRows::new(&fixture.prover.backend.program, &model.architecture, &model.weights);
         let forged = fixture.forge(&Attack::default());
         let error = fixture.verify(&forged).unwrap_err();
         assert!(matches!(error, VerifyError::Invalid("the weights are not the registered ones")), "{error}");
@@ -297,7 +306,8 @@ fn the_difference_is_the_blinding() {
     let key = &fixture.prover.key;
     transcript.common_scalar(key.verifying.halo2_verifying().transcript_repr()).unwrap();
     let output = fixture.prover.run(&fixture.input).unwrap();
-    let words = instance(&fixture.prover.program, &fixture.input, &output.values[key.model.architecture.output]);
+    let words =
+        instance(&fixture.prover.backend.program, &fixture.input, &output.values[key.model.architecture.output]);
     words.iter().for_each(|w| transcript.common_scalar(*w).unwrap());
     for _ in 0..OMEGA_INDEX {
         transcript.read_point().unwrap();
@@ -308,7 +318,7 @@ fn the_difference_is_the_blinding() {
     }
     let omega = transcript.read_point().unwrap();
     // Recommit without blinding: the rest is a multiple of the two points, and of nothing else.
-    let lagrange = support::development_srs().lagrange(fixture.prover.program.k).unwrap();
+    let lagrange = support::development_srs().lagrange(fixture.prover.backend.program.k).unwrap();
     let mut unblinded = G1::default();
     for (row, value) in fixture.prover.lanes.fold(channel) {
         unblinded += lagrange[row] * value;
@@ -316,6 +326,6 @@ fn the_difference_is_the_blinding() {
     assert_ne!(G1::from(omega), unblinded, "two fresh cells");
     let tail = fixture.prover.key.opening.fold(channel);
     let registered = key.verifying.weights.fold(channel);
-    let bases = fixture.srs.span(fixture.prover.program.k).unwrap();
+    let bases = fixture.srs.span(fixture.prover.backend.program.k).unwrap();
     assert_eq!(registered, unblinded + bases[0] * tail[0].0 + bases[1] * tail[1].0);
 }

@@ -29,7 +29,7 @@ fn broken(case: &Case) -> usize {
 }
 
 /// Refused, but accepted without the equality that it breaks. Returns which one that is.
-fn assert_needed(forged: &Case, what: &str) -> usize {
+pub(crate) fn assert_needed(forged: &Case, what: &str) -> usize {
     let accepts = |case: &Case| Keys::new(&case.circuit()).accepts(case.circuit(), &case.instance);
     let index = broken(forged);
     assert!(!accepts(forged), "{what}");

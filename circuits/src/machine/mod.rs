@@ -137,7 +137,7 @@ impl Machine {
 }
 
 #[cfg(test)]
-mod equalities;
+pub(crate) mod equalities;
 #[cfg(test)]
 mod forgeries;
 #[cfg(test)]

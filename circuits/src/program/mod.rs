@@ -193,6 +193,20 @@ pub enum Lane {
         /// Whether the chain holds the negative (fused maxima do).
         negative: bool,
     },
+    /// Bits `low .. low + remainder + quotient` of the weight on a row of a registered lane, moved up by half its range: the lower ones in
+    /// `r`, the others in `q`.
+    Piece {
+        /// The weight's row.
+        row: usize,
+        /// Bits of its range.
+        bits: u32,
+        /// Least bit.
+        low: u32,
+        /// Bits in `r`.
+        remainder: u32,
+        /// Bits in `q`.
+        quotient: u32,
+    },
     /// A cell that blinds a committed tensor or what is said of it: a coefficient of a polynomial of the link.
     Blind {
         /// Which polynomial, see [`Interface::polynomials`].
@@ -227,6 +241,8 @@ pub enum SlotSource {
     },
     /// The bias, with the layer's public constant added.
     Bias,
+    /// Whatever stands on this row of a lane that is registered already ([`crate::ranges`]).
+    Lane,
 }
 
 /// One row of a program.
@@ -372,6 +388,9 @@ impl Program {
     }
 
     /// The weights in the lanes of `slot`, one a lane.
+    ///
+    /// # Panics
+    /// In a program about a registered lane, which has no weights of its own.
     #[must_use]
     pub fn lane_values(
         &self,
@@ -387,6 +406,7 @@ impl Program {
                 let w = &layer.terms[term];
                 w[o * (w.len() / channels) + index]
             }
+            SlotSource::Lane => panic!("the lane is another program's"),
         };
         let used = (slot.first..slot.first + slot.count).map(value);
         used.chain(std::iter::repeat(0)).take(self.layout.lanes).collect()

@@ -111,6 +111,7 @@ impl Program {
                 (RowUse::Comparisons, Some(pool))
             }
             Lane::Rim { node, .. } => (RowUse::Rims, Some(node)),
+            Lane::Piece { .. } => (RowUse::Weights, None),
             Lane::Constant(_) | Lane::Blind { .. } => (RowUse::Scalars, None),
             Lane::Idle if row.product != ProductOp::None || before != ProductOp::None => (RowUse::Scalars, None),
             Lane::Idle if index < self.instance_words() => (RowUse::Instance, None),

@@ -1,6 +1,6 @@
 //! Columns committed before the challenges.
 
-use super::{BLIND_POWERS, Link};
+use super::{BLIND_POWERS, LaneRows, Link};
 use crate::integer::to_field;
 use crate::network::{Architecture, NodeId, Op, Term, Trace, Weights};
 use crate::program::{Lane, Program};
@@ -9,7 +9,7 @@ use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
 use std::collections::{BTreeMap, HashMap};
 use thiserror::Error;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// A trace that the program cannot hold. Validated weights and inputs never cause one.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
@@ -39,11 +39,33 @@ pub struct PhaseZero {
 }
 
 impl PhaseZero {
+    fn empty(program: &Program, link: Option<Link>) -> Self {
+        let active = program.active_rows();
+        Self {
+            r: vec![0; active],
+            q: vec![0; active],
+            y: vec![0; active],
+            e: vec![0; active],
+            m: vec![0; active],
+            link,
+            // All at once: a list that grows leaves copies behind.
+            blinds: Zeroizing::new(Vec::with_capacity(BLIND_POWERS.len() * program.interface.polynomials())),
+        }
+    }
+
     /// The cell of column `e`.
     #[must_use]
     pub fn rim(&self, row: usize) -> Fr {
         let blind = self.blinds.iter().find(|(at, _)| *at == row);
         blind.map_or(Fr::ZERO, |(_, blind)| blind.0) + to_field(self.e[row])
+    }
+}
+
+impl Drop for PhaseZero {
+    fn drop(&mut self) {
+        let Self { r, q, y, e, m, .. } = self;
+        [r, q, m].into_iter().for_each(Zeroize::zeroize);
+        [y, e].into_iter().for_each(Zeroize::zeroize);
     }
 }
 
@@ -67,17 +89,7 @@ pub fn phase_zero(
     trace: &Trace,
     link: Option<Link>,
 ) -> Result<PhaseZero, WitnessError> {
-    let active = program.active_rows();
-    let mut w = PhaseZero {
-        r: vec![0; active],
-        q: vec![0; active],
-        y: vec![0; active],
-        e: vec![0; active],
-        m: vec![0; active],
-        link,
-        // All at once: a list that grows leaves copies behind.
-        blinds: Zeroizing::new(Vec::with_capacity(BLIND_POWERS.len() * program.interface.polynomials())),
-    };
+    let mut w = PhaseZero::empty(program, link);
     let filler = Filler { program, architecture, trace, maxima: maxima(architecture, trace) };
     let rims = Rims::new(program, architecture, weights, trace);
     for (row, r) in program.rows.iter().enumerate() {
@@ -96,6 +108,30 @@ pub fn phase_zero(
         w.q[row] = u64::try_from(q).map_err(outside)?;
         w.r[row] = u64::try_from(remainder).map_err(outside)?;
         w.y[row] = y;
+    }
+    count(program, &mut w)?;
+    Ok(w)
+}
+
+/// Fills phase 0 of a program about one registered lane ([`crate::ranges`]), of which `lanes` has the weights.
+///
+/// # Errors
+/// [`WitnessError`] where a weight is outside the declared range.
+pub fn phase_zero_of_lane(program: &Program, lanes: &LaneRows) -> Result<PhaseZero, WitnessError> {
+    let weights: HashMap<usize, &Vec<i64>> = lanes.rows.iter().map(|(row, lane)| (*row, lane)).collect();
+    let mut w = PhaseZero::empty(program, None);
+    for (at, row) in program.rows.iter().enumerate() {
+        match row.lane {
+            Lane::Constant(value) => w.y[at] = value,
+            Lane::Piece { row, bits, low, remainder, quotient } => {
+                let weight = weights.get(&row).map_or(0, |lane| lane[0]);
+                let raised = u64::try_from(weight + (1 << (bits - 1))).ok().filter(|raised| raised >> bits == 0);
+                let piece = raised.ok_or(WitnessError { row })? >> low;
+                w.r[at] = piece & ((1 << remainder) - 1);
+                w.q[at] = piece >> remainder & ((1 << quotient) - 1);
+            }
+            _ => {}
+        }
     }
     count(program, &mut w)?;
     Ok(w)
@@ -158,7 +194,7 @@ impl Filler<'_> {
     fn cells(&self, lane: &Lane) -> (i64, i64, i64) {
         let values = &self.trace.values;
         match *lane {
-            Lane::Idle | Lane::Rim { .. } | Lane::Blind { .. } => (0, 0, 0),
+            Lane::Idle | Lane::Rim { .. } | Lane::Piece { .. } | Lane::Blind { .. } => (0, 0, 0),
             Lane::Constant(value) => (0, 0, value),
             Lane::Value { node, index, lo } => (values[node][index] - lo, 0, values[node][index]),
             Lane::Requantised { node, index, lo } => {

@@ -7,7 +7,9 @@ use crate::preflight::nodes;
 use crate::progress::Stages;
 use clap::Args;
 use inferproof::keys::{PublicModel, VerifyingKey};
+use inferproof::ranges::{RangeProof, verify_range};
 use inferproof::srs::Srs;
+use inferproof_circuits::ranges::WeightRange;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -22,6 +24,9 @@ pub(crate) struct Audit {
     /// Verifying key that has to be of this program.
     #[arg(long)]
     key: Option<PathBuf>,
+    /// Range proof for the key's secret weights (prove-range writes it).
+    #[arg(long, requires = "key", value_name = "RANGE.JSON")]
+    range: Option<PathBuf>,
     /// Refuse any other program.
     #[arg(long, value_parser = parse_word, value_name = "ID")]
     expect_program: Option<[u8; 32]>,
@@ -49,10 +54,25 @@ impl Audit {
         if let Some(expected) = self.expect_program {
             differs("what is expected", expected)?;
         }
+        let range = match (&self.range, &key) {
+            (Some(path), Some(key)) => {
+                let proof = RangeProof::load(path)?;
+                let verified = stages.run("verify range", || verify_range(&model, key, &srs, &proof));
+                verified.map_err(|e| match e.is_malformed() {
+                    true => Failure::from(e),
+                    false => Failure::Invalid(e.to_string()),
+                })?;
+                Some(proof.range)
+            }
+            _ => None,
+        };
         let insecure = if srs.insecure() { "INSECURE: the SRS is for development only\n" } else { "" };
         let matched = if key.is_some() { "the key is of this program\n" } else { "" };
+        let ranged = range.map_or_else(String::new, |WeightRange { weight_bits, bias_bits }| {
+            format!("its secret weights are numbers of {weight_bits} bits, its biases with their public constants of {bias_bits}\n")
+        });
         let text = format!(
-            "programId {}\nsrsId     {}\n{insecure}{matched}a proof under it says that the output is this network's, with the weights that were committed to:\n{}{}",
+            "programId {}\nsrsId     {}\n{insecure}{matched}{ranged}a proof under it says that the output is this network's, with the weights that were committed to:\n{}{}",
             hex::encode(program),
             hex::encode(srs.srs_id()),
             nodes(&model.architecture),
@@ -60,7 +80,7 @@ impl Audit {
         );
         let json = json!({
             "ok": true, "programId": hex::encode(program), "insecure": srs.insecure(), "srsId": hex::encode(srs.srs_id()),
-            "modelId": key.map(|key| hex::encode(key.model_id())), "k": model.k, "layout": model.layout, "seen": model.interface,
+            "modelId": key.map(|key| hex::encode(key.model_id())), "range": range, "k": model.k, "layout": model.layout, "seen": model.interface,
             "inputScale": model.input_scale, "outputScale": model.output_scale, "architecture": model.architecture,
             "seconds": stages.to_json(),
         });

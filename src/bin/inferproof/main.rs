@@ -15,6 +15,7 @@ mod preflight;
 mod progress;
 mod prove;
 mod quantise;
+mod range;
 mod run;
 mod segments;
 mod setup;
@@ -59,6 +60,8 @@ enum Command {
     Run(run::Run),
     /// Prove one execution.
     Prove(prove::Prove),
+    /// Prove, once for a model, that its secret weights lie in a declared range; `audit` verifies it.
+    ProveRange(range::ProveRange),
     /// Verify a proof.
     Verify(verify::Verify),
     /// Compile a published model again and compare its programId: once, before proofs under it are relied on.
@@ -93,6 +96,7 @@ fn main() -> ExitCode {
         Command::Setup(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Prove(command) => command.run(),
+        Command::ProveRange(command) => command.run(),
         Command::Verify(command) => command.run(),
         Command::Audit(command) => command.run(),
         #[cfg(feature = "evm")]

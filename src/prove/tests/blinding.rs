@@ -72,7 +72,7 @@ fn weakened(blinding: Blinding) -> Fixture {
         Blinding::Reused => prover.key.opening.tails[1][0] = zero,
         Blinding::Two => {}
     }
-    let lagrange = development_srs().lagrange(prover.program.k).unwrap();
+    let lagrange = development_srs().lagrange(prover.backend.program.k).unwrap();
     let (visibility, opening) = (WeightVisibility::Secret, &prover.key.opening);
     prover.key.verifying.weights = commit(&prover.lanes, 2, lagrange, visibility, opening);
     fixture
@@ -97,14 +97,14 @@ fn observe(fixture: &Fixture, blinding: Blinding, seed: u64) -> Seen {
         model_id: prover.key.verifying.model_id(),
         // Another use each time: a verifier asks for as many proofs as it likes.
         context: [seed as u8; 32],
-        input: bytes(&prover.program.input, &fixture.input),
-        output: bytes(&prover.program.output, output),
+        input: bytes(&prover.backend.program.input, &fixture.input),
+        output: bytes(&prover.backend.program.output, output),
     };
-    let claim = Claim { statement, instance: instance(&prover.program, &fixture.input, output), linked: None };
-    let phase0 = phase_zero(&prover.program, architecture, weights, &trace, None).unwrap();
+    let claim = Claim { statement, instance: instance(&prover.backend.program, &fixture.input, output), linked: None };
+    let phase0 = phase_zero(&prover.backend.program, architecture, weights, &trace, None).unwrap();
     let witness = PhaseOneInput { phase0: &phase0, lanes: &prover.lanes, instance: &claim.instance };
-    let circuit = MachineCircuit::new(&prover.program, Some(witness));
-    let proof = prover.blinded(circuit, &claim, &tail, rng).unwrap();
+    let circuit = MachineCircuit::new(&prover.backend.program, Some(witness));
+    let proof = prover.backend.blinded(prover.registered(), circuit, &claim, &tail, rng).unwrap();
     fixture.verify(&proof).unwrap();
     seen(fixture, &proof)
 }
@@ -123,7 +123,7 @@ fn seen(fixture: &Fixture, proof: &Proof) -> Seen {
 
 /// The unknowns: cells of the lanes on rows with weights, and on rows `n-2` and `n-1`.
 fn unknowns(fixture: &Fixture) -> Vec<(usize, usize)> {
-    let program = &fixture.prover.program;
+    let program = &fixture.prover.backend.program;
     let slots = (0..program.rows.len()).filter(|row| program.rows[*row].slot.is_some());
     let rows: Vec<usize> = slots.chain([(1 << program.k) - 2, (1 << program.k) - 1]).collect();
     (0..2).flat_map(|lane| rows.iter().map(move |row| (lane, *row))).collect()
@@ -146,7 +146,7 @@ fn inverse(k: u32, unknowns: &[(usize, usize)], proofs: &[Seen]) -> Vec<Vec<Fr>>
 
 /// What the lanes really hold, in the order of the unknowns; `None` for a random blinding cell.
 fn secret(fixture: &Fixture, unknowns: &[(usize, usize)]) -> Vec<Option<i64>> {
-    let Prover { lanes, program, key, .. } = &fixture.prover;
+    let Prover { lanes, backend: Backend { program, .. }, key } = &fixture.prover;
     let rows: BTreeMap<usize, &Vec<i64>> = lanes.rows.iter().map(|(row, w)| (*row, w)).collect();
     let first = (1 << program.k) - 2;
     let cell = |(lane, row): &(usize, usize)| match rows.get(row) {
@@ -166,7 +166,7 @@ fn observed(fixture: &Fixture, blinding: Blinding) -> Vec<Seen> {
 fn without_blinding_evaluations_give_the_weights() {
     let fixture = weakened(Blinding::None);
     let (unknowns, proofs) = (unknowns(&fixture), observed(&fixture, Blinding::None));
-    let inverse = inverse(fixture.prover.program.k, &unknowns, &proofs);
+    let inverse = inverse(fixture.prover.backend.program.k, &unknowns, &proofs);
     for (row, weight) in inverse.iter().zip(secret(&fixture, &unknowns)) {
         let found: Fr = row.iter().zip(&proofs).map(|(cell, seen)| *cell * seen.evaluation).sum();
         assert_eq!(found, to_field(weight.expect("no cell is random")));
@@ -175,7 +175,7 @@ fn without_blinding_evaluations_give_the_weights() {
 
 /// The weights that the attack on one blinding row finds, and the true ones.
 fn in_the_exponent(fixture: &Fixture, proofs: &[Seen]) -> (Vec<Option<i64>>, Vec<Option<i64>>) {
-    let k = fixture.prover.program.k;
+    let k = fixture.prover.backend.program.k;
     let unknowns = unknowns(fixture);
     let base = G1::from(fixture.srs.span(k).unwrap()[1]);
     // omega(x) B - L(x) (C_omega - sum R^j C_j) = (sum_j R^j w_j(x)) B, if there is one blinding row.
@@ -216,7 +216,7 @@ fn two_blinding_rows_give_nothing() {
     let proofs: Vec<Seen> = (0..unknowns.len() as u64).map(|seed| seen(&fixture, &fixture.proof(seed))).collect();
     let (found, secret) = in_the_exponent(&fixture, &proofs);
     assert!(found.iter().all(Option::is_none), "{found:?}");
-    let inverse = inverse(fixture.prover.program.k, &unknowns, &proofs);
+    let inverse = inverse(fixture.prover.backend.program.k, &unknowns, &proofs);
     for (row, weight) in inverse.iter().zip(secret) {
         let guess: Fr = row.iter().zip(&proofs).map(|(cell, seen)| *cell * seen.evaluation).sum();
         assert!(weight.is_none_or(|weight| guess != to_field(weight)));

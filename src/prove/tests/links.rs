@@ -165,11 +165,11 @@ impl<'a> Forger<'a> {
         let openings = fixture.openings(&trace);
         let mut rng = StdRng::seed_from_u64(9);
         let mask = [(); 2].map(|()| Secret(Fr::random(&mut rng)));
-        Self { fixture, trace, openings, mask: fixture.prover.program.interface.is_masked().then_some(mask) }
+        Self { fixture, trace, openings, mask: fixture.prover.backend.program.interface.is_masked().then_some(mask) }
     }
 
     pub(super) fn statement(&self) -> Statement {
-        let program = &self.fixture.prover.program;
+        let program = &self.fixture.prover.backend.program;
         let bytes = |end, values: &[i64]| match self.openings.of(end) {
             Some(opening) => opening.commitment().bytes().to_vec(),
             None => program.packing(end).encode(values),
@@ -184,7 +184,7 @@ impl<'a> Forger<'a> {
 
     /// The polynomials of the honest link.
     fn polynomials(&self) -> Vec<Zeroizing<Vec<Secret>>> {
-        let interface = self.fixture.prover.program.interface;
+        let interface = self.fixture.prover.backend.program.interface;
         let mut polynomials = vec![Zeroizing::default(); interface.polynomials()];
         for end in interface.committed() {
             polynomials[interface.number(end)] = self.openings.of(end).unwrap().polynomial();
@@ -218,9 +218,9 @@ impl<'a> Forger<'a> {
     pub(super) fn prove(&self, statement: Statement, inside: Link, outside: Link, extra: Option<Extra>) -> Proof {
         let prover = &self.fixture.prover;
         let Model { architecture, weights, .. } = &prover.key.model;
-        let phase0 = phase_zero(&prover.program, architecture, weights, &self.trace, Some(inside)).unwrap();
-        let instance = instance(&prover.program, &self.fixture.input, self.trace.values.last().unwrap());
-        let mask = self.mask.map(|mask| commit_polynomial(prover.params.get_g(), &mask).unwrap());
+        let phase0 = phase_zero(&prover.backend.program, architecture, weights, &self.trace, Some(inside)).unwrap();
+        let instance = instance(&prover.backend.program, &self.fixture.input, self.trace.values.last().unwrap());
+        let mask = self.mask.map(|mask| commit_polynomial(prover.backend.params.get_g(), &mask).unwrap());
         let claim = Claim { statement, instance, linked: Some(Linked { mask, link: outside }) };
         let witness = PhaseOneInput { phase0: &phase0, lanes: &prover.lanes, instance: &claim.instance };
         let add = |w: &mut PhaseOne, challenges: &ChallengeValues| {
@@ -228,10 +228,10 @@ impl<'a> Forger<'a> {
                 w.omega[row] += to_field(value) * challenges.channel.pow_vartime([lane as u64]);
             }
         };
-        let circuit = MachineCircuit::new(&prover.program, Some(witness)).tampered(&add);
+        let circuit = MachineCircuit::new(&prover.backend.program, Some(witness)).tampered(&add);
         let mut rng = StdRng::seed_from_u64(4);
         let tail = [(); 2].map(|()| Secret(Fr::random(&mut rng)));
-        prover.blinded(circuit, &claim, &tail, rng).unwrap()
+        prover.backend.blinded(prover.registered(), circuit, &claim, &tail, rng).unwrap()
     }
 }
 
@@ -246,7 +246,7 @@ fn no_proof_of_another_tensor() {
         assert_eq!(passed(&fixture, &proof), [true, true]);
         // The blinding cells, an element.
         for power in [1, 2, 3, 9] {
-            let statement = forger.shifted(fixture.prover.params.get_g()[power], 1);
+            let statement = forger.shifted(fixture.prover.backend.params.get_g()[power], 1);
             let other = forger.link(power, 1);
             let forge =
                 |inside: &Link, outside: &Link| forger.prove(statement.clone(), inside.clone(), outside.clone(), None);
@@ -296,7 +296,7 @@ fn commitments_of_other_polynomials_have_no_proof() {
     for fixture in [linked(), masked()] {
         let forger = Forger::new(&fixture);
         for power in [0, fixture.input.len() + 3, 100] {
-            let statement = forger.shifted(fixture.prover.params.get_g()[power], 3);
+            let statement = forger.shifted(fixture.prover.backend.params.get_g()[power], 3);
             let proof = forger.prove(statement, forger.link(0, 0), forger.link(power, 3), None);
             assert!(!fixture.verifies(&proof), "power {power}");
         }
@@ -310,7 +310,7 @@ fn a_tensor_cannot_carry_weights() {
     let fixture = linked();
     let forger = Forger::new(&fixture);
     let honest = forger.link(0, 0);
-    let program = &fixture.prover.program;
+    let program = &fixture.prover.backend.program;
     let weights = program.rows.iter().position(|r| r.slot.is_some()).unwrap();
     let lagrange = development_srs().lagrange(program.k).unwrap();
     for point in [lagrange[weights], lagrange[LINK_ROW]] {
@@ -329,8 +329,8 @@ fn a_tensor_cannot_carry_weights() {
 #[test]
 fn no_lane_moves_a_tensor() {
     let mut fixture = linked();
-    let lagrange = development_srs().lagrange(fixture.prover.program.k).unwrap();
-    let lanes = fixture.prover.program.layout.lanes;
+    let lagrange = development_srs().lagrange(fixture.prover.backend.program.k).unwrap();
+    let lanes = fixture.prover.backend.program.layout.lanes;
     for lane in [0, 1, lanes - 1] {
         let mut weights = vec![0; lanes];
         weights[lane] = 5;
@@ -340,7 +340,7 @@ fn no_lane_moves_a_tensor() {
         let registered = commit(&fixture.prover.lanes, lanes, lagrange, WeightVisibility::Secret, opening);
         fixture.prover.key.verifying.weights = registered;
         let forger = Forger::new(&fixture);
-        let constant = fixture.prover.params.get_g()[0];
+        let constant = fixture.prover.backend.params.get_g()[0];
         for statement in [forger.statement(), forger.shifted(constant, 5), forger.shifted(constant, -5)] {
             // The lane's cell alone, and with a blinding cell or a first element that would make up for it.
             for outside in [forger.link(0, 0), forger.link(1, -5), forger.link(3, -5)] {

@@ -119,7 +119,7 @@ impl Fixture {
     /// Commitments to what the program commits of a trace.
     pub(super) fn openings(&self, trace: &Trace) -> Openings {
         let mut openings = Openings::default();
-        for end in self.prover.program.interface.committed() {
+        for end in self.prover.backend.program.interface.committed() {
             let values = if end == End::Input { &self.input } else { trace.values.last().unwrap() };
             *openings.of_mut(end) = Some(self.prover.commit(end, values, &[], StdRng::seed_from_u64(6)).unwrap());
         }

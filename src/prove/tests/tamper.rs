@@ -63,6 +63,7 @@ fn lane_classes(program: &Program) -> BTreeMap<&'static str, usize> {
         Lane::BelowValue { .. } => "below value",
         Lane::Before { .. } => "before",
         Lane::Rim { .. } => "rim",
+        Lane::Piece { .. } => "piece",
         Lane::Blind { .. } => "blind",
     };
     program.rows.iter().enumerate().map(|(row, r)| (name(&r.lane), row)).collect()
@@ -93,7 +94,7 @@ fn every_class_of_cell_is_pinned() {
 
 /// Changes a cell of each class; returns the classes of lanes that the program has.
 fn pin_classes(fixture: &Fixture) -> Vec<&'static str> {
-    let program = &fixture.prover.program;
+    let program = &fixture.prover.backend.program;
     for (class, row) in lane_classes(program) {
         for column in [AdviceColumn::R, AdviceColumn::Q, AdviceColumn::Y, AdviceColumn::E] {
             eprintln!("{class}: {column:?}[{row}]");
@@ -139,7 +140,7 @@ fn random_read_cells_are_pinned() {
 
 fn pin_random_cells(fixture: &Fixture, seed: u64, cells: usize) {
     let mut by_column: BTreeMap<AdviceColumn, Vec<usize>> = BTreeMap::new();
-    for (column, row) in fixture.prover.program.read_cells() {
+    for (column, row) in fixture.prover.backend.program.read_cells() {
         by_column.entry(column).or_default().push(row);
     }
     assert_eq!(by_column.len(), AdviceColumn::ALL.len());
@@ -155,11 +156,11 @@ fn pin_random_cells(fixture: &Fixture, seed: u64, cells: usize) {
 #[test]
 fn unread_cells_are_free() {
     let fixture = secret();
-    let read: std::collections::HashSet<_> = fixture.prover.program.read_cells().into_iter().collect();
+    let read: std::collections::HashSet<_> = fixture.prover.backend.program.read_cells().into_iter().collect();
     let mut rng = StdRng::seed_from_u64(18);
     for column in [AdviceColumn::Hw, AdviceColumn::Z, AdviceColumn::P] {
         let free: Vec<usize> =
-            (1..fixture.prover.program.active_rows()).filter(|row| !read.contains(&(column, *row))).collect();
+            (1..fixture.prover.backend.program.active_rows()).filter(|row| !read.contains(&(column, *row))).collect();
         let phase1 = flip_phase1(column, free[rng.gen_range(0..free.len())]);
         let attack = Attack { phase1: Some(&phase1), ..Attack::default() };
         assert!(fixture.verifies(&fixture.forge(&attack)), "{column:?}");
@@ -170,7 +171,7 @@ fn unread_cells_are_free() {
 #[test]
 fn unread_cells_of_omega_are_bound() {
     let fixture = secret();
-    let row = fixture.prover.program.rows.iter().position(|r| r.slot.is_none()).unwrap();
+    let row = fixture.prover.backend.program.rows.iter().position(|r| r.slot.is_none()).unwrap();
     let phase1 = flip_phase1(AdviceColumn::Omega, row);
     let forged = fixture.forge(&Attack { phase1: Some(&phase1), ..Attack::default() });
     let error = fixture.verify(&forged).unwrap_err();
