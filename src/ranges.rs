@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 const FORMAT: &str = "inferproof/range";
+/// Version of the file and of how range programs are laid out: a proof for another layout would only be "invalid".
 const VERSION: u16 = 1;
 /// Longest file that is read: a proof for each of 256 lanes has 3 MB.
 const MAX_FILE: u64 = 16 << 20;
@@ -137,6 +138,8 @@ pub enum RangeFileError {
 }
 
 /// Verifies that the secret weights behind `key` lie in the declared range: on every row where the published model has weights, in every lane.
+///
+/// How narrow the range is, the prover chose: compare [`RangeProof::range`] with what you expect.
 ///
 /// `model` has to be what `key` is of, which is checked: all of `srs` is, and the model is compiled again. Nothing of this needs a secret.
 ///

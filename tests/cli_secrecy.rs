@@ -101,6 +101,9 @@ fn ranges_of_weights() {
     let [weights, biases] = ["weightBits", "biasBits"].map(|name| proved["range"][name].as_u64().unwrap());
     let audit = "audit keys/model.pub --key keys/verifying.key --range";
     assert_eq!(job.line(&format!("{audit} range.json"), 0)["range"], proved["range"]);
+    job.line(&format!("{audit} range.json --expect-weight-bits {weights} --expect-bias-bits {biases}"), 0);
+    job.line(&format!("{audit} range.json --expect-weight-bits {}", weights - 1), 1);
+    job.line(&format!("{audit} range.json --expect-bias-bits {}", biases - 1), 1);
     let declare = |weights, biases, code| {
         job.line(
             &format!("prove-range --keys keys --weight-bits {weights} --bias-bits {biases} -o declared.json"),

@@ -59,10 +59,10 @@ fn is_bias(program: &Program, row: usize) -> bool {
 /// Enforced: on every row from the model's first weight to its last, `omega` is in the range: that of biases where the model has biases, else that of
 /// weights. Rows without a weight are held to it too.
 ///
-/// Cost: the rows up to the model's last weight, for each bias two or more and a few dozen.
+/// Cost: the rows up to the model's last weight, a row for each bias if its bits are others, one for each further piece of a weight or bias, and a few dozen.
 ///
 /// # Errors
-/// [`CompileError::TooLarge`] if the range does not fit into the `2^k` rows of `model`: declare fewer bits, or set the model up with a larger `k`.
+/// [`CompileError::TooLarge`] if the range does not fit into the `2^k` rows of `model`: declare fewer bits.
 /// [`CompileError::Unsupported`] for a model without weights, or bits outside [`RANGE_BITS`].
 pub fn range_program(model: &Program, range: WeightRange) -> Result<Program, CompileError> {
     for bits in [range.weight_bits, range.bias_bits] {
@@ -75,22 +75,28 @@ pub fn range_program(model: &Program, range: WeightRange) -> Result<Program, Com
     let (Some(first), Some(last)) = (model.rows.iter().position(weights), model.rows.iter().rposition(weights)) else {
         return Err(CompileError::Unsupported { node: "-".into(), what: "the model has no weights".into() });
     };
-    let mut least: Option<Program> = None;
+    let limit = (1usize << model.k).saturating_sub(RESERVED_ROWS);
+    let mut needed = (usize::MAX, 0);
     // Longer limbs make for fewer rows, shorter ones for a smaller table.
     for limb in 2..model.k {
         for place in [Place::Before, Place::After] {
             let plan = Plan { model, range, rows: first..last + 1, limb, place };
+            // Counted before anything is built: the bits may come from a file.
+            let least = plan.least_rows();
+            if least > limit {
+                needed = needed.min((least, 1 << limb));
+                continue;
+            }
             let Some(program) = plan.build() else { continue };
-            if program.active_rows() + RESERVED_ROWS <= 1 << model.k {
+            if program.active_rows() <= limit {
+                program.check();
                 return Ok(program);
             }
-            if least.as_ref().is_none_or(|other| program.active_rows() < other.active_rows()) {
-                least = Some(program);
-            }
+            needed = needed.min((program.rows.len(), program.table.rows().len()));
         }
     }
-    let least = least.expect("rows after the weights have no end");
-    Err(CompileError::TooLarge { rows: least.rows.len(), table: least.table.rows().len(), limit: model.k })
+    let (rows, table) = needed;
+    Err(CompileError::TooLarge { rows: rows.saturating_add(RESERVED_ROWS), table, limit: model.k })
 }
 
 /// Where the rows stand that no weight is on.
@@ -127,6 +133,16 @@ struct Extras {
 }
 
 impl Plan<'_> {
+    /// Rows that the pieces take, without what else there is.
+    fn least_rows(&self) -> usize {
+        let pieces = |row| self.bits(row).div_ceil(2 * self.limb) as usize;
+        let more: usize = self.rows.clone().map(|row| pieces(row) - 1).sum();
+        match self.place {
+            Place::Before => self.rows.end.max(more + self.rows.len()),
+            Place::After => self.rows.end + more,
+        }
+    }
+
     /// `None` if what is to stand before the weights has no room there.
     fn build(&self) -> Option<Program> {
         let (mut builder, _) = Builder::new(0, 1);

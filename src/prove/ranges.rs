@@ -39,6 +39,9 @@ pub fn prove_range(
         return Err(ProveError::PublicWeights);
     }
     let program = compile(&key.model.architecture, verifying.io.interface, key.layout)?;
+    if program.k != verifying.k {
+        return Err(ProveError::Inconsistent(format!("k is {}, the program needs {}", verifying.k, program.k)));
+    }
     let lanes = LaneRows::new(&program, &key.model.architecture, &key.model.weights);
     let least = WeightRange::least(&program, &lanes);
     let range = range.unwrap_or(least);
@@ -54,7 +57,7 @@ pub fn prove_range(
         let lane = lanes.lane(index);
         let phase0 = phase_zero_of_lane(&backend.program, &lane);
         let phase0 = phase0.map_err(|e| ProveError::Inconsistent(e.to_string()))?;
-        let opening = Opening { tails: Zeroizing::new(vec![key.opening.tails[index].clone()]) };
+        let opening = Opening { tails: Zeroizing::new(vec![key.opening.tails[index]]) };
         let registered = Registered { key: lane_key, opening: &opening };
         let proof = prove_lane(&backend, registered, statement(lane_key, verifying), &phase0, &lane, &mut rng)?;
         let verified = verify(lane_key, &backend.srs, &proof);

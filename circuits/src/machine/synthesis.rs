@@ -1,11 +1,14 @@
 //! A program and its witness as a halo2 circuit: one region, absolute rows, one synthesis.
 
-use super::{Challenges, Machine, Shape};
-use crate::integer::to_field;
+use super::columns::{
+    ChallengeValues, PhaseOneColumns, PhaseZeroColumns, copy_position, fixed_columns, phase_one_columns,
+    phase_zero_columns,
+};
+use super::{Challenges, FIXED_COLUMNS, Machine, Shape};
 #[cfg(test)]
 use crate::program::AdviceColumn;
-use crate::program::{Cell, ChainOp, ProductOp, Program, Row};
-use crate::witness::{ChallengeValues, LaneRows, PhaseOne, PhaseZero, phase_one};
+use crate::program::{Cell, Program};
+use crate::witness::{LaneRows, PhaseOne, PhaseZero, phase_one};
 use halo2_proofs::circuit::{Cell as HaloCell, Layouter, Region, SimpleFloorPlanner, Value};
 use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::plonk::{Advice, Any, Challenge, Circuit, Column, ConstraintSystem, Error, Fixed};
@@ -93,33 +96,49 @@ impl<'a> MachineCircuit<'a> {
     }
 
     fn fixed(&self, machine: &Machine, region: &mut Region<'_, Fr>) {
-        let default = Row::default();
-        for row in 0..self.program.active_rows() {
-            let r = self.program.rows.get(row).unwrap_or(&default);
-            let (t_tag, t_in, t_out) = self.program.table.rows().get(row).copied().unwrap_or_default();
-            let cells: [(Column<Fixed>, Fr); 8] = [
-                (machine.t_tag, Fr::from(t_tag)),
-                (machine.t_in, to_field(t_in)),
-                (machine.t_out, to_field(t_out)),
-                (machine.tag, Fr::from(r.tag)),
-                (machine.kappa, Fr::from(r.kappa)),
-                (machine.op_p, Fr::from(product_code(r.product))),
-                (machine.op_x, Fr::from(chain_code(r.x))),
-                (machine.op_y, Fr::from(chain_code(r.y) + 1)),
-            ];
-            for (column, value) in cells {
+        let columns: [Column<Fixed>; FIXED_COLUMNS] = [
+            machine.t_tag,
+            machine.t_in,
+            machine.t_out,
+            machine.tag,
+            machine.kappa,
+            machine.op_p,
+            machine.op_x,
+            machine.op_y,
+        ];
+        for (column, values) in columns.into_iter().zip(fixed_columns(self.program)) {
+            for (row, value) in values.into_iter().enumerate() {
                 region.assign_fixed(column, row, value);
             }
         }
     }
 
+    /// The columns of phase 0 on the active rows.
+    ///
+    /// # Panics
+    /// Without a witness.
+    #[must_use]
+    pub fn phase_zero_columns(&self) -> PhaseZeroColumns {
+        phase_zero_columns(self.witness.as_ref().expect("a witness").phase0)
+    }
+
+    /// The columns of phase 1 on the active rows and the one after, for these challenges. `None` as [`phase_one`].
+    ///
+    /// # Panics
+    /// Without a witness.
+    #[must_use]
+    pub fn phase_one_columns(&self, challenges: &ChallengeValues) -> Option<PhaseOneColumns> {
+        let witness = self.witness.as_ref().expect("a witness");
+        let mut phase1 = phase_one(self.program, witness.phase0, witness.lanes, challenges, witness.instance)?;
+        if let Some(tamper) = self.tamper {
+            tamper(&mut phase1, challenges);
+        }
+        Some(phase_one_columns(phase1))
+    }
+
     fn copies(&self, machine: &Machine, region: &mut Region<'_, Fr>) {
         let cell = |cell: Cell| {
-            let column = match cell {
-                Cell::Y(_) => machine.y,
-                Cell::Z(_) => machine.z,
-                Cell::P(_) => machine.p,
-            };
+            let column = [machine.y, machine.z, machine.p][copy_position(cell)];
             HaloCell { row_offset: cell.row(), column: Column::<Any>::from(column) }
         };
         for (a, b) in self.program.copies() {
@@ -128,49 +147,11 @@ impl<'a> MachineCircuit<'a> {
     }
 }
 
-const fn product_code(op: ProductOp) -> u64 {
-    match op {
-        ProductOp::None => 0,
-        ProductOp::Hold => 1,
-        ProductOp::Product => 2,
-        ProductOp::Fma => 3,
-    }
-}
-
-const fn chain_code(op: ChainOp) -> u64 {
-    match op {
-        ChainOp::Reset => 0,
-        ChainOp::StepU => 1,
-        ChainOp::StepZ => 2,
-    }
-}
-
-fn assign(region: &mut Region<'_, Fr>, column: Column<Advice>, values: impl Iterator<Item = Fr>) {
-    for (row, value) in values.enumerate() {
-        region.assign_advice(column, row, Value::known(value));
-    }
-}
-
-fn assign_phase0(machine: &Machine, region: &mut Region<'_, Fr>, w: &PhaseZero) {
-    assign(region, machine.r, w.r.iter().map(|v| Fr::from(*v)));
-    assign(region, machine.q, w.q.iter().map(|v| Fr::from(*v)));
-    assign(region, machine.y, w.y.iter().map(|v| to_field(*v)));
-    assign(region, machine.e, (0..w.e.len()).map(|row| w.rim(row)));
-    assign(region, machine.m, w.m.iter().map(|v| Fr::from(*v)));
-}
-
-fn assign_phase1(machine: &Machine, region: &mut Region<'_, Fr>, w: &PhaseOne) {
-    let columns = [
-        (machine.omega, &w.omega),
-        (machine.h_w, &w.h_w),
-        (machine.h_x, &w.h_x),
-        (machine.h_y, &w.h_y),
-        (machine.z, &w.z),
-        (machine.p, &w.p),
-        (machine.phi, &w.phi),
-    ];
-    for (column, values) in columns {
-        assign(region, column, values.iter().copied());
+fn assign<const N: usize>(region: &mut Region<'_, Fr>, columns: [Column<Advice>; N], values: [Vec<Fr>; N]) {
+    for (column, values) in columns.into_iter().zip(values) {
+        for (row, value) in values.into_iter().enumerate() {
+            region.assign_advice(column, row, Value::known(value));
+        }
     }
 }
 
@@ -216,18 +197,17 @@ impl Circuit<Fr> for MachineCircuit<'_> {
             |mut region| {
                 self.fixed(&machine, &mut region);
                 self.copies(&machine, &mut region);
-                let Some(witness) = &self.witness else { return Ok(()) };
-                assign_phase0(&machine, &mut region, witness.phase0);
+                if self.witness.is_none() {
+                    return Ok(());
+                }
+                let m = &machine;
+                assign(&mut region, [m.r, m.q, m.y, m.e, m.m], self.phase_zero_columns());
                 #[cfg(test)]
                 self.assign_wrapped(&machine, &mut region);
                 region.next_phase();
                 let Some(challenges) = known_challenges(&machine, &region) else { return Ok(()) };
-                let phase1 = phase_one(self.program, witness.phase0, witness.lanes, &challenges, witness.instance);
-                let mut phase1 = phase1.ok_or(Error::Synthesis)?;
-                if let Some(tamper) = self.tamper {
-                    tamper(&mut phase1, &challenges);
-                }
-                assign_phase1(&machine, &mut region, &phase1);
+                let phase1 = self.phase_one_columns(&challenges).ok_or(Error::Synthesis)?;
+                assign(&mut region, [m.omega, m.h_w, m.h_x, m.h_y, m.z, m.p, m.phi], phase1);
                 Ok(())
             },
         )

@@ -94,6 +94,29 @@ fn the_ends_of_a_range_are_accepted_and_what_is_beyond_is_refused() {
     }
 }
 
+/// Where the weights end near the last row, the rest stands before them.
+#[test]
+fn the_rest_stands_before_the_weights_where_they_end_late() {
+    let honest = model(2);
+    let range = WeightRange { bias_bits: 26, ..WeightRange::least(&honest.program, &honest.lanes) };
+    let (mut late, shift) = (honest.clone(), 90);
+    late.program.rows.splice(5..5, vec![Row::default(); shift]);
+    late.lanes.rows.iter_mut().for_each(|(row, _)| *row += shift);
+    late.program.k = (late.program.rows.len() + RESERVED_ROWS).next_power_of_two().ilog2();
+    let last = late.lanes.rows.last().unwrap().0;
+    // As few rows as hold the weights: nothing fits after them.
+    let spare = (1 << late.program.k) - RESERVED_ROWS - last - 20;
+    late.program.rows.splice(5..5, vec![Row::default(); spare]);
+    late.lanes.rows.iter_mut().for_each(|(row, _)| *row += spare);
+    let first = late.lanes.rows[0].0;
+    let program = range_program(&late.program, range).unwrap();
+    let before = program.rows[..first].iter().filter(|row| matches!(row.lane, Lane::Piece { .. })).count();
+    assert!(before > 0, "pieces of biases stand before the weights");
+    case(&late, range, late.lanes.lane(1)).assert_satisfied();
+    let half = 1i64 << (range.weight_bits - 1);
+    assert_needed(&forged(&late, range, first, half), "first");
+}
+
 #[test]
 fn the_program_reads_every_weight_of_the_model() {
     let model = model(2);

@@ -27,6 +27,12 @@ pub(crate) struct Audit {
     /// Range proof for the key's secret weights (prove-range writes it).
     #[arg(long, requires = "key", value_name = "RANGE.JSON")]
     range: Option<PathBuf>,
+    /// Refuse a range of more bits for weights.
+    #[arg(long, requires = "range", value_name = "BITS")]
+    expect_weight_bits: Option<u32>,
+    /// Refuse a range of more bits for biases.
+    #[arg(long, requires = "range", value_name = "BITS")]
+    expect_bias_bits: Option<u32>,
     /// Refuse any other program.
     #[arg(long, value_parser = parse_word, value_name = "ID")]
     expect_program: Option<[u8; 32]>,
@@ -62,6 +68,7 @@ impl Audit {
                     true => Failure::from(e),
                     false => Failure::Invalid(e.to_string()),
                 })?;
+                self.expect_range(proof.range)?;
                 Some(proof.range)
             }
             _ => None,
@@ -69,7 +76,8 @@ impl Audit {
         let insecure = if srs.insecure() { "INSECURE: the SRS is for development only\n" } else { "" };
         let matched = if key.is_some() { "the key is of this program\n" } else { "" };
         let ranged = range.map_or_else(String::new, |WeightRange { weight_bits, bias_bits }| {
-            format!("its secret weights are numbers of {weight_bits} bits, its biases with their public constants of {bias_bits}\n")
+            let model = key.as_ref().map(|key| hex::encode(key.model_id())).unwrap_or_default();
+            format!("modelId   {model}\nthe secret weights behind it are numbers of {weight_bits} bits, its biases with their public constants of {bias_bits}\n")
         });
         let text = format!(
             "programId {}\nsrsId     {}\n{insecure}{matched}{ranged}a proof under it says that the output is this network's, with the weights that were committed to:\n{}{}",
@@ -85,5 +93,20 @@ impl Audit {
             "seconds": stages.to_json(),
         });
         Ok(Outcome { json, text })
+    }
+
+    /// The declared range is the prover's choice: whether it is narrow enough is the caller's.
+    fn expect_range(&self, range: WeightRange) -> Result<(), Failure> {
+        let bits = [
+            ("weights", range.weight_bits, self.expect_weight_bits),
+            ("biases", range.bias_bits, self.expect_bias_bits),
+        ];
+        for (what, got, expected) in bits {
+            if let Some(most) = expected.filter(|most| got > *most) {
+                let message = format!("the range is proved for {what} of {got} bits, at most {most} are expected");
+                return Err(Failure::Invalid(message));
+            }
+        }
+        Ok(())
     }
 }

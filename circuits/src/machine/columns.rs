@@ -1,0 +1,114 @@
+//! The columns of a program and its witness as field elements, for provers that take them without a synthesis.
+
+use super::{COPY_COLUMNS, Challenges, FIXED_COLUMNS, PHASE0_COLUMNS, PHASE1_COLUMNS};
+use crate::integer::to_field;
+use crate::program::{Cell, ChainOp, ProductOp, Program, Row};
+use crate::witness::{PhaseOne, PhaseZero};
+use halo2_proofs::halo2curves::bn256::Fr;
+
+/// Columns of phase 0 in the order of their commitments.
+pub type PhaseZeroColumns = [Vec<Fr>; PHASE0_COLUMNS];
+/// Columns of phase 1 in the order of their commitments.
+pub type PhaseOneColumns = [Vec<Fr>; PHASE1_COLUMNS];
+/// The challenges of a proof as values.
+pub(crate) type ChallengeValues = Challenges<Fr>;
+
+const fn product_code(op: ProductOp) -> u64 {
+    match op {
+        ProductOp::None => 0,
+        ProductOp::Hold => 1,
+        ProductOp::Product => 2,
+        ProductOp::Fma => 3,
+    }
+}
+
+const fn chain_code(op: ChainOp) -> u64 {
+    match op {
+        ChainOp::Reset => 0,
+        ChainOp::StepU => 1,
+        ChainOp::StepZ => 2,
+    }
+}
+
+/// The fixed columns on the active rows, in the order of their commitments; every other row is 0.
+#[must_use]
+pub fn fixed_columns(program: &Program) -> [Vec<Fr>; FIXED_COLUMNS] {
+    let active = program.active_rows();
+    let mut columns: [Vec<Fr>; FIXED_COLUMNS] = std::array::from_fn(|_| Vec::with_capacity(active));
+    let default = Row::default();
+    for row in 0..active {
+        let r = program.rows.get(row).unwrap_or(&default);
+        let (t_tag, t_in, t_out) = program.table.rows().get(row).copied().unwrap_or_default();
+        let cells: [Fr; FIXED_COLUMNS] = [
+            Fr::from(t_tag),
+            to_field(t_in),
+            to_field(t_out),
+            Fr::from(r.tag),
+            Fr::from(r.kappa),
+            Fr::from(product_code(r.product)),
+            Fr::from(chain_code(r.x)),
+            Fr::from(chain_code(r.y) + 1),
+        ];
+        columns.iter_mut().zip(cells).for_each(|(column, cell)| column.push(cell));
+    }
+    columns
+}
+
+/// Where a cell under the copy argument stands among `y`, `z`, `P`.
+pub(super) const fn copy_position(cell: Cell) -> usize {
+    match cell {
+        Cell::Y(_) => 0,
+        Cell::Z(_) => 1,
+        Cell::P(_) => 2,
+    }
+}
+
+/// The permutation behind the copies: cell `(column, row)` of `y`, `z`, `P` is at `column 2^k + row`, and maps to the next of its cycle.
+///
+/// The cycles are joined in the order of the copies, the shorter into the longer, as halo2's keys have it (The halo2 Book, "Permutation argument").
+#[must_use]
+pub fn copy_permutation(program: &Program) -> Vec<u32> {
+    let rows = 1usize << program.k;
+    let index = |cell: Cell| (copy_position(cell) * rows + cell.row()) as u32;
+    let mut next: Vec<u32> = (0..(COPY_COLUMNS * rows) as u32).collect();
+    let mut leader = next.clone();
+    let mut length = vec![1u32; next.len()];
+    for (a, b) in program.copies() {
+        let [a, b] = [a, b].map(|cell| index(cell) as usize);
+        let [mut long, mut short] = [leader[a] as usize, leader[b] as usize];
+        if long == short {
+            continue;
+        }
+        if length[long] < length[short] {
+            std::mem::swap(&mut long, &mut short);
+        }
+        length[long] += length[short];
+        let mut member = short;
+        loop {
+            leader[member] = long as u32;
+            member = next[member] as usize;
+            if member == short {
+                break;
+            }
+        }
+        next.swap(a, b);
+    }
+    next
+}
+
+/// Phase 0 on the active rows.
+pub(super) fn phase_zero_columns(w: &PhaseZero) -> PhaseZeroColumns {
+    [
+        w.r.iter().map(|v| Fr::from(*v)).collect(),
+        w.q.iter().map(|v| Fr::from(*v)).collect(),
+        w.y.iter().map(|v| to_field(*v)).collect(),
+        (0..w.e.len()).map(|row| w.rim(row)).collect(),
+        w.m.iter().map(|v| Fr::from(*v)).collect(),
+    ]
+}
+
+/// Phase 1 on the active rows and the one after.
+pub(super) fn phase_one_columns(w: PhaseOne) -> PhaseOneColumns {
+    let PhaseOne { omega, h_w, h_x, h_y, z, p, phi } = w;
+    [omega, h_w, h_x, h_y, z, p, phi]
+}
