@@ -6,6 +6,7 @@ pub mod artefact;
 pub mod chain;
 pub mod commitment;
 pub mod draw;
+pub mod engine;
 #[cfg(feature = "evm")]
 pub mod evm;
 pub mod graph;

@@ -170,7 +170,7 @@ impl VerifyingKey {
         }
         let words = self.io.words(End::Input) + self.io.words(End::Output);
         out.extend((words as u32).to_be_bytes());
-        out.extend(encode_fr(&self.halo2_verifying().transcript_repr()));
+        out.extend(encode_fr(&self.halo2_digest()));
         for end in [End::Input, End::Output] {
             out.push(visibility_code(self.io.interface.of(end)));
             out.extend(self.io.of(end).preimage());
@@ -200,7 +200,13 @@ impl VerifyingKey {
         self.halo2(verifier_domain(self.k))
     }
 
-    /// The key in the form of the proving backend, for proving. Memory: 12 * 2^k field elements.
+    /// The backend's own digest of the key: what a proof absorbs after its statement.
+    pub(crate) fn halo2_digest(&self) -> Fr {
+        self.halo2_verifying().transcript_repr()
+    }
+
+    /// The key in the form of halo2's own prover. Memory: 12 * 2^k field elements.
+    #[cfg(test)]
     pub(crate) fn halo2_proving(&self) -> plonk::VerifyingKey<G1Affine> {
         self.halo2(EvaluationDomain::new(DEGREE as u32, self.k))
     }

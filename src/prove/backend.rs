@@ -1,21 +1,20 @@
 //! A program with its polynomials, and proofs of it under any registered weights.
 
-use super::rng::OmegaTail;
+use super::rounds::{Proving, Start};
 use super::{Claim, Linked, ProveError};
 use crate::artefact::encode_g1;
 use crate::commitment::{LinkProof, Opening, Secret, SpanProof, SpanStatement, WeightVisibility};
+use crate::engine::{CircuitData, CpuEngine, Domain, Engine};
 use crate::keys::{VerifyingKey, proof_tag};
 use crate::proof::Proof;
 use crate::srs::{Srs, SrsVerifier};
 use crate::transcript::{ProverTranscript, Recorded};
 use ff::Field;
 use group::Group;
-use halo2_proofs::halo2curves::bn256::{Bn256, G1, G1Affine};
-use halo2_proofs::plonk::{self, create_proof, keygen_pk};
-use halo2_proofs::poly::commitment::ParamsProver;
-use halo2_proofs::poly::kzg::commitment::{KZGCommitmentScheme, ParamsKZG};
-use halo2_proofs::poly::kzg::multiopen::ProverSHPLONK;
-use inferproof_circuits::machine::{MachineCircuit, OMEGA_INDEX};
+use halo2_proofs::halo2curves::bn256::{G1, G1Affine};
+use inferproof_circuits::machine::{
+    BLINDING_ROWS, MachineCircuit, OMEGA_INDEX, Queries, UNUSABLE_ROWS, copy_permutation, fixed_columns,
+};
 use inferproof_circuits::program::Program;
 use rand_core::{CryptoRng, RngCore};
 use zeroize::Zeroizing;
@@ -28,23 +27,32 @@ pub(super) struct Registered<'a> {
 }
 
 /// What all proofs of one program share.
-pub(super) struct Backend {
+pub(super) struct Backend<E: Engine = CpuEngine> {
     pub(super) program: Program,
-    pub(super) params: ParamsKZG<Bn256>,
     pub(super) srs: SrsVerifier,
-    halo2: plonk::ProvingKey<G1Affine>,
+    /// `[tau^i]_1` for `i <= 2^k`.
+    pub(super) powers: Vec<G1Affine>,
+    queries: Queries,
+    engine: E,
+    key: E::Key,
 }
 
-impl Backend {
-    /// Cost: the transforms of eleven columns.
+impl<E: Engine> Backend<E> {
+    /// Cost: the transforms of twelve columns.
     ///
     /// # Errors
-    /// An SRS that is too small, or a `key` of another program.
-    pub(super) fn new(program: Program, key: &VerifyingKey, srs: &Srs) -> Result<Self, ProveError> {
-        let params = srs.params(program.k)?;
-        let circuit = MachineCircuit::new(&program, None);
-        let halo2 = keygen_pk(&params, key.halo2_proving(), &circuit).map_err(backend)?;
-        Ok(Self { program, params, srs: srs.verifier_part(), halo2 })
+    /// An SRS that is too small, or an engine that fails.
+    pub(super) fn new(engine: E, program: Program, srs: &Srs) -> Result<Self, ProveError> {
+        let lagrange = srs.lagrange(program.k)?;
+        let powers = srs.g()[..=lagrange.len()].to_vec();
+        let key = engine.load(CircuitData {
+            k: program.k,
+            lagrange,
+            powers: &powers,
+            fixed: fixed_columns(&program),
+            permutation: copy_permutation(&program),
+        })?;
+        Ok(Self { program, srs: srs.verifier_part(), powers, queries: Queries::new(), engine, key })
     }
 
     /// The proof in which `omega` has these two blinding cells.
@@ -63,16 +71,24 @@ impl Backend {
             prefix.extend(mask);
             bytes.extend(mask);
         }
-        let mut transcript = ProverTranscript::new(&prefix);
-        create_proof::<KZGCommitmentScheme<Bn256>, ProverSHPLONK<'_, Bn256>, _, _, _, _>(
-            &self.params,
-            &self.halo2,
-            &[circuit],
-            &[&[&claim.instance]],
-            OmegaTail::new(&mut rng, tail),
-            &mut transcript,
-        )
-        .map_err(backend)?;
+        let n = 1 << self.program.k;
+        let proving = Proving {
+            engine: &self.engine,
+            key: &self.key,
+            n,
+            omega: Domain::generator(self.program.k),
+            first_powers: [self.powers[0], self.powers[1]],
+            top_power: self.powers[n],
+            queries: &self.queries,
+            transcript: ProverTranscript::new(&prefix),
+            rng: &mut rng,
+        };
+        let challenged = Start::new(proving, registered.key.halo2_digest(), &claim.instance)?
+            .phase_zero(circuit.phase_zero_columns())?;
+        let phase1 = circuit.phase_one_columns(challenged.challenges()).ok_or_else(unlucky)?;
+        let mut omega = Zeroizing::new([Secret::default(); UNUSABLE_ROWS]);
+        omega[UNUSABLE_ROWS - BLINDING_ROWS..].copy_from_slice(tail);
+        let Proving { mut transcript, .. } = challenged.phase_one(phase1, &omega)?;
         let link = self.append_link_proof(&mut transcript, claim.linked.as_ref())?;
         if registered.key.weights.visibility == WeightVisibility::Secret {
             self.append_span_proof(registered, &mut transcript, link, tail, &mut rng)?;
@@ -86,7 +102,7 @@ impl Backend {
         let Some(linked) = linked else { return Ok(G1::identity()) };
         let [channel, position] = [0, 1].map(|index| transcript.challenge(index));
         let (channel, position) = channel.zip(position).ok_or_else(incomplete)?;
-        let value = LinkProof::prove(self.params.get_g(), &linked.link, [channel, position], transcript);
+        let value = LinkProof::prove(&self.powers, &linked.link, [channel, position], transcript);
         let value = value.map_err(|e| ProveError::Backend(e.to_string()))?.ok_or_else(incomplete)?;
         let place = channel.pow_vartime([self.program.layout.lanes as u64]);
         Ok(self.srs.link(self.program.k)? * (place * value))
@@ -116,6 +132,6 @@ fn incomplete() -> ProveError {
     ProveError::Backend("the transcript is incomplete".into())
 }
 
-fn backend(error: plonk::Error) -> ProveError {
-    ProveError::Backend(error.to_string())
+fn unlucky() -> ProveError {
+    ProveError::Backend("a challenge hit a pole, which happens once in 2^230 proofs; prove again".into())
 }

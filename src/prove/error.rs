@@ -1,6 +1,7 @@
 //! Why a proof could not be made.
 
 use crate::commitment::TensorError;
+use crate::engine::EngineError;
 use crate::keys::SetupError;
 use crate::ranges::RangeError;
 use crate::srs::SrsError;
@@ -73,6 +74,9 @@ pub enum ProveError {
     /// The model inside the key is not the one it commits to.
     #[error("the proving key contradicts itself: {0}; run setup again")]
     Inconsistent(String),
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     /// The backend.
     #[error("the proving backend failed: {0}")]
     Backend(String),

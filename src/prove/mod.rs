@@ -1,4 +1,4 @@
-//! Proving, with the stock halo2 prover.
+//! Proving.
 //!
 //! Spec: `docs/spec/commitment.md#proof`. Order: statement, mask, halo2's proof, link proof, span proof.
 
@@ -6,7 +6,7 @@ mod backend;
 mod error;
 mod openings;
 mod ranges;
-mod rng;
+mod rounds;
 
 use backend::{Backend, Registered};
 
@@ -15,6 +15,7 @@ pub use openings::{Openings, Proved, Source};
 pub use ranges::prove_range;
 
 use crate::commitment::{Mask, Secret, TensorOpening, WeightVisibility};
+use crate::engine::CpuEngine;
 use crate::keys::ProvingKey;
 use crate::proof::Proof;
 use crate::srs::Srs;
@@ -22,7 +23,6 @@ use crate::statement::Statement;
 use crate::verify::{VerifyError, verify};
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
-use halo2_proofs::poly::commitment::ParamsProver;
 use inferproof_circuits::interface::{End, Visibility};
 use inferproof_circuits::layers::compile;
 use inferproof_circuits::machine::{MachineCircuit, PhaseOneInput};
@@ -72,7 +72,7 @@ impl Prover {
             return Err(ProveError::Inconsistent(format!("k is {}, the program needs {}", key.verifying.k, program.k)));
         }
         let lanes = LaneRows::new(&program, &key.model.architecture, &key.model.weights);
-        let backend = Backend::new(program, &key.verifying, srs)?;
+        let backend = Backend::new(CpuEngine, program, srs)?;
         Ok(Self { key, lanes, backend })
     }
 
@@ -181,7 +181,7 @@ impl Prover {
         if expected != got {
             return Err(ProveError::OtherTensor { tensor, expected: expected.to_string(), got: got.to_string() });
         }
-        opening.check_with(self.backend.srs.srs_id(), self.backend.params.get_g())?;
+        opening.check_with(self.backend.srs.srs_id(), &self.backend.powers)?;
         Ok(opening.values())
     }
 
@@ -193,14 +193,7 @@ impl Prover {
         rng: impl RngCore + CryptoRng,
     ) -> Result<TensorOpening, ProveError> {
         let spec = self.key.verifying.io.of(end).clone();
-        Ok(TensorOpening::commit_with(
-            spec,
-            values,
-            self.backend.srs.srs_id(),
-            self.backend.params.get_g(),
-            purpose,
-            rng,
-        )?)
+        Ok(TensorOpening::commit_with(spec, values, self.backend.srs.srs_id(), &self.backend.powers, purpose, rng)?)
     }
 
     /// Proves a given trace, which need not be an execution: what an attacker would do.
@@ -271,7 +264,7 @@ impl Prover {
         let mut mask = None;
         if interface.is_masked() {
             let secrets = polynomials.iter().flat_map(|polynomial| polynomial.iter());
-            let fresh = Mask::fresh(self.backend.params.get_g(), &statement.transcript_prefix(), secrets, rng);
+            let fresh = Mask::fresh(&self.backend.powers, &statement.transcript_prefix(), secrets, rng);
             let fresh = fresh.ok_or_else(|| ProveError::Backend("the SRS is too small for a mask".into()))?;
             mask = Some(fresh.point);
             polynomials[0] = tensor_polynomial(&fresh.cells, &[]);

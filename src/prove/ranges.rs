@@ -3,6 +3,7 @@
 use super::backend::{Backend, Registered};
 use super::{Claim, ProveError};
 use crate::commitment::{Opening, Secret, WeightVisibility};
+use crate::engine::CpuEngine;
 use crate::keys::ProvingKey;
 use crate::proof::Proof;
 use crate::ranges::{RangeProof, lane_keys, statement};
@@ -50,7 +51,7 @@ pub fn prove_range(
     }
     let program = range_program(&program, range)?;
     let keys = lane_keys(&program, verifying, srs)?;
-    let backend = Backend::new(program, &keys[0], srs)?;
+    let backend = Backend::new(CpuEngine, program, srs)?;
     let mut proofs = vec![];
     for (index, lane_key) in keys.iter().enumerate() {
         progress(index, keys.len());

@@ -5,6 +5,7 @@ mod claims;
 mod links;
 mod masks;
 mod ranges;
+mod stock;
 mod support;
 mod tamper;
 
@@ -18,7 +19,6 @@ use crate::transcript::Recorded;
 use group::Group;
 use halo2_proofs::halo2curves::bn256::{Bn256, G1};
 use halo2_proofs::plonk;
-use halo2_proofs::poly::commitment::ParamsProver;
 use halo2_proofs::poly::kzg::commitment::KZGCommitmentScheme;
 use inferproof_circuits::interface::Interface;
 use inferproof_circuits::machine::OMEGA_INDEX;
@@ -26,7 +26,7 @@ use inferproof_circuits::plan::Optimise;
 use inferproof_circuits::program::Layout;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use support::{Fixture, small_cnn, small_search};
+use support::{Fixture, development_srs, small_cnn, small_search};
 
 const CONTEXT: [u8; 32] = [7; 32];
 

@@ -140,6 +140,33 @@ impl Machine {
     }
 }
 
+/// What a proof opens of the columns, in the order of its values: a column, and whether on the next row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queries {
+    /// Advice columns.
+    pub advice: Vec<(usize, bool)>,
+    /// Fixed columns.
+    pub fixed: Vec<(usize, bool)>,
+}
+
+impl Queries {
+    /// The queries of the constraint system.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut cs = ConstraintSystem::default();
+        let _ = Machine::configure(&mut cs, Shape::default());
+        let advice = cs.advice_queries().iter().map(|(column, rotation)| (column.index(), rotation.0 == 1));
+        let fixed = cs.fixed_queries().iter().map(|(column, rotation)| (column.index(), rotation.0 == 1));
+        Self { advice: advice.collect(), fixed: fixed.collect() }
+    }
+}
+
+impl Default for Queries {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod equalities;
 #[cfg(test)]

@@ -220,7 +220,7 @@ impl<'a> Forger<'a> {
         let Model { architecture, weights, .. } = &prover.key.model;
         let phase0 = phase_zero(&prover.backend.program, architecture, weights, &self.trace, Some(inside)).unwrap();
         let instance = instance(&prover.backend.program, &self.fixture.input, self.trace.values.last().unwrap());
-        let mask = self.mask.map(|mask| commit_polynomial(prover.backend.params.get_g(), &mask).unwrap());
+        let mask = self.mask.map(|mask| commit_polynomial(&prover.backend.powers, &mask).unwrap());
         let claim = Claim { statement, instance, linked: Some(Linked { mask, link: outside }) };
         let witness = PhaseOneInput { phase0: &phase0, lanes: &prover.lanes, instance: &claim.instance };
         let add = |w: &mut PhaseOne, challenges: &ChallengeValues| {
@@ -246,7 +246,7 @@ fn no_proof_of_another_tensor() {
         assert_eq!(passed(&fixture, &proof), [true, true]);
         // The blinding cells, an element.
         for power in [1, 2, 3, 9] {
-            let statement = forger.shifted(fixture.prover.backend.params.get_g()[power], 1);
+            let statement = forger.shifted(fixture.prover.backend.powers[power], 1);
             let other = forger.link(power, 1);
             let forge =
                 |inside: &Link, outside: &Link| forger.prove(statement.clone(), inside.clone(), outside.clone(), None);
@@ -296,7 +296,7 @@ fn commitments_of_other_polynomials_have_no_proof() {
     for fixture in [linked(), masked()] {
         let forger = Forger::new(&fixture);
         for power in [0, fixture.input.len() + 3, 100] {
-            let statement = forger.shifted(fixture.prover.backend.params.get_g()[power], 3);
+            let statement = forger.shifted(fixture.prover.backend.powers[power], 3);
             let proof = forger.prove(statement, forger.link(0, 0), forger.link(power, 3), None);
             assert!(!fixture.verifies(&proof), "power {power}");
         }
@@ -340,7 +340,7 @@ fn no_lane_moves_a_tensor() {
         let registered = commit(&fixture.prover.lanes, lanes, lagrange, WeightVisibility::Secret, opening);
         fixture.prover.key.verifying.weights = registered;
         let forger = Forger::new(&fixture);
-        let constant = fixture.prover.backend.params.get_g()[0];
+        let constant = fixture.prover.backend.powers[0];
         for statement in [forger.statement(), forger.shifted(constant, 5), forger.shifted(constant, -5)] {
             // The lane's cell alone, and with a blinding cell or a first element that would make up for it.
             for outside in [forger.link(0, 0), forger.link(1, -5), forger.link(3, -5)] {

@@ -80,7 +80,7 @@ fn an_opened_output_shows_nothing_of_the_input() {
     let second = (one * p.invert().unwrap() - two * q.invert().unwrap()) * (p - q).invert().unwrap();
     let first = one * p.invert().unwrap() - second * p;
     let guessed = inferproof_circuits::witness::tensor_polynomial(&[Secret(first), Secret(second)], input.values());
-    let point = commit_polynomial(fixture.prover.backend.params.get_g(), &guessed).unwrap();
+    let point = commit_polynomial(&fixture.prover.backend.powers, &guessed).unwrap();
     assert_ne!(encode_g1(&point), input.commitment().bytes(), "the right guess is confirmed");
 }
 
@@ -113,7 +113,7 @@ fn short() -> Fixture {
 fn one_mask_cell_gives_the_tensor() {
     let fixture = short();
     let mut forger = Forger::new(&fixture);
-    let base = G1::from(fixture.prover.backend.params.get_g()[1]);
+    let base = G1::from(fixture.prover.backend.powers[1]);
     let table = small_multiples(base, 64);
     let cells: Vec<Option<i64>> = [None, None].into_iter().chain(fixture.input.iter().map(|x| Some(*x))).collect();
     for (random, broken) in [(1, true), (2, false)] {

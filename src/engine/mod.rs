@@ -1,0 +1,154 @@
+//! What costs time in a proof: multi-scalar multiplications, transforms, the quotient, openings.
+//!
+//! An engine computes and decides nothing: it never sees the transcript, draws no randomness, and every engine gives the same results, so that a proof
+//! has the same bytes on each. Rounds and their order: [`crate::prove`]; argument: `docs/spec/prover.md`.
+
+mod cpu;
+mod domain;
+mod msm;
+mod quotient;
+mod reference;
+
+pub use cpu::CpuEngine;
+pub use domain::Domain;
+pub use msm::Bases;
+pub(crate) use quotient::COPIED;
+pub use quotient::QuotientChallenges;
+pub use reference::ReferenceEngine;
+
+use halo2_proofs::halo2curves::bn256::{Fr, G1, G1Affine};
+use inferproof_circuits::machine::DEGREE;
+pub use inferproof_circuits::machine::{COPY_COLUMNS, FIXED_COLUMNS, PHASE0_COLUMNS, PHASE1_COLUMNS};
+use thiserror::Error;
+
+/// Advice columns.
+pub const ADVICE: usize = PHASE0_COLUMNS + PHASE1_COLUMNS;
+/// Pieces of the quotient, and cosets that it is evaluated on.
+pub const PIECES: usize = DEGREE - 1;
+
+/// An engine that cannot go on.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The processor or device that it runs on.
+    #[error("the engine failed: {0}")]
+    Failed(String),
+}
+
+/// What all proofs of one program share.
+#[derive(Debug)]
+pub struct CircuitData<'a> {
+    /// `n = 2^k` rows.
+    pub k: u32,
+    /// `[L_i(tau)]_1` for `i < n`.
+    pub lagrange: &'a [G1Affine],
+    /// `[tau^i]_1` for `i <= n`.
+    pub powers: &'a [G1Affine],
+    /// The fixed columns; rows that are not there are 0.
+    pub fixed: [Vec<Fr>; FIXED_COLUMNS],
+    /// The permutation of the `3 n` cells under the copy argument, see [`inferproof_circuits::machine::copy_permutation`].
+    pub permutation: Vec<u32>,
+}
+
+/// The polynomials of a proof, by their coefficients.
+#[derive(Debug)]
+pub struct Witness<V> {
+    /// The advice columns.
+    pub advice: Vec<V>,
+    /// The instance column.
+    pub instance: V,
+    /// The product of the copy argument.
+    pub product: V,
+}
+
+/// Computes what a proof is made of. A [`Self::Vector`] is a column of `n` rows or the coefficients of a polynomial of degree at most `n`, where the engine keeps it.
+pub trait Engine {
+    /// What stays from proof to proof.
+    type Key;
+    /// A column or a polynomial.
+    type Vector;
+
+    /// Prepares bases, and interpolates the fixed columns and the permutation.
+    ///
+    /// # Errors
+    /// All methods: [`EngineError`], of engines that can fail.
+    fn load(&self, circuit: CircuitData<'_>) -> Result<Self::Key, EngineError>;
+
+    /// The polynomials of the fixed columns.
+    fn fixed<'a>(&self, key: &'a Self::Key) -> [&'a Self::Vector; FIXED_COLUMNS];
+
+    /// The polynomials of the permutation.
+    fn permutation<'a>(&self, key: &'a Self::Key) -> [&'a Self::Vector; COPY_COLUMNS];
+
+    /// Takes a column of `n` rows.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    fn column(&self, key: &Self::Key, rows: Vec<Fr>) -> Result<Self::Vector, EngineError>;
+
+    /// `sum_i c_i [L_i]` for each column.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    fn commit_columns(&self, key: &Self::Key, columns: &[&Self::Vector]) -> Result<Vec<G1>, EngineError>;
+
+    /// `sum_i p_i [tau^i]` for each polynomial.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    fn commit(&self, key: &Self::Key, polynomials: &[&Self::Vector]) -> Result<Vec<G1>, EngineError>;
+
+    /// The coefficients of each column's polynomial.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    fn interpolate(&self, key: &Self::Key, columns: Vec<Self::Vector>) -> Result<Vec<Self::Vector>, EngineError>;
+
+    /// The running product of the copy argument over `y, z, P`, 1 on row 0; its last rows are `tail`.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    fn copy_product(
+        &self,
+        key: &Self::Key,
+        columns: [&Self::Vector; COPY_COLUMNS],
+        beta: Fr,
+        gamma: Fr,
+        tail: &[Fr],
+    ) -> Result<Self::Vector, EngineError>;
+
+    /// The quotient of all constraints by `X^n - 1`, in pieces of degree below `n`.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    fn quotient(
+        &self,
+        key: &Self::Key,
+        witness: &Witness<Self::Vector>,
+        challenges: &QuotientChallenges,
+    ) -> Result<[Self::Vector; PIECES], EngineError>;
+
+    /// The value of each polynomial at its point.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    fn evaluate(&self, key: &Self::Key, queries: &[(&Self::Vector, Fr)]) -> Result<Vec<Fr>, EngineError>;
+
+    /// `sum_i factor_i p_i + low[0] + low[1] X + top X^n`.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    fn combine(
+        &self,
+        key: &Self::Key,
+        terms: &[(Fr, &Self::Vector)],
+        low: [Fr; 2],
+        top: Fr,
+    ) -> Result<Self::Vector, EngineError>;
+
+    /// The quotient of a polynomial by `X - root`; what remains is dropped.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    fn divide(&self, key: &Self::Key, polynomial: Self::Vector, root: Fr) -> Result<Self::Vector, EngineError>;
+}

@@ -1,0 +1,236 @@
+//! The engine that says what engines compute: by definition, without any fast algorithm. An oracle for small programs.
+
+use super::cpu::{permutation_values, usable_rows};
+use super::quotient::{COPIED, QuotientChallenges};
+use super::{COPY_COLUMNS, CircuitData, Domain, Engine, EngineError, FIXED_COLUMNS, PHASE0_COLUMNS, PIECES, Witness};
+use ff::{Field, PrimeField};
+use group::Group;
+use halo2_proofs::halo2curves::bn256::{Fr, G1, G1Affine};
+use halo2_proofs::plonk::{ConstraintSystem, Expression};
+use inferproof_circuits::machine::{Challenges, Machine, Shape, UNUSABLE_ROWS};
+
+/// Computes everything by its definition: `n^2` where others take `n log n`. The constraints are those of the constraint system itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReferenceEngine;
+
+/// What proofs of one program share.
+#[derive(Debug)]
+pub struct ReferenceKey {
+    domain: Domain,
+    lagrange: Vec<G1Affine>,
+    powers: Vec<G1Affine>,
+    fixed: [Vec<Fr>; FIXED_COLUMNS],
+    permutation: [[Vec<Fr>; COPY_COLUMNS]; 2],
+    usable: Vec<Fr>,
+}
+
+/// Coefficients of the polynomial that has `values` on `shift omega^i`.
+fn interpolate(omega: Fr, shift: Fr, values: &[Fr]) -> Vec<Fr> {
+    let n = values.len();
+    let inverse = |value: Fr| value.invert().expect("not 0");
+    let (back, scale) = (inverse(omega), inverse(Fr::from(n as u64)));
+    (0..n as u64).map(|i| horner(values, back.pow_vartime([i])) * scale * inverse(shift).pow_vartime([i])).collect()
+}
+
+fn horner(coefficients: &[Fr], point: Fr) -> Fr {
+    coefficients.iter().rev().fold(Fr::ZERO, |acc, c| acc * point + c)
+}
+
+fn msm(scalars: &[Fr], points: &[G1Affine]) -> G1 {
+    scalars.iter().zip(points).fold(G1::identity(), |sum, (scalar, point)| sum + G1::from(*point) * scalar)
+}
+
+impl Engine for ReferenceEngine {
+    type Key = ReferenceKey;
+    type Vector = Vec<Fr>;
+
+    fn load(&self, circuit: CircuitData<'_>) -> Result<ReferenceKey, EngineError> {
+        let domain = Domain::new(circuit.k);
+        let n = domain.n();
+        let polynomial = |mut column: Vec<Fr>| {
+            column.resize(n, Fr::ZERO);
+            interpolate(domain.omega(), Fr::ONE, &column)
+        };
+        let permutation = permutation_values(&domain, &circuit.permutation);
+        let coefficients = permutation.clone().map(polynomial);
+        Ok(ReferenceKey {
+            lagrange: circuit.lagrange[..n].to_vec(),
+            powers: circuit.powers[..=n].to_vec(),
+            fixed: circuit.fixed.map(polynomial),
+            permutation: [permutation, coefficients],
+            usable: polynomial(usable_rows(n)),
+            domain,
+        })
+    }
+
+    fn fixed<'a>(&self, key: &'a ReferenceKey) -> [&'a Vec<Fr>; FIXED_COLUMNS] {
+        key.fixed.each_ref()
+    }
+
+    fn permutation<'a>(&self, key: &'a ReferenceKey) -> [&'a Vec<Fr>; COPY_COLUMNS] {
+        key.permutation[1].each_ref()
+    }
+
+    fn column(&self, _: &ReferenceKey, rows: Vec<Fr>) -> Result<Vec<Fr>, EngineError> {
+        Ok(rows)
+    }
+
+    fn commit_columns(&self, key: &ReferenceKey, columns: &[&Vec<Fr>]) -> Result<Vec<G1>, EngineError> {
+        Ok(columns.iter().map(|column| msm(column, &key.lagrange)).collect())
+    }
+
+    fn commit(&self, key: &ReferenceKey, polynomials: &[&Vec<Fr>]) -> Result<Vec<G1>, EngineError> {
+        Ok(polynomials.iter().map(|polynomial| msm(polynomial, &key.powers)).collect())
+    }
+
+    fn interpolate(&self, key: &ReferenceKey, columns: Vec<Vec<Fr>>) -> Result<Vec<Vec<Fr>>, EngineError> {
+        Ok(columns.iter().map(|column| interpolate(key.domain.omega(), Fr::ONE, column)).collect())
+    }
+
+    fn copy_product(
+        &self,
+        key: &ReferenceKey,
+        columns: [&Vec<Fr>; COPY_COLUMNS],
+        beta: Fr,
+        gamma: Fr,
+        tail: &[Fr],
+    ) -> Result<Vec<Fr>, EngineError> {
+        let n = key.domain.n();
+        let mut product = vec![Fr::ONE];
+        for row in 0..n - tail.len() - 1 {
+            let mut factor = product[row];
+            for (j, values) in columns.iter().enumerate() {
+                let x = key.domain.omega().pow_vartime([row as u64]);
+                factor *= values[row] + beta * Fr::DELTA.pow_vartime([j as u64]) * x + gamma;
+                let below = values[row] + beta * key.permutation[0][j][row] + gamma;
+                factor *= below.invert().unwrap_or(Fr::ZERO);
+            }
+            product.push(factor);
+        }
+        product.extend_from_slice(tail);
+        Ok(product)
+    }
+
+    fn quotient(
+        &self,
+        key: &ReferenceKey,
+        witness: &Witness<Vec<Fr>>,
+        challenges: &QuotientChallenges,
+    ) -> Result<[Vec<Fr>; PIECES], EngineError> {
+        let n = key.domain.n();
+        // More points than the degree needs: what is no polynomial of that degree shows in the upper coefficients.
+        let (large, shift) = (Domain::new(key.domain_k() + 3), Fr::MULTIPLICATIVE_GENERATOR.square());
+        let constraints = constraints();
+        let values: Vec<Fr> = (0..large.n() as u64)
+            .map(|i| {
+                let x = shift * large.omega().pow_vartime([i]);
+                let vanishing = x.pow_vartime([n as u64]) - Fr::ONE;
+                key.numerator(&constraints, witness, challenges, x) * vanishing.invert().expect("outside the domain")
+            })
+            .collect();
+        let quotient = interpolate(large.omega(), shift, &values);
+        let (low, high) = quotient.split_at(PIECES * n);
+        if high.iter().any(|c| *c != Fr::ZERO) {
+            return Err(EngineError::Failed("the constraints do not hold on the rows".into()));
+        }
+        let mut pieces = low.chunks_exact(n).map(<[Fr]>::to_vec);
+        Ok(std::array::from_fn(|_| pieces.next().expect("as many pieces")))
+    }
+
+    fn evaluate(&self, _: &ReferenceKey, queries: &[(&Vec<Fr>, Fr)]) -> Result<Vec<Fr>, EngineError> {
+        Ok(queries.iter().map(|(polynomial, point)| horner(polynomial, *point)).collect())
+    }
+
+    fn combine(
+        &self,
+        key: &ReferenceKey,
+        terms: &[(Fr, &Vec<Fr>)],
+        low: [Fr; 2],
+        top: Fr,
+    ) -> Result<Vec<Fr>, EngineError> {
+        let n = key.domain.n();
+        let own = |i: usize| match i {
+            0 | 1 => low[i],
+            _ if i == n => top,
+            _ => Fr::ZERO,
+        };
+        let at = |i: usize| terms.iter().filter_map(|(factor, p)| Some(*factor * p.get(i)?)).sum::<Fr>() + own(i);
+        Ok((0..=n).map(at).collect())
+    }
+
+    fn divide(&self, _: &ReferenceKey, polynomial: Vec<Fr>, root: Fr) -> Result<Vec<Fr>, EngineError> {
+        let mut rest = polynomial;
+        let mut quotient = vec![Fr::ZERO; rest.len() - 1];
+        for i in (0..quotient.len()).rev() {
+            quotient[i] = rest[i + 1];
+            let taken = rest[i + 1] * root;
+            rest[i] += taken;
+        }
+        Ok(quotient)
+    }
+}
+
+/// The machine's constraints in their order.
+fn constraints() -> Vec<Expression<Fr>> {
+    let mut cs = ConstraintSystem::default();
+    let _ = Machine::configure(&mut cs, Shape::default());
+    cs.gates().iter().flat_map(|gate| gate.polynomials().to_vec()).collect()
+}
+
+impl ReferenceKey {
+    fn domain_k(&self) -> u32 {
+        self.domain.n().ilog2()
+    }
+
+    /// All constraints at a point, folded as halo2's verifier does it.
+    fn numerator(
+        &self,
+        constraints: &[Expression<Fr>],
+        witness: &Witness<Vec<Fr>>,
+        challenges: &QuotientChallenges,
+        x: Fr,
+    ) -> Fr {
+        let (n, omega) = (self.domain.n(), self.domain.omega());
+        let at = |polynomial: &[Fr], rotation: i32| {
+            let point = if rotation == 0 { x } else { x * omega };
+            assert!((0..=1).contains(&rotation));
+            horner(polynomial, point)
+        };
+        let QuotientChallenges { machine, beta, gamma, y } = *challenges;
+        let Challenges { channel, position, alpha, beta: lookups } = machine;
+        let evaluate = |constraint: &Expression<Fr>| {
+            constraint.evaluate(
+                &|constant| constant,
+                &|_| unreachable!("no selectors"),
+                &|query| at(&self.fixed[query.column_index()], query.rotation().0),
+                &|query| at(&witness.advice[query.column_index()], query.rotation().0),
+                &|query| at(&witness.instance, query.rotation().0),
+                &|challenge| [channel, position, alpha, lookups][challenge.index()],
+                &|a| -a,
+                &|a, b| a + b,
+                &|a, b| a * b,
+                &|a, scale| a * scale,
+            )
+        };
+        let lagrange = |row: usize| {
+            let root = omega.pow_vartime([row as u64]);
+            let scale = (Fr::from(n as u64) * (x - root)).invert().expect("outside the domain");
+            (x.pow_vartime([n as u64]) - Fr::ONE) * root * scale
+        };
+        let [product, next] = [0, 1].map(|rotation| at(&witness.product, rotation));
+        let (mut left, mut right) = (next, product);
+        for (j, column) in COPIED.into_iter().enumerate() {
+            let value = at(&witness.advice[column], 0) + gamma;
+            left *= value + beta * at(&self.permutation[1][j], 0);
+            right *= value + beta * Fr::DELTA.pow_vartime([j as u64]) * x;
+        }
+        let copies = [
+            lagrange(0) * (Fr::ONE - product),
+            lagrange(n - UNUSABLE_ROWS) * (product.square() - product),
+            at(&self.usable, 0) * (left - right),
+        ];
+        constraints.iter().map(evaluate).chain(copies).fold(Fr::ZERO, |sum, value| sum * y + value)
+    }
+}
+
+const _: () = assert!(PHASE0_COLUMNS == 5, "`COPIED` names y, z, P among the advice columns");

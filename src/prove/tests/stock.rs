@@ -1,0 +1,141 @@
+//! halo2's own prover, the oracle of ours.
+//!
+//! [`OmegaTail`] is a generator that sets the blinding rows of `omega`.
+//! The stock prover draws the random rows of every advice column from the caller's generator: phase by
+//! phase, column by column, six cells each, then one unused scalar a column. `Fr::random` takes eight
+//! words, little-endian, and reduces them mod `p`; so answering the words of `omega`'s cells chooses them.
+//! A test fixes this order.
+
+use super::*;
+use crate::transcript::ProverTranscript;
+use ff::PrimeField;
+use halo2_proofs::plonk::{create_proof, keygen_pk};
+use halo2_proofs::poly::kzg::multiopen::ProverSHPLONK;
+use inferproof_circuits::machine::{BLINDING_ROWS, PHASE0_COLUMNS, PHASE1_COLUMNS, UNUSABLE_ROWS};
+
+const WORDS: usize = 8;
+/// Phase 0 draws its rows and one scalar a column; `omega` is the first column of phase 1.
+const FIRST_WORD: usize = WORDS * PHASE0_COLUMNS * (UNUSABLE_ROWS + 1);
+
+/// Serves the last rows of `omega`: zeros, then the two blinding cells. All else comes from the inner generator.
+struct OmegaTail<'a, R> {
+    inner: &'a mut R,
+    words: [u64; WORDS * UNUSABLE_ROWS],
+    served: usize,
+}
+
+impl<'a, R: RngCore + CryptoRng> OmegaTail<'a, R> {
+    fn new(inner: &'a mut R, tail: &[Secret; BLINDING_ROWS]) -> Self {
+        let mut words = [0; WORDS * UNUSABLE_ROWS];
+        for (slot, cell) in words.chunks_exact_mut(WORDS).skip(UNUSABLE_ROWS - BLINDING_ROWS).zip(tail) {
+            for (word, bytes) in slot.iter_mut().zip(cell.0.to_repr().as_ref().chunks_exact(8)) {
+                *word = u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+            }
+        }
+        Self { inner, words, served: 0 }
+    }
+}
+
+impl<R> Drop for OmegaTail<'_, R> {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.words);
+    }
+}
+
+impl<R: RngCore> RngCore for OmegaTail<'_, R> {
+    fn next_u32(&mut self) -> u32 {
+        self.inner.next_u32()
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        let position = self.served.checked_sub(FIRST_WORD);
+        self.served += 1;
+        match position.and_then(|p| self.words.get(p)) {
+            Some(word) => *word,
+            None => self.inner.next_u64(),
+        }
+    }
+
+    fn fill_bytes(&mut self, dest: &mut [u8]) {
+        self.inner.fill_bytes(dest);
+    }
+
+    fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), rand_core::Error> {
+        self.inner.try_fill_bytes(dest)
+    }
+}
+
+/// halo2's proof of a circuit with the given rows of `omega`: what [`Backend::blinded`] writes between statement and span proof.
+fn stock_proof(
+    fixture: &Fixture,
+    circuit: MachineCircuit<'_>,
+    claim: &Claim,
+    tail: &[Secret; 2],
+    seed: u64,
+) -> ProverTranscript {
+    let key = &fixture.prover.key.verifying;
+    let params = development_srs().params(key.k).unwrap();
+    let halo2 = keygen_pk(&params, key.halo2_proving(), &MachineCircuit::new(circuit.program, None)).unwrap();
+    let mut transcript = ProverTranscript::new(&claim.statement.transcript_prefix());
+    create_proof::<KZGCommitmentScheme<Bn256>, ProverSHPLONK<'_, Bn256>, _, _, _, _>(
+        &params,
+        &halo2,
+        &[circuit],
+        &[&[&claim.instance]],
+        OmegaTail::new(&mut StdRng::seed_from_u64(seed), tail),
+        &mut transcript,
+    )
+    .unwrap();
+    transcript
+}
+
+/// From one generator both provers commit to the same columns, up to the random polynomial, which halo2 draws elsewhere.
+#[test]
+fn the_same_commitments_as_halo2s_prover() {
+    for fixture in [secret(), limbed(), searched()] {
+        let prover = &fixture.prover;
+        let trace = prover.run(&fixture.input).unwrap();
+        let model = &prover.key.model;
+        let phase0 = phase_zero(&prover.backend.program, &model.architecture, &model.weights, &trace, None).unwrap();
+        let output = trace.values.last().unwrap();
+        let model_id = prover.key.verifying.model_id();
+        let statement = Statement { model_id, context: CONTEXT, input: vec![], output: vec![] };
+        let instance = instance(&prover.backend.program, &fixture.input, output);
+        let claim = Claim { statement, instance, linked: None };
+        let witness = PhaseOneInput { phase0: &phase0, lanes: &prover.lanes, instance: &claim.instance };
+        let circuit = MachineCircuit::new(&prover.backend.program, Some(witness));
+        let tail = [Secret(Fr::from(11)), Secret(Fr::from(12))];
+        let theirs = stock_proof(&fixture, circuit.clone(), &claim, &tail, 21);
+        let rng = StdRng::seed_from_u64(21);
+        let ours = prover.backend.blinded(prover.registered(), circuit, &claim, &tail, rng).unwrap();
+        let points = PHASE0_COLUMNS + PHASE1_COLUMNS + 1;
+        let theirs = theirs.finish();
+        for point in 0..points {
+            let range = point * 64..(point + 1) * 64;
+            assert_eq!(ours.bytes[4..][range.clone()], theirs[range], "point {point}");
+        }
+        let range = points * 64..(points + 1) * 64;
+        assert_ne!(ours.bytes[4..][range.clone()], theirs[range], "the random polynomials");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ff::Field;
+    use halo2_proofs::halo2curves::bn256::Fr;
+    use rand_core::OsRng;
+
+    #[test]
+    fn the_chosen_cells_are_drawn() {
+        let tail = [Secret(Fr::random(OsRng)), Secret(-Fr::ONE)];
+        let mut os = OsRng;
+        let mut rng = OmegaTail::new(&mut os, &tail);
+        for _ in 0..PHASE0_COLUMNS * (UNUSABLE_ROWS + 1) {
+            assert_ne!(Fr::random(&mut rng), Fr::ZERO);
+        }
+        let drawn: Vec<Fr> = (0..UNUSABLE_ROWS).map(|_| Fr::random(&mut rng)).collect();
+        assert_eq!(drawn, [Fr::ZERO, Fr::ZERO, Fr::ZERO, Fr::ZERO, tail[0].0, tail[1].0]);
+        assert_ne!(Fr::random(&mut rng), Fr::ZERO);
+    }
+}
