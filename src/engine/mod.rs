@@ -9,6 +9,9 @@ mod msm;
 mod quotient;
 mod reference;
 
+#[cfg(test)]
+mod tests;
+
 pub use cpu::CpuEngine;
 pub use domain::Domain;
 pub use msm::Bases;

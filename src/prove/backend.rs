@@ -108,7 +108,7 @@ impl<E: Engine> Backend<E> {
         Ok(self.srs.link(self.program.k)? * (place * value))
     }
 
-    fn append_span_proof(
+    pub(super) fn append_span_proof(
         &self,
         registered: Registered<'_>,
         transcript: &mut ProverTranscript,

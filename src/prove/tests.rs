@@ -2,6 +2,7 @@
 
 mod blinding;
 mod claims;
+mod engines;
 mod links;
 mod masks;
 mod ranges;

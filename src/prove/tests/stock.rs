@@ -89,6 +89,27 @@ fn stock_proof(
     transcript
 }
 
+/// halo2's prover and ours make proofs of one format: what verifies one verifies the other.
+#[test]
+fn proofs_of_halo2s_prover_verify() {
+    let fixture = secret();
+    let (proof, tail) = (fixture.proof(1), [Secret(Fr::from(11)), Secret(Fr::from(12))]);
+    let prover = &fixture.prover;
+    let trace = prover.run(&fixture.input).unwrap();
+    let model = &prover.key.model;
+    let phase0 = phase_zero(&prover.backend.program, &model.architecture, &model.weights, &trace, None).unwrap();
+    let instance = instance(&prover.backend.program, &fixture.input, trace.values.last().unwrap());
+    let claim = Claim { statement: proof.statement.clone(), instance, linked: None };
+    let witness = PhaseOneInput { phase0: &phase0, lanes: &prover.lanes, instance: &claim.instance };
+    let circuit = MachineCircuit::new(&prover.backend.program, Some(witness));
+    let mut transcript = stock_proof(&fixture, circuit, &claim, &tail, 21);
+    let rng = StdRng::seed_from_u64(22);
+    prover.backend.append_span_proof(prover.registered(), &mut transcript, G1::identity(), &tail, rng).unwrap();
+    let bytes = [&proof.bytes[..4], &transcript.finish()].concat();
+    assert_eq!(bytes.len(), proof.bytes.len());
+    assert!(fixture.verifies(&Proof { bytes, ..proof }));
+}
+
 /// From one generator both provers commit to the same columns, up to the random polynomial, which halo2 draws elsewhere.
 #[test]
 fn the_same_commitments_as_halo2s_prover() {

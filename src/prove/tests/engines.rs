@@ -1,0 +1,56 @@
+//! Every engine makes the same proof, and halo2's own prover another one of the same statement.
+
+use super::*;
+use crate::engine::{Engine, ReferenceEngine};
+use inferproof_circuits::network::Trace;
+
+/// The circuit of an honest execution, and what it claims.
+fn honest<'a>(
+    fixture: &'a Fixture,
+    trace: &Trace,
+    phase0: &'a inferproof_circuits::witness::PhaseZero,
+    claim: &'a Claim,
+) -> MachineCircuit<'a> {
+    assert_eq!(trace.values[0], fixture.input);
+    let witness = PhaseOneInput { phase0, lanes: &fixture.prover.lanes, instance: &claim.instance };
+    MachineCircuit::new(&fixture.prover.backend.program, Some(witness))
+}
+
+fn proof_on<E: Engine>(engine: E, fixture: &Fixture, seed: u64) -> Proof {
+    let prover = &fixture.prover;
+    let backend = Backend::new(engine, prover.backend.program.clone(), development_srs()).unwrap();
+    let trace = prover.run(&fixture.input).unwrap();
+    let model = &prover.key.model;
+    let phase0 = phase_zero(&backend.program, &model.architecture, &model.weights, &trace, None).unwrap();
+    let output = trace.values.last().unwrap();
+    let statement = Statement {
+        model_id: prover.key.verifying.model_id(),
+        context: CONTEXT,
+        input: backend.program.input.encode(&fixture.input),
+        output: backend.program.output.encode(output),
+    };
+    let claim = Claim { statement, instance: instance(&backend.program, &fixture.input, output), linked: None };
+    let circuit = honest(fixture, &trace, &phase0, &claim);
+    let tail = [Secret(Fr::from(5)), Secret(Fr::from(6))];
+    backend.blinded(prover.registered(), circuit, &claim, &tail, StdRng::seed_from_u64(seed)).unwrap()
+}
+
+#[test]
+fn engines_make_the_same_proof() {
+    for fixture in [secret(), limbed()] {
+        let fast = proof_on(CpuEngine, &fixture, 3);
+        assert!(fixture.verifies(&fast));
+        assert_eq!(fast.bytes, proof_on(ReferenceEngine, &fixture, 3).bytes);
+        assert_ne!(fast.bytes, proof_on(CpuEngine, &fixture, 4).bytes);
+    }
+}
+
+#[test]
+fn the_number_of_threads_does_not_matter() {
+    let fixture = secret();
+    let with = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| proof_on(CpuEngine, &fixture, 3).bytes)
+    };
+    assert_eq!(with(1), with(3));
+}
