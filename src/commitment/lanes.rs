@@ -1,14 +1,15 @@
 //! The registered lanes: one KZG commitment each.
 
 use super::Secret;
+use crate::engine::Bases;
 use ff::Field;
 use group::{Curve, Group};
 use halo2_proofs::halo2curves::bn256::{Fr, G1, G1Affine};
-use halo2_proofs::halo2curves::msm::msm_best;
+use inferproof_circuits::integer::to_field;
 use inferproof_circuits::machine::BLINDING_ROWS;
+use inferproof_circuits::secret::SecretColumn;
 use inferproof_circuits::witness::LaneRows;
 use rand_core::{CryptoRng, RngCore};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha3::{Digest, Keccak256};
 use zeroize::Zeroizing;
@@ -91,27 +92,15 @@ pub(crate) fn commit(
 ) -> WeightCommitments {
     let mut bases: Vec<G1Affine> = lanes.rows.iter().map(|(row, _)| lagrange[*row]).collect();
     bases.extend_from_slice(&lagrange[lagrange.len() - BLINDING_ROWS..]);
-    let points: Vec<G1> = (0..count)
-        .into_par_iter()
-        .map(|lane| {
-            let mut scalars = Zeroizing::new(
-                lanes
-                    .rows
-                    .iter()
-                    .map(|(_, w)| Secret(inferproof_circuits::integer::to_field(w[lane])))
-                    .collect::<Vec<_>>(),
-            );
-            match opening.tails.get(lane) {
-                Some(tail) => scalars.extend_from_slice(tail),
-                None => scalars.extend([Secret::default(); BLINDING_ROWS]),
-            }
-            let mut plain: Vec<Fr> = scalars.iter().map(|s| s.0).collect();
-            let commitment = msm_best(&plain, &bases);
-            plain.fill(Fr::ZERO);
-            std::hint::black_box(&plain);
-            commitment
-        })
-        .collect();
+    let column = |lane: usize| {
+        let mut scalars = Vec::with_capacity(lanes.rows.len() + BLINDING_ROWS);
+        scalars.extend(lanes.rows.iter().map(|(_, weights)| to_field(weights[lane])));
+        let tail = opening.tails.get(lane).copied().unwrap_or_default();
+        scalars.extend(tail.map(|cell| cell.0));
+        SecretColumn(scalars)
+    };
+    let columns: Vec<SecretColumn> = (0..count).map(column).collect();
+    let points = Bases::new(bases).msm_many(&columns.iter().map(|column| &column.0[..]).collect::<Vec<_>>());
     let mut affine = vec![G1Affine::default(); points.len()];
     G1::batch_normalize(&points, &mut affine);
     WeightCommitments { visibility, points: affine }

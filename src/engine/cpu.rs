@@ -5,8 +5,10 @@ use super::msm::Bases;
 use super::quotient::{CopyValues, Numerator, QuotientChallenges, row_values};
 use super::{COPY_COLUMNS, CircuitData, Engine, EngineError, FIXED_COLUMNS, PIECES, Witness};
 use ff::{Field, PrimeField};
-use halo2_proofs::halo2curves::bn256::{Fr, G1};
-use inferproof_circuits::machine::UNUSABLE_ROWS;
+use group::Curve;
+use halo2_proofs::halo2curves::bn256::{Fr, G1, G1Affine};
+use inferproof_circuits::machine::{UNUSABLE_ROWS, copy_permutation, fixed_columns};
+use inferproof_circuits::program::Program;
 use rayon::prelude::*;
 
 /// Rows that one task works on: their columns fit into the nearest caches.
@@ -37,6 +39,22 @@ pub(super) fn permutation_values(domain: &Domain, permutation: &[u32]) -> [Vec<F
     let columns = powers(Fr::DELTA, COPY_COLUMNS);
     let name = |cell: &u32| columns[*cell as usize / n] * rows[*cell as usize % n];
     std::array::from_fn(|column| permutation[column * n..(column + 1) * n].par_iter().map(name).collect())
+}
+
+/// Commitments to the fixed columns of a program and to its permutation: what a key is made of.
+///
+/// Cost: eleven multi-scalar multiplications of `2^k` points.
+#[must_use]
+pub fn key_commitments(program: &Program, lagrange: &[G1Affine]) -> [Vec<G1Affine>; 2] {
+    let domain = Domain::new(program.k);
+    let fixed = fixed_columns(program);
+    let permutation = permutation_values(&domain, &copy_permutation(program));
+    let columns: Vec<&[Fr]> = fixed.iter().chain(&permutation).map(Vec::as_slice).collect();
+    let points = Bases::new(lagrange.to_vec()).msm_many(&columns);
+    let mut affine = vec![G1Affine::default(); points.len()];
+    G1::batch_normalize(&points, &mut affine);
+    let permutation = affine.split_off(FIXED_COLUMNS);
+    [affine, permutation]
 }
 
 /// 1 on the rows that a program may use, 0 on the last ones.

@@ -12,7 +12,7 @@ mod reference;
 #[cfg(test)]
 mod tests;
 
-pub use cpu::CpuEngine;
+pub use cpu::{CpuEngine, key_commitments};
 pub use domain::Domain;
 pub use msm::Bases;
 pub(crate) use quotient::COPIED;

@@ -3,14 +3,14 @@
 use super::proving::ProvingKey;
 use super::verifying::{IoSpec, VerifyingKey};
 use crate::commitment::{Opening, WeightCommitments, WeightVisibility, commit};
+use crate::engine::key_commitments;
 use crate::model::Model;
 use crate::srs::{Srs, SrsError};
 use crate::tensor::TensorSpec;
 use group::prime::PrimeCurveAffine;
-use halo2_proofs::plonk::keygen_vk_custom;
 use inferproof_circuits::interface::Interface;
 use inferproof_circuits::layers::compile;
-use inferproof_circuits::machine::{MachineCircuit, Shape};
+use inferproof_circuits::machine::Shape;
 use inferproof_circuits::network::{Architecture, NodeId};
 use inferproof_circuits::plan::{Cost, Optimise, plan};
 use inferproof_circuits::program::{Layout, Program};
@@ -53,9 +53,6 @@ pub enum SetupError {
         /// The file's.
         got: String,
     },
-    /// The proving backend.
-    #[error("key generation failed: {0}; this is a bug of inferproof, please report the model")]
-    Backend(String),
 }
 
 /// How keys are made.
@@ -155,17 +152,15 @@ pub(crate) fn program_key(
     io: IoSpec,
     weights: WeightCommitments,
 ) -> Result<VerifyingKey, SetupError> {
-    let params = srs.params(program.k)?;
-    let circuit = MachineCircuit::new(program, None);
-    let vk = keygen_vk_custom(&params, &circuit, false).map_err(|e| SetupError::Backend(e.to_string()))?;
+    let [fixed, permutation] = key_commitments(program, srs.lagrange(program.k)?);
     Ok(VerifyingKey {
         shape: Shape::default(),
         k: program.k,
         lanes: program.layout.lanes,
         srs_id: srs.srs_id(),
         insecure: srs.insecure(),
-        fixed: vk.fixed_commitments().clone(),
-        permutation: vk.permutation().commitments().clone(),
+        fixed,
+        permutation,
         io,
         weights,
     })
