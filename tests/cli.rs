@@ -179,6 +179,24 @@ fn the_degree_does_not_depend_on_the_environment() {
 }
 
 #[test]
+fn many_proofs_with_one_key() {
+    let job = Job::proved();
+    let inputs = ndarray_npy::read_npy::<_, ndarray::ArrayD<f32>>(fixture("digits_mlp_input.npy")).unwrap();
+    let two = ndarray::stack(ndarray::Axis(0), &[inputs.view(), (&inputs * 0.5).view()]).unwrap();
+    let two = two.into_shape_with_order(ndarray::IxDyn(&[2, 64])).unwrap();
+    ndarray_npy::write_npy(job.path("two.npy"), &two).unwrap();
+    let prove = ["prove", "--keys", "keys", "--srs", "dev.srs", "--batch", "two.npy", "-o", "proofs"];
+    let proved = job.json(&prove, 0);
+    assert_eq!(proved["proofs"].as_array().unwrap().len(), 2);
+    let verify = |file: &str| {
+        job.json(&["verify", "--key", "keys/verifying.key", "--srs", "dev.srs", &format!("proofs/{file}")], 0)
+    };
+    let [first, second] = ["proof-0.json", "proof-1.json"].map(verify);
+    assert_ne!(first["statement"]["input"], second["statement"]["input"]);
+    assert_eq!(job.run(&[&prove[..], &["--input", "two.npy"]].concat()).status.code(), Some(2));
+}
+
+#[test]
 fn integers_may_be_given_directly() {
     let job = Job::proved();
     let out_of_range = fixture("digits_mlp_input.npy");

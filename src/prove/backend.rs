@@ -1,5 +1,6 @@
 //! A program with its polynomials, and proofs of it under any registered weights.
 
+use super::progress::Observer;
 use super::rounds::{Proving, Start};
 use super::{Claim, Linked, ProveError};
 use crate::artefact::encode_g1;
@@ -63,6 +64,7 @@ impl<E: Engine> Backend<E> {
         claim: &Claim,
         tail: &[Secret; 2],
         mut rng: impl RngCore + CryptoRng,
+        observer: Observer<'_>,
     ) -> Result<Proof, ProveError> {
         let mut bytes = proof_tag(registered.key.shape).to_vec();
         let mut prefix = claim.statement.transcript_prefix();
@@ -80,6 +82,7 @@ impl<E: Engine> Backend<E> {
             first_powers: [self.powers[0], self.powers[1]],
             top_power: self.powers[n],
             queries: &self.queries,
+            observer,
             transcript: ProverTranscript::new(&prefix),
             rng: &mut rng,
         };

@@ -74,6 +74,9 @@ pub enum ProveError {
     /// The model inside the key is not the one it commits to.
     #[error("the proving key contradicts itself: {0}; run setup again")]
     Inconsistent(String),
+    /// Whoever watched the proof ended it.
+    #[error("cancelled")]
+    Cancelled,
     /// The engine.
     #[error(transparent)]
     Engine(#[from] EngineError),

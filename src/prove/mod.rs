@@ -5,13 +5,16 @@
 mod backend;
 mod error;
 mod openings;
+mod progress;
 mod ranges;
 mod rounds;
 
 use backend::{Backend, Registered};
+use progress::{UNWATCHED, begin};
 
 pub use error::ProveError;
 pub use openings::{Openings, Proved, Source};
+pub use progress::{Observer, Step};
 pub use ranges::prove_range;
 
 use crate::commitment::{Mask, Secret, TensorOpening, WeightVisibility};
@@ -122,8 +125,24 @@ impl Prover {
         input: Source<'_>,
         given: Option<&TensorOpening>,
         context: [u8; 32],
-        mut rng: impl RngCore + CryptoRng,
+        rng: impl RngCore + CryptoRng,
     ) -> Result<Proved, ProveError> {
+        self.prove_observed(input, given, context, rng, UNWATCHED)
+    }
+
+    /// As [`Self::prove_committed`], while `observer` is told of each step and may end it.
+    ///
+    /// # Errors
+    /// As [`Self::prove_committed`], and [`ProveError::Cancelled`].
+    pub fn prove_observed(
+        &self,
+        input: Source<'_>,
+        given: Option<&TensorOpening>,
+        context: [u8; 32],
+        mut rng: impl RngCore + CryptoRng,
+        observer: Observer<'_>,
+    ) -> Result<Proved, ProveError> {
+        begin(observer, Step::Witness)?;
         let values = match input {
             Source::Values(values) => values,
             Source::Opening(opening) => self.accept(End::Input, opening)?,
@@ -148,7 +167,8 @@ impl Prover {
             purpose.extend(opening.commitment().bytes());
             *openings.of_mut(end) = Some(opening);
         }
-        let proof = self.prove_trace(values, &trace, &openings, context, rng, None)?;
+        let proof = self.prove_trace(values, &trace, &openings, context, rng, None, observer)?;
+        begin(observer, Step::Verify)?;
         verify(&self.key.verifying, &self.backend.srs, &proof).map_err(|e: VerifyError| {
             ProveError::Inconsistent(format!("the proof made with it does not verify ({e})"))
         })?;
@@ -197,6 +217,7 @@ impl Prover {
     }
 
     /// Proves a given trace, which need not be an execution: what an attacker would do.
+    #[expect(clippy::too_many_arguments, reason = "an attack and an observer beside what a proof takes")]
     fn prove_trace(
         &self,
         input: &[i64],
@@ -205,6 +226,7 @@ impl Prover {
         context: [u8; 32],
         mut rng: impl RngCore + CryptoRng,
         attack: Option<&attack::Attack<'_>>,
+        observer: Observer<'_>,
     ) -> Result<Proof, ProveError> {
         let model = &self.key.model;
         let output = &trace.values[model.architecture.output];
@@ -238,7 +260,7 @@ impl Prover {
         if secret {
             tail.iter_mut().for_each(|cell| cell.0 = Fr::random(&mut rng));
         }
-        self.backend.blinded(self.registered(), circuit, &claim, &tail, rng)
+        self.backend.blinded(self.registered(), circuit, &claim, &tail, rng, observer)
     }
 
     const fn registered(&self) -> Registered<'_> {

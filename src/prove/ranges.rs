@@ -1,6 +1,7 @@
 //! Proving that secret weights lie in a declared range, lane by lane.
 
 use super::backend::{Backend, Registered};
+use super::progress::UNWATCHED;
 use super::{Claim, ProveError};
 use crate::commitment::{Opening, Secret, WeightVisibility};
 use crate::engine::CpuEngine;
@@ -81,5 +82,5 @@ pub(super) fn prove_lane(
     let circuit = MachineCircuit::new(&backend.program, Some(witness));
     let tail = Zeroizing::new([0; 2].map(|_| Secret(Fr::random(&mut rng))));
     let claim = Claim { statement, instance: vec![], linked: None };
-    backend.blinded(registered, circuit, &claim, &tail, rng)
+    backend.blinded(registered, circuit, &claim, &tail, rng, UNWATCHED)
 }

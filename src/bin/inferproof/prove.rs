@@ -5,16 +5,18 @@ use crate::commit::write_tensor;
 use crate::failure::Failure;
 use crate::inputs::{Input, parse_word};
 use crate::progress::Stages;
-use crate::segments::key_folder;
+use crate::segments::{create, key_folder};
 use clap::Args;
 use inferproof::commitment::TensorOpening;
 use inferproof::keys::ProvingKey;
-use inferproof::prove::{Prover, Source};
+use inferproof::prove::{Prover, Source, Step};
+use inferproof::quantise::Samples;
 use inferproof::srs::Srs;
-use inferproof_circuits::interface::Visibility;
+use inferproof_circuits::interface::{End, Visibility};
 use rand_core::OsRng;
 use serde_json::json;
-use std::path::PathBuf;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `prove`.
 #[derive(Args)]
@@ -29,11 +31,14 @@ pub(crate) struct Prove {
     #[arg(long)]
     srs: PathBuf,
     /// Real-valued input (.npy); it is quantised as the model says.
-    #[arg(long, value_name = "X.NPY", required_unless_present_any = ["input_quantised", "input_opening"])]
+    #[arg(long, value_name = "X.NPY", required_unless_present_any = ["input_quantised", "input_opening", "batch"])]
     input: Option<PathBuf>,
     /// The integers themselves (.npy), in the model's declared range.
     #[arg(long, value_name = "X.NPY", conflicts_with = "input")]
     input_quantised: Option<PathBuf>,
+    /// Many real-valued inputs (.npz, or .npy with a leading axis), the key loaded once: writes OUTPUT/proof-I.json for each, from 0 on.
+    #[arg(long, value_name = "X.NPZ", conflicts_with_all = ["input", "input_quantised", "input_opening", "output_opening", "commit_output"])]
+    batch: Option<PathBuf>,
     /// For a committed input: what opens the commitment that the proof is to speak of.
     #[arg(long, value_name = "X.OPENING", conflicts_with_all = ["input", "input_quantised"])]
     input_opening: Option<PathBuf>,
@@ -46,7 +51,7 @@ pub(crate) struct Prove {
     /// 32 bytes in hex that bind the proof to a use; zeros if not given.
     #[arg(long, value_parser = parse_word)]
     context: Option<[u8; 32]>,
-    /// Proof to write (JSON).
+    /// Proof to write (JSON); with --batch a folder.
     #[arg(short, long)]
     output: PathBuf,
 }
@@ -57,6 +62,9 @@ impl Prove {
         let folder = self.segment.map_or_else(|| self.keys.clone(), |index| key_folder(&self.keys, index));
         let key = ProvingKey::load(&folder.join("proving.key"))?;
         let interface = key.verifying_key().io().interface;
+        if let Some(path) = &self.batch {
+            return self.batch(path, key, stages);
+        }
         self.check_openings(interface.input, interface.output)?;
         let opening = self.input_opening.as_deref().map(TensorOpening::load).transpose()?;
         let values = match (&opening, Input::of(self.input.clone(), self.input_quantised.clone())) {
@@ -68,7 +76,13 @@ impl Prove {
         let prover = stages.run("load key", || Prover::new(key, &srs))?;
         let source = opening.as_ref().map_or(Source::Values(&values), Source::Opening);
         let context = self.context.unwrap_or([0; 32]);
-        let proved = stages.run("prove", || prover.prove_committed(source, given.as_ref(), context, OsRng))?;
+        let proved = stages.run_telling("prove", |say| {
+            let observer = |step: Step| {
+                say(&step.to_string());
+                ControlFlow::Continue(())
+            };
+            prover.prove_observed(source, given.as_ref(), context, OsRng, &observer)
+        })?;
         // The opening first: a proof whose opening is lost leads nowhere.
         if let (Some(name), Some(made)) = (&self.commit_output, &proved.openings.output) {
             write_tensor(name, made)?;
@@ -92,6 +106,38 @@ impl Prove {
             "ok": true, "modelId": hex::encode(proof.statement.model_id), "output": output, "seen": interface,
             "proofBytes": proof.bytes.len(), "seconds": stages.to_json(),
         });
+        Ok(Outcome { json, text })
+    }
+
+    /// One proof an input. Each is written as soon as it is made, so what is there when a batch ends early is whole.
+    fn batch(&self, path: &Path, key: ProvingKey, mut stages: Stages) -> Result<Outcome, Failure> {
+        let interface = key.verifying_key().io().interface;
+        if [End::Input, End::Output].iter().any(|end| interface.of(*end).is_committed()) {
+            let message =
+                "a batch is for inputs and outputs that are public or private: commitments are made one by one";
+            return Err(Failure::Unusable(message.into()));
+        }
+        let samples = Samples::load(path, key.model().input_shape())?;
+        let inputs = samples.inputs().iter().map(|input| key.model().quantise_input(input));
+        let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
+        let srs = stages.run("read SRS", || Srs::read_up_to(&self.srs, key.verifying_key().k()))?;
+        let prover = stages.run("load key", || Prover::new(key, &srs))?;
+        create(&self.output)?;
+        let context = self.context.unwrap_or([0; 32]);
+        let files = stages.run_telling("prove", |say| {
+            let mut files = vec![];
+            for (index, input) in inputs.iter().enumerate() {
+                say(&format!("{} of {}", index + 1, inputs.len()));
+                let file = self.output.join(format!("proof-{index}.json"));
+                prover.prove(input, context, OsRng)?.save(&file)?;
+                files.push(file.display().to_string());
+            }
+            Ok::<_, Failure>(files)
+        })?;
+        let text =
+            format!("proofs   {}, verified\nwritten  {}\n{}", files.len(), self.output.display(), stages.to_text());
+        let model_id = hex::encode(prover.key().verifying_key().model_id());
+        let json = json!({ "ok": true, "modelId": model_id, "proofs": files, "seconds": stages.to_json() });
         Ok(Outcome { json, text })
     }
 

@@ -4,6 +4,7 @@ use super::Proving;
 use crate::commitment::Secret;
 use crate::engine::{ADVICE, Engine};
 use crate::prove::ProveError;
+use crate::prove::progress::Step;
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
 use inferproof_circuits::machine::{Challenges, PhaseOneColumns, PhaseZeroColumns, UNUSABLE_ROWS};
@@ -54,6 +55,7 @@ impl<'a, E: Engine, R: RngCore + CryptoRng> Start<'a, E, R> {
         mut self,
         columns: PhaseZeroColumns,
     ) -> Result<Challenged<'a, E, R>, ProveError> {
+        self.proving.begin(Step::PhaseZero)?;
         let columns = commit(&mut self.proving, columns.into(), None)?;
         let [channel, position, alpha, beta] = [(); 4].map(|()| self.proving.challenge());
         let challenges = Challenges { channel, position, alpha, beta };
@@ -73,6 +75,7 @@ impl<'a, E: Engine, R: RngCore + CryptoRng> Challenged<'a, E, R> {
         columns: PhaseOneColumns,
         omega: &OmegaRows,
     ) -> Result<Proving<'a, E, R>, ProveError> {
+        self.proving.begin(Step::PhaseOne)?;
         let phase1 = commit(&mut self.proving, columns.into(), Some(omega))?;
         let Self { proving, instance, mut columns, challenges } = self;
         columns.extend(phase1);

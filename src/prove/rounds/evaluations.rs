@@ -4,6 +4,7 @@ use super::Proving;
 use super::vanishing::Divided;
 use crate::engine::{Engine, PIECES, Witness};
 use crate::prove::ProveError;
+use crate::prove::progress::Step;
 use halo2_proofs::halo2curves::bn256::Fr;
 use inferproof_circuits::machine::Queries;
 use rand_core::{CryptoRng, RngCore};
@@ -20,6 +21,7 @@ pub(super) struct Evaluated<'a, E: Engine, R> {
 
 impl<'a, E: Engine, R: RngCore + CryptoRng> Divided<'a, E, R> {
     pub(super) fn evaluate(self) -> Result<Evaluated<'a, E, R>, ProveError> {
+        self.proving.begin(Step::Values)?;
         let Self { mut proving, witness, random, pieces, blinds } = self;
         let x = proving.challenge();
         let scalars = evaluations(&proving, &witness, random, x)?;

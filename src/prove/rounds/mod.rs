@@ -11,6 +11,7 @@ mod vanishing;
 pub(super) use advice::Start;
 
 use super::ProveError;
+use super::progress::{Observer, Step, begin};
 use crate::engine::Engine;
 use crate::transcript::ProverTranscript;
 use ff::Field;
@@ -34,11 +35,16 @@ pub(super) struct Proving<'a, E: Engine, R> {
     pub(super) top_power: G1Affine,
     /// What is opened of the columns.
     pub(super) queries: &'a Queries,
+    pub(super) observer: Observer<'a>,
     pub(super) transcript: ProverTranscript,
     pub(super) rng: R,
 }
 
 impl<E: Engine, R: RngCore + CryptoRng> Proving<'_, E, R> {
+    fn begin(&self, step: Step) -> Result<(), ProveError> {
+        begin(self.observer, step)
+    }
+
     fn challenge(&mut self) -> Fr {
         self.transcript.squeeze_challenge().get_scalar()
     }

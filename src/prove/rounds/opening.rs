@@ -8,6 +8,7 @@ use super::Proving;
 use super::evaluations::Evaluated;
 use crate::engine::Engine;
 use crate::prove::ProveError;
+use crate::prove::progress::Step;
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
 use inferproof_circuits::machine::Queries;
@@ -40,6 +41,7 @@ impl Powers {
 
 impl<'a, E: Engine, R: RngCore + CryptoRng> Evaluated<'a, E, R> {
     pub(super) fn open(mut self) -> Result<Proving<'a, E, R>, ProveError> {
+        self.proving.begin(Step::Openings)?;
         let [y, v] = [(); 2].map(|()| self.proving.challenge());
         let (engine, key) = (self.proving.engine, self.proving.key);
         let [x, next] = [self.x, self.x * self.proving.omega];

@@ -4,6 +4,7 @@ use super::Proving;
 use super::advice::Committed;
 use crate::engine::{Engine, QuotientChallenges, Witness};
 use crate::prove::ProveError;
+use crate::prove::progress::Step;
 use halo2_proofs::halo2curves::bn256::{Fr, G1};
 use inferproof_circuits::machine::UNUSABLE_ROWS;
 use rand_core::{CryptoRng, RngCore};
@@ -19,6 +20,7 @@ pub(super) struct Permuted<'a, E: Engine, R> {
 
 impl<'a, E: Engine, R: RngCore + CryptoRng> Committed<'a, E, R> {
     pub(super) fn permute(self) -> Result<Permuted<'a, E, R>, ProveError> {
+        self.proving.begin(Step::Copies)?;
         let Self { mut proving, instance, columns, challenges: machine } = self;
         let (engine, key) = (proving.engine, proving.key);
         // `theta` is for lookup arguments of halo2, of which there is none; the verifier draws it all the same.

@@ -4,6 +4,7 @@ use super::Proving;
 use super::permutation::Permuted;
 use crate::engine::{Engine, PIECES, Witness};
 use crate::prove::ProveError;
+use crate::prove::progress::Step;
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::{Fr, G1};
 use rand_core::{CryptoRng, RngCore};
@@ -20,6 +21,7 @@ pub(super) struct Divided<'a, E: Engine, R> {
 
 impl<'a, E: Engine, R: RngCore + CryptoRng> Permuted<'a, E, R> {
     pub(super) fn divide(self) -> Result<Divided<'a, E, R>, ProveError> {
+        self.proving.begin(Step::Quotient)?;
         let Self { mut proving, witness, random, challenges } = self;
         let pieces = proving.engine.quotient(proving.key, &witness, &challenges)?;
         let mut blinds = [Fr::ZERO; PIECES];

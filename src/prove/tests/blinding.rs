@@ -104,7 +104,7 @@ fn observe(fixture: &Fixture, blinding: Blinding, seed: u64) -> Seen {
     let phase0 = phase_zero(&prover.backend.program, architecture, weights, &trace, None).unwrap();
     let witness = PhaseOneInput { phase0: &phase0, lanes: &prover.lanes, instance: &claim.instance };
     let circuit = MachineCircuit::new(&prover.backend.program, Some(witness));
-    let proof = prover.backend.blinded(prover.registered(), circuit, &claim, &tail, rng).unwrap();
+    let proof = prover.backend.blinded(prover.registered(), circuit, &claim, &tail, rng, UNWATCHED).unwrap();
     fixture.verify(&proof).unwrap();
     seen(fixture, &proof)
 }

@@ -38,7 +38,10 @@ fn shuffled_largest_elements() {
             let mut trace = honest.clone();
             trace.values[output] = claimed;
             let rng = StdRng::seed_from_u64(1);
-            fixture.prover.prove_trace(&fixture.input, &trace, &Openings::default(), CONTEXT, rng, None).unwrap()
+            fixture
+                .prover
+                .prove_trace(&fixture.input, &trace, &Openings::default(), CONTEXT, rng, None, UNWATCHED)
+                .unwrap()
         };
         assert!(fixture.verifies(&prove(values.clone())));
         // The first row's.

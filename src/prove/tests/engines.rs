@@ -32,7 +32,7 @@ fn proof_on<E: Engine>(engine: E, fixture: &Fixture, seed: u64) -> Proof {
     let claim = Claim { statement, instance: instance(&backend.program, &fixture.input, output), linked: None };
     let circuit = honest(fixture, &trace, &phase0, &claim);
     let tail = [Secret(Fr::from(5)), Secret(Fr::from(6))];
-    backend.blinded(prover.registered(), circuit, &claim, &tail, StdRng::seed_from_u64(seed)).unwrap()
+    backend.blinded(prover.registered(), circuit, &claim, &tail, StdRng::seed_from_u64(seed), UNWATCHED).unwrap()
 }
 
 #[test]
@@ -53,4 +53,30 @@ fn the_number_of_threads_does_not_matter() {
         pool.install(|| proof_on(CpuEngine, &fixture, 3).bytes)
     };
     assert_eq!(with(1), with(3));
+}
+
+#[test]
+fn a_proof_is_watched_and_may_be_ended() {
+    use std::ops::ControlFlow;
+    use std::sync::Mutex;
+    let fixture = secret();
+    let prove = |last: Option<Step>| {
+        let seen = Mutex::new(vec![]);
+        let observer = |step| {
+            seen.lock().unwrap().push(step);
+            if Some(step) == last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let rng = StdRng::seed_from_u64(1);
+        let proved = fixture.prover.prove_observed(Source::Values(&fixture.input), None, CONTEXT, rng, &observer);
+        (proved, seen.into_inner().unwrap())
+    };
+    let (proved, steps) = prove(None);
+    assert!(fixture.verifies(&proved.unwrap().proof));
+    assert_eq!((steps.first(), steps.last(), steps.len()), (Some(&Step::Witness), Some(&Step::Verify), 8));
+    assert!(steps.is_sorted());
+    for (index, step) in steps.iter().enumerate() {
+        let (ended, seen) = prove(Some(*step));
+        assert!(matches!(ended, Err(ProveError::Cancelled)));
+        assert_eq!(seen, steps[..=index]);
+    }
 }

@@ -231,7 +231,7 @@ impl<'a> Forger<'a> {
         let circuit = MachineCircuit::new(&prover.backend.program, Some(witness)).tampered(&add);
         let mut rng = StdRng::seed_from_u64(4);
         let tail = [(); 2].map(|()| Secret(Fr::random(&mut rng)));
-        prover.backend.blinded(prover.registered(), circuit, &claim, &tail, rng).unwrap()
+        prover.backend.blinded(prover.registered(), circuit, &claim, &tail, rng, UNWATCHED).unwrap()
     }
 }
 

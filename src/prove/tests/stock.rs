@@ -128,7 +128,7 @@ fn the_same_commitments_as_halo2s_prover() {
         let tail = [Secret(Fr::from(11)), Secret(Fr::from(12))];
         let theirs = stock_proof(&fixture, circuit.clone(), &claim, &tail, 21);
         let rng = StdRng::seed_from_u64(21);
-        let ours = prover.backend.blinded(prover.registered(), circuit, &claim, &tail, rng).unwrap();
+        let ours = prover.backend.blinded(prover.registered(), circuit, &claim, &tail, rng, UNWATCHED).unwrap();
         let points = PHASE0_COLUMNS + PHASE1_COLUMNS + 1;
         let theirs = theirs.finish();
         for point in 0..points {

@@ -138,7 +138,7 @@ impl Fixture {
     pub(super) fn forge(&self, attack: &Attack<'_>) -> Proof {
         let trace = self.prover.run(&self.input).unwrap();
         let (openings, rng) = (self.openings(&trace), StdRng::seed_from_u64(1));
-        self.prover.prove_trace(&self.input, &trace, &openings, CONTEXT, rng, Some(attack)).unwrap()
+        self.prover.prove_trace(&self.input, &trace, &openings, CONTEXT, rng, Some(attack), UNWATCHED).unwrap()
     }
 
     /// What anyone sees of a proof: the verifier's transcript after halo2's part.
