@@ -64,10 +64,9 @@ impl LaneRows {
     }
 
     /// `sum_j R^j w_j` on every row that holds weights.
-    #[must_use]
-    pub fn fold(&self, channel: Fr) -> Vec<(usize, Fr)> {
-        let fold = |lanes: &Vec<i64>| lanes.iter().rev().fold(Fr::ZERO, |acc, w| acc * channel + to_field(*w));
-        self.rows.iter().map(|(row, lanes)| (*row, fold(lanes))).collect()
+    pub fn fold(&self, channel: Fr) -> impl Iterator<Item = (usize, Fr)> + '_ {
+        let fold = move |lanes: &Vec<i64>| lanes.iter().rev().fold(Fr::ZERO, |acc, w| acc * channel + to_field(*w));
+        self.rows.iter().map(move |(row, lanes)| (*row, fold(lanes)))
     }
 }
 

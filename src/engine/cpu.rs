@@ -9,6 +9,7 @@ use group::Curve;
 use halo2_proofs::halo2curves::bn256::{Fr, G1, G1Affine};
 use inferproof_circuits::machine::{UNUSABLE_ROWS, copy_permutation, fixed_columns};
 use inferproof_circuits::program::Program;
+use inferproof_circuits::secret::SecretColumn;
 use rayon::prelude::*;
 
 /// Rows that one task works on: their columns fit into the nearest caches.
@@ -25,11 +26,13 @@ pub struct CpuKey {
     lagrange: Bases,
     powers: Bases,
     /// Coefficients.
-    fixed: [Vec<Fr>; FIXED_COLUMNS],
-    /// Values on the rows, and coefficients.
-    permutation: [[Vec<Fr>; COPY_COLUMNS]; 2],
+    fixed: [SecretColumn; FIXED_COLUMNS],
+    /// Values on the rows.
+    names: [Vec<Fr>; COPY_COLUMNS],
+    /// Their coefficients.
+    permutation: [SecretColumn; COPY_COLUMNS],
     /// Coefficients of what is 1 on the usable rows.
-    usable: Vec<Fr>,
+    usable: SecretColumn,
 }
 
 /// The names of the cells that each cell under the copy argument maps to: `delta^column omega^row`.
@@ -64,66 +67,67 @@ pub(super) fn usable_rows(n: usize) -> Vec<Fr> {
 
 impl Engine for CpuEngine {
     type Key = CpuKey;
-    type Vector = Vec<Fr>;
+    type Vector = SecretColumn;
 
     fn load(&self, circuit: CircuitData<'_>) -> Result<CpuKey, EngineError> {
         let domain = Domain::new(circuit.k);
         let n = domain.n();
-        let permutation = permutation_values(&domain, &circuit.permutation);
-        let mut coefficients = permutation.clone();
+        let names = permutation_values(&domain, &circuit.permutation);
+        let mut permutation = names.clone();
         let mut fixed = circuit.fixed;
         fixed.iter_mut().for_each(|column| column.resize(n, Fr::ZERO));
         let mut usable = usable_rows(n);
-        let all = fixed.iter_mut().chain(&mut coefficients).chain([&mut usable]).collect::<Vec<_>>();
+        let all = fixed.iter_mut().chain(&mut permutation).chain([&mut usable]).collect::<Vec<_>>();
         all.into_par_iter().for_each(|column| domain.interpolate(column));
         Ok(CpuKey {
             lagrange: Bases::new(circuit.lagrange[..n].to_vec()),
             powers: Bases::new(circuit.powers[..=n].to_vec()),
             domain,
-            fixed,
-            permutation: [permutation, coefficients],
-            usable,
+            fixed: fixed.map(SecretColumn),
+            names,
+            permutation: permutation.map(SecretColumn),
+            usable: usable.into(),
         })
     }
 
-    fn fixed<'a>(&self, key: &'a CpuKey) -> [&'a Vec<Fr>; FIXED_COLUMNS] {
+    fn fixed<'a>(&self, key: &'a CpuKey) -> [&'a SecretColumn; FIXED_COLUMNS] {
         key.fixed.each_ref()
     }
 
-    fn permutation<'a>(&self, key: &'a CpuKey) -> [&'a Vec<Fr>; COPY_COLUMNS] {
-        key.permutation[1].each_ref()
+    fn permutation<'a>(&self, key: &'a CpuKey) -> [&'a SecretColumn; COPY_COLUMNS] {
+        key.permutation.each_ref()
     }
 
-    fn column(&self, _: &CpuKey, rows: Vec<Fr>) -> Result<Vec<Fr>, EngineError> {
+    fn column(&self, _: &CpuKey, rows: SecretColumn) -> Result<SecretColumn, EngineError> {
         Ok(rows)
     }
 
-    fn commit_columns(&self, key: &CpuKey, columns: &[&Vec<Fr>]) -> Result<Vec<G1>, EngineError> {
-        Ok(key.lagrange.msm_many(&columns.iter().map(|column| column.as_slice()).collect::<Vec<_>>()))
+    fn commit_columns(&self, key: &CpuKey, columns: &[&SecretColumn]) -> Result<Vec<G1>, EngineError> {
+        Ok(key.lagrange.msm_many(&slices(columns)))
     }
 
-    fn commit(&self, key: &CpuKey, polynomials: &[&Vec<Fr>]) -> Result<Vec<G1>, EngineError> {
-        Ok(key.powers.msm_many(&polynomials.iter().map(|polynomial| polynomial.as_slice()).collect::<Vec<_>>()))
+    fn commit(&self, key: &CpuKey, polynomials: &[&SecretColumn]) -> Result<Vec<G1>, EngineError> {
+        Ok(key.powers.msm_many(&slices(polynomials)))
     }
 
-    fn interpolate(&self, key: &CpuKey, mut columns: Vec<Vec<Fr>>) -> Result<Vec<Vec<Fr>>, EngineError> {
-        columns.par_iter_mut().for_each(|column| key.domain.interpolate(column));
+    fn interpolate(&self, key: &CpuKey, mut columns: Vec<SecretColumn>) -> Result<Vec<SecretColumn>, EngineError> {
+        columns.par_iter_mut().for_each(|column| key.domain.interpolate(&mut column.0));
         Ok(columns)
     }
 
     fn copy_product(
         &self,
         key: &CpuKey,
-        columns: [&Vec<Fr>; COPY_COLUMNS],
+        columns: [&SecretColumn; COPY_COLUMNS],
         beta: Fr,
         gamma: Fr,
         tail: &[Fr],
-    ) -> Result<Vec<Fr>, EngineError> {
+    ) -> Result<SecretColumn, EngineError> {
         let n = key.domain.n();
         let names: [Fr; COPY_COLUMNS] = std::array::from_fn(|j| beta * Fr::DELTA.pow_vartime([j as u64]));
-        let permutation = &key.permutation[0];
-        let mut factors = vec![Fr::ONE; n];
-        factors.par_chunks_mut(BLOCK).enumerate().for_each(|(block, factors)| {
+        let permutation = &key.names;
+        let mut factors = SecretColumn(vec![Fr::ONE; n]);
+        factors.0.par_chunks_mut(BLOCK).enumerate().for_each(|(block, factors)| {
             let first = block * BLOCK;
             for (offset, factor) in factors.iter_mut().enumerate() {
                 let row = first + offset;
@@ -140,6 +144,9 @@ impl Engine for CpuEngine {
                 x *= key.domain.omega();
             }
         });
+        if factors.iter().any(|factor| bool::from(factor.is_zero())) {
+            return Err(EngineError::Pole);
+        }
         let mut product = Vec::with_capacity(n);
         let mut value = Fr::ONE;
         for factor in &factors[..n - tail.len()] {
@@ -147,28 +154,35 @@ impl Engine for CpuEngine {
             value *= factor;
         }
         product.extend_from_slice(tail);
-        Ok(product)
+        Ok(product.into())
     }
 
     fn quotient(
         &self,
         key: &CpuKey,
-        witness: &Witness<Vec<Fr>>,
+        witness: &Witness<SecretColumn>,
         challenges: &QuotientChallenges,
-    ) -> Result<[Vec<Fr>; PIECES], EngineError> {
+    ) -> Result<[SecretColumn; PIECES], EngineError> {
         let numerator = Numerator::new(challenges);
         let shifts = key.domain.cosets(PIECES);
         let cosets = shifts.iter().map(|shift| on_coset(key, witness, &numerator, *shift)).collect();
         Ok(pieces(&key.domain, &shifts, cosets))
     }
 
-    fn evaluate(&self, _: &CpuKey, queries: &[(&Vec<Fr>, Fr)]) -> Result<Vec<Fr>, EngineError> {
+    fn evaluate(&self, _: &CpuKey, queries: &[(&SecretColumn, Fr)]) -> Result<Vec<Fr>, EngineError> {
         let horner = |polynomial: &[Fr], point: Fr| polynomial.iter().rev().fold(Fr::ZERO, |acc, c| acc * point + c);
         Ok(queries.par_iter().map(|(polynomial, point)| horner(polynomial, *point)).collect())
     }
 
-    fn combine(&self, key: &CpuKey, terms: &[(Fr, &Vec<Fr>)], low: [Fr; 2], top: Fr) -> Result<Vec<Fr>, EngineError> {
-        let mut sum = vec![Fr::ZERO; key.domain.n()];
+    fn combine(
+        &self,
+        key: &CpuKey,
+        terms: &[(Fr, &SecretColumn)],
+        linear: Fr,
+        top: Fr,
+    ) -> Result<SecretColumn, EngineError> {
+        let mut sum = Vec::with_capacity(key.domain.n() + 1);
+        sum.resize(key.domain.n(), Fr::ZERO);
         sum.par_chunks_mut(BLOCK).enumerate().for_each(|(block, sum)| {
             for (factor, polynomial) in terms {
                 for (sum, c) in sum.iter_mut().zip(polynomial.iter().skip(block * BLOCK)) {
@@ -176,34 +190,37 @@ impl Engine for CpuEngine {
                 }
             }
         });
-        sum[0] += low[0];
-        sum[1] += low[1];
+        sum[1] += linear;
         sum.push(top);
-        Ok(sum)
+        Ok(sum.into())
     }
 
-    fn divide(&self, _: &CpuKey, mut polynomial: Vec<Fr>, root: Fr) -> Result<Vec<Fr>, EngineError> {
-        // Horner's scheme from the top; what would be the remainder is the last value and is dropped.
+    fn divide(&self, _: &CpuKey, polynomial: &SecretColumn, root: Fr) -> Result<SecretColumn, EngineError> {
+        // Horner's scheme from the top; the last value would be what remains.
+        let mut quotient = vec![Fr::ZERO; polynomial.len() - 1];
         let mut carry = Fr::ZERO;
-        for c in polynomial.iter_mut().rev() {
+        for (quotient, c) in quotient.iter_mut().zip(&polynomial[1..]).rev() {
             carry = *c + root * carry;
-            *c = carry;
+            *quotient = carry;
         }
-        polynomial.remove(0);
-        Ok(polynomial)
+        Ok(quotient.into())
     }
 }
 
+fn slices<'a>(columns: &[&'a SecretColumn]) -> Vec<&'a [Fr]> {
+    columns.iter().map(|column| &column.0[..]).collect()
+}
+
 /// The coefficients that the quotient times `X^n - 1` has modulo `X^n - shift^n`, each times that power of the shift, and divided by `shift^n - 1`.
-fn on_coset(key: &CpuKey, witness: &Witness<Vec<Fr>>, numerator: &Numerator, shift: Fr) -> Vec<Fr> {
+fn on_coset(key: &CpuKey, witness: &Witness<SecretColumn>, numerator: &Numerator, shift: Fr) -> SecretColumn {
     let domain = &key.domain;
     let n = domain.n();
     let shifts = powers(shift, n);
-    let fixed = key.fixed.iter().chain(&key.permutation[1]).chain([&key.usable]);
-    let columns: Vec<&Vec<Fr>> =
+    let fixed = key.fixed.iter().chain(&key.permutation).chain([&key.usable]);
+    let columns: Vec<&SecretColumn> =
         witness.advice.iter().chain([&witness.instance, &witness.product]).chain(fixed).collect();
-    let values: Vec<Vec<Fr>> =
-        columns.into_par_iter().map(|column| domain.evaluate_on_coset(column, &shifts)).collect();
+    let values: Vec<SecretColumn> =
+        columns.into_par_iter().map(|column| domain.evaluate_on_coset(column, &shifts).into()).collect();
     let (advice, rest) = values.split_at(witness.advice.len());
     let ([instance, product], rest) = rest.split_first_chunk().expect("two columns");
     let (fixed, rest) = rest.split_at(FIXED_COLUMNS);
@@ -238,14 +255,14 @@ fn on_coset(key: &CpuKey, witness: &Witness<Vec<Fr>>, numerator: &Numerator, shi
         }
     });
     domain.interpolate(&mut result);
-    result
+    result.into()
 }
 
 /// The pieces of a polynomial of degree below `4 n` from what [`on_coset`] gives for four cosets of one coset of `4 n` elements.
 ///
 /// With `c = shift_0^n` and `i` of order 4: `shift_j^n = c i^j`, so coset `j` has `b_j = sum_l (c i^j)^l h_l`, coefficient by coefficient, once the
 /// powers of the shift are taken out; `h_l = c^(-l) / 4 sum_j i^(-j l) b_j`.
-fn pieces(domain: &Domain, shifts: &[Fr], cosets: Vec<Vec<Fr>>) -> [Vec<Fr>; PIECES] {
+pub(super) fn pieces(domain: &Domain, shifts: &[Fr], cosets: Vec<SecretColumn>) -> [SecretColumn; PIECES] {
     let n = domain.n();
     let inverse = |value: Fr| value.invert().expect("not 0");
     let c_inverse = inverse(shifts[0].pow_vartime([n as u64]));
@@ -253,9 +270,12 @@ fn pieces(domain: &Domain, shifts: &[Fr], cosets: Vec<Vec<Fr>>) -> [Vec<Fr>; PIE
     let i_inverse = shifts[0].pow_vartime([n as u64]) * inverse(shifts[1].pow_vartime([n as u64]));
     let scales: Vec<Fr> = powers(c_inverse, PIECES).into_iter().map(|power| power * quarter).collect();
     let back: Vec<Fr> = shifts.iter().map(|shift| inverse(*shift)).collect();
-    let [mut a, mut b, mut c, mut d]: [Vec<Fr>; PIECES] = cosets.try_into().expect("four cosets");
+    let [mut a, mut b, mut c, mut d]: [SecretColumn; PIECES] = cosets.try_into().expect("four cosets");
     let blocks =
-        a.par_chunks_mut(BLOCK).zip(b.par_chunks_mut(BLOCK)).zip(c.par_chunks_mut(BLOCK)).zip(d.par_chunks_mut(BLOCK));
+        a.0.par_chunks_mut(BLOCK)
+            .zip(b.0.par_chunks_mut(BLOCK))
+            .zip(c.0.par_chunks_mut(BLOCK))
+            .zip(d.0.par_chunks_mut(BLOCK));
     blocks.enumerate().for_each(|(block, (((a, b), c), d))| {
         let mut powers: Vec<Fr> = back.iter().map(|base| base.pow_vartime([(block * BLOCK) as u64])).collect();
         for (((a, b), c), d) in a.iter_mut().zip(b).zip(c).zip(d) {

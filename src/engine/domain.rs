@@ -33,8 +33,12 @@ impl Domain {
     /// The domain of `2^k` rows, `k >= 1`.
     ///
     /// Cost: `n/2` multiplications.
+    ///
+    /// # Panics
+    /// For `k` above 24: cosets of the domain need roots of higher order.
     #[must_use]
     pub fn new(k: u32) -> Self {
+        assert!((1..=24).contains(&k), "a domain of 2^1 to 2^24 rows");
         let (n, omega) = (1usize << k, root(k));
         let mut twiddles = vec![Fr::ONE; n];
         twiddles[n / 2..].copy_from_slice(&powers(omega, n / 2));

@@ -22,6 +22,7 @@ pub use reference::ReferenceEngine;
 use halo2_proofs::halo2curves::bn256::{Fr, G1, G1Affine};
 use inferproof_circuits::machine::DEGREE;
 pub use inferproof_circuits::machine::{COPY_COLUMNS, FIXED_COLUMNS, PHASE0_COLUMNS, PHASE1_COLUMNS};
+use inferproof_circuits::secret::SecretColumn;
 use thiserror::Error;
 
 /// Advice columns.
@@ -33,6 +34,9 @@ pub const PIECES: usize = DEGREE - 1;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum EngineError {
+    /// A challenge is where something would be divided by 0. Happens once in `2^230` proofs.
+    #[error("a challenge hit a pole; prove again")]
+    Pole,
     /// The processor or device that it runs on.
     #[error("the engine failed: {0}")]
     Failed(String),
@@ -87,7 +91,7 @@ pub trait Engine {
     ///
     /// # Errors
     /// As [`Self::load`].
-    fn column(&self, key: &Self::Key, rows: Vec<Fr>) -> Result<Self::Vector, EngineError>;
+    fn column(&self, key: &Self::Key, rows: SecretColumn) -> Result<Self::Vector, EngineError>;
 
     /// `sum_i c_i [L_i]` for each column.
     ///
@@ -137,7 +141,7 @@ pub trait Engine {
     /// As [`Self::load`].
     fn evaluate(&self, key: &Self::Key, queries: &[(&Self::Vector, Fr)]) -> Result<Vec<Fr>, EngineError>;
 
-    /// `sum_i factor_i p_i + low[0] + low[1] X + top X^n`.
+    /// `sum_i factor_i p_i + linear X + top X^n`.
     ///
     /// # Errors
     /// As [`Self::load`].
@@ -145,7 +149,7 @@ pub trait Engine {
         &self,
         key: &Self::Key,
         terms: &[(Fr, &Self::Vector)],
-        low: [Fr; 2],
+        linear: Fr,
         top: Fr,
     ) -> Result<Self::Vector, EngineError>;
 
@@ -153,5 +157,5 @@ pub trait Engine {
     ///
     /// # Errors
     /// As [`Self::load`].
-    fn divide(&self, key: &Self::Key, polynomial: Self::Vector, root: Fr) -> Result<Self::Vector, EngineError>;
+    fn divide(&self, key: &Self::Key, polynomial: &Self::Vector, root: Fr) -> Result<Self::Vector, EngineError>;
 }

@@ -4,6 +4,7 @@ use super::{ADVICE, COPY_COLUMNS};
 use ff::{Field, PrimeField};
 use halo2_proofs::halo2curves::bn256::Fr;
 use inferproof_circuits::machine::{CONSTRAINTS, Challenges, FIXED_COLUMNS, Folding, PHASE0_COLUMNS, RowValues};
+use inferproof_circuits::secret::SecretColumn;
 
 /// Constraints of the copy argument with one product.
 const COPY_CONSTRAINTS: usize = 3;
@@ -75,8 +76,8 @@ impl Numerator {
 
 /// The cells at position `here` of columns of values, with `next` the position one row on.
 pub(super) fn row_values(
-    advice: &[Vec<Fr>],
-    fixed: &[Vec<Fr>],
+    advice: &[SecretColumn],
+    fixed: &[SecretColumn],
     instance: &[Fr],
     [here, next]: [usize; 2],
 ) -> RowValues {

@@ -8,6 +8,7 @@ use group::Group;
 use halo2_proofs::halo2curves::bn256::{Fr, G1, G1Affine};
 use halo2_proofs::plonk::{ConstraintSystem, Expression};
 use inferproof_circuits::machine::{Challenges, Machine, Shape, UNUSABLE_ROWS};
+use inferproof_circuits::secret::SecretColumn;
 
 /// Computes everything by its definition: `n^2` where others take `n log n`. The constraints are those of the constraint system itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -71,8 +72,8 @@ impl Engine for ReferenceEngine {
         key.permutation[1].each_ref()
     }
 
-    fn column(&self, _: &ReferenceKey, rows: Vec<Fr>) -> Result<Vec<Fr>, EngineError> {
-        Ok(rows)
+    fn column(&self, _: &ReferenceKey, rows: SecretColumn) -> Result<Vec<Fr>, EngineError> {
+        Ok(rows.to_vec())
     }
 
     fn commit_columns(&self, key: &ReferenceKey, columns: &[&Vec<Fr>]) -> Result<Vec<G1>, EngineError> {
@@ -103,7 +104,7 @@ impl Engine for ReferenceEngine {
                 let x = key.domain.omega().pow_vartime([row as u64]);
                 factor *= values[row] + beta * Fr::DELTA.pow_vartime([j as u64]) * x + gamma;
                 let below = values[row] + beta * key.permutation[0][j][row] + gamma;
-                factor *= below.invert().unwrap_or(Fr::ZERO);
+                factor *= Option::<Fr>::from(below.invert()).ok_or(EngineError::Pole)?;
             }
             product.push(factor);
         }
@@ -145,12 +146,12 @@ impl Engine for ReferenceEngine {
         &self,
         key: &ReferenceKey,
         terms: &[(Fr, &Vec<Fr>)],
-        low: [Fr; 2],
+        linear: Fr,
         top: Fr,
     ) -> Result<Vec<Fr>, EngineError> {
         let n = key.domain.n();
         let own = |i: usize| match i {
-            0 | 1 => low[i],
+            1 => linear,
             _ if i == n => top,
             _ => Fr::ZERO,
         };
@@ -158,8 +159,8 @@ impl Engine for ReferenceEngine {
         Ok((0..=n).map(at).collect())
     }
 
-    fn divide(&self, _: &ReferenceKey, polynomial: Vec<Fr>, root: Fr) -> Result<Vec<Fr>, EngineError> {
-        let mut rest = polynomial;
+    fn divide(&self, _: &ReferenceKey, polynomial: &Vec<Fr>, root: Fr) -> Result<Vec<Fr>, EngineError> {
+        let mut rest = polynomial.clone();
         let mut quotient = vec![Fr::ZERO; rest.len() - 1];
         for i in (0..quotient.len()).rev() {
             quotient[i] = rest[i + 1];

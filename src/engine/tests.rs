@@ -1,5 +1,6 @@
 //! Every method of the fast engine against its definition, at sizes and values where fast algorithms go wrong.
 
+use super::domain::powers;
 use super::*;
 use ff::Field;
 use group::Group;
@@ -35,68 +36,103 @@ fn columns(n: usize, rng: &mut StdRng) -> Vec<Vec<Fr>> {
     vec![full, blinded, small, signed, half, single, large, vec![Fr::ZERO; n], vec![Fr::ONE; n], vec![-Fr::ONE; n]]
 }
 
-fn keys(k: u32, rng: &mut StdRng) -> (CpuEngineKey, ReferenceKeyOf) {
+/// A circuit of random columns, with cycles of many lengths.
+fn circuit(k: u32, rng: &mut StdRng, check: impl Fn(&dyn Fn() -> CircuitData<'static>)) {
     let n = 1usize << k;
-    let (lagrange, powers) = (points(n, rng), points(n + 1, rng));
+    let (lagrange, powers) = (points(n, rng).leak(), points(n + 1, rng).leak());
     let fixed: [Vec<Fr>; FIXED_COLUMNS] =
         std::array::from_fn(|i| (0..n - i.min(n)).map(|_| Fr::random(&mut *rng)).collect());
-    // Cycles of many lengths.
     let mut permutation: Vec<u32> = (0..(COPY_COLUMNS * n) as u32).collect();
     for i in (1..permutation.len()).step_by(2) {
         let j = rng.gen_range(0..i);
         permutation.swap(i, j);
     }
-    let data = || CircuitData {
-        k,
-        lagrange: &lagrange,
-        powers: &powers,
-        fixed: fixed.clone(),
-        permutation: permutation.clone(),
-    };
-    (CpuEngine.load(data()).unwrap(), ReferenceEngine.load(data()).unwrap())
+    check(&|| CircuitData { k, lagrange, powers, fixed: fixed.clone(), permutation: permutation.clone() });
 }
 
-type CpuEngineKey = <CpuEngine as Engine>::Key;
-type ReferenceKeyOf = <ReferenceEngine as Engine>::Key;
+/// Holds an engine to [`ReferenceEngine`] on columns of `2^k` rows; `read` gives what a vector holds.
+fn conforms<E: Engine>(engine: &E, k: u32, with_commitments: bool, read: impl Fn(&E::Vector) -> Vec<Fr>) {
+    let mut rng = StdRng::seed_from_u64(u64::from(k));
+    let columns = columns(1 << k, &mut rng);
+    let [beta, gamma, x] = [(); 3].map(|()| Fr::random(&mut rng));
+    let tail: Vec<Fr> = (1..UNUSABLE_ROWS).map(|_| Fr::random(&mut rng)).collect();
+    let naive = ReferenceEngine;
+    circuit(k, &mut rng, |data| {
+        let (key, reference) = (engine.load(data()).unwrap(), naive.load(data()).unwrap());
+        assert_eq!(engine.fixed(&key).map(&read), naive.fixed(&reference).map(Clone::clone));
+        assert_eq!(engine.permutation(&key).map(&read), naive.permutation(&reference).map(Clone::clone));
+        let vectors: Vec<_> = columns.iter().map(|rows| engine.column(&key, rows.clone().into()).unwrap()).collect();
+        let (own, theirs): (Vec<_>, Vec<_>) = (vectors.iter().collect(), columns.iter().collect());
+        if with_commitments {
+            let expected = naive.commit_columns(&reference, &theirs).unwrap();
+            assert_eq!(engine.commit_columns(&key, &own).unwrap(), expected);
+            assert_eq!(engine.commit(&key, &own).unwrap(), naive.commit(&reference, &theirs).unwrap());
+        }
+        for (own, theirs) in own.windows(3).zip(theirs.windows(3)) {
+            let expected =
+                naive.copy_product(&reference, [theirs[0], theirs[1], theirs[2]], beta, gamma, &tail).unwrap();
+            let product = engine.copy_product(&key, [own[0], own[1], own[2]], beta, gamma, &tail).unwrap();
+            assert_eq!(read(&product), expected);
+        }
+        let expected = naive.interpolate(&reference, columns.clone()).unwrap();
+        let polynomials = engine.interpolate(&key, vectors).unwrap();
+        assert_eq!(polynomials.iter().map(&read).collect::<Vec<_>>(), expected);
+        for point in [x, Fr::ZERO, Fr::ONE, -Fr::ONE] {
+            let queries: Vec<_> = polynomials.iter().map(|p| (p, point)).collect();
+            let naive_queries: Vec<_> = expected.iter().map(|p| (p, point)).collect();
+            let values = naive.evaluate(&reference, &naive_queries).unwrap();
+            assert_eq!(engine.evaluate(&key, &queries).unwrap(), values);
+            let factors = powers(point + beta, polynomials.len());
+            let terms: Vec<_> = factors.iter().copied().zip(&polynomials).collect();
+            let naive_terms: Vec<_> = factors.iter().copied().zip(&expected).collect();
+            let sum = engine.combine(&key, &terms, gamma, x).unwrap();
+            let naive_sum = naive.combine(&reference, &naive_terms, gamma, x).unwrap();
+            assert_eq!(read(&sum), naive_sum);
+            let quotient = engine.divide(&key, &sum, point).unwrap();
+            let naive_quotient = naive.divide(&reference, &naive_sum, point).unwrap();
+            assert_eq!(read(&quotient), naive_quotient);
+            // (X - point) q + sum(point) = sum, at a point of its own.
+            let at = |p: &Vec<Fr>, x| naive.evaluate(&reference, &[(p, x)]).unwrap()[0];
+            assert_eq!((gamma - point) * at(&naive_quotient, gamma) + at(&naive_sum, point), at(&naive_sum, gamma));
+            // A quotient has a coefficient less than a polynomial, and is combined like one.
+            let again = engine.combine(&key, &[(x, &quotient), (beta, &polynomials[0])], beta, x).unwrap();
+            let naive_again =
+                naive.combine(&reference, &[(x, &naive_quotient), (beta, &expected[0])], beta, x).unwrap();
+            assert_eq!(read(&again), naive_again);
+        }
+    });
+}
 
 #[test]
 fn every_method_is_its_definition() {
     for k in 3..=6 {
-        let mut rng = StdRng::seed_from_u64(u64::from(k));
-        let (cpu, reference) = keys(k, &mut rng);
-        let n = 1usize << k;
-        assert_eq!(CpuEngine.fixed(&cpu), ReferenceEngine.fixed(&reference));
-        assert_eq!(CpuEngine.permutation(&cpu), ReferenceEngine.permutation(&reference));
-        let columns = columns(n, &mut rng);
-        let all: Vec<&Vec<Fr>> = columns.iter().collect();
-        let commitments = ReferenceEngine.commit_columns(&reference, &all).unwrap();
-        assert_eq!(CpuEngine.commit_columns(&cpu, &all).unwrap(), commitments);
-        let commitments = ReferenceEngine.commit(&reference, &all).unwrap();
-        assert_eq!(CpuEngine.commit(&cpu, &all).unwrap(), commitments);
-        let polynomials = ReferenceEngine.interpolate(&reference, columns.clone()).unwrap();
-        assert_eq!(CpuEngine.interpolate(&cpu, columns.clone()).unwrap(), polynomials);
-        let [beta, gamma, x] = [(); 3].map(|()| Fr::random(&mut rng));
-        let tail: Vec<Fr> = (1..UNUSABLE_ROWS).map(|_| Fr::random(&mut rng)).collect();
-        for three in columns.windows(3) {
-            let three = [&three[0], &three[1], &three[2]];
-            let product = ReferenceEngine.copy_product(&reference, three, beta, gamma, &tail).unwrap();
-            assert_eq!(CpuEngine.copy_product(&cpu, three, beta, gamma, &tail).unwrap(), product);
-        }
-        for point in [x, Fr::ZERO, Fr::ONE, -Fr::ONE] {
-            let queries: Vec<_> = polynomials.iter().map(|p| (p, point)).collect();
-            let values = ReferenceEngine.evaluate(&reference, &queries).unwrap();
-            assert_eq!(CpuEngine.evaluate(&cpu, &queries).unwrap(), values);
-            let terms: Vec<_> = polynomials.iter().map(|p| (point + beta, p)).collect();
-            let sum = ReferenceEngine.combine(&reference, &terms, [gamma, beta], x).unwrap();
-            assert_eq!(CpuEngine.combine(&cpu, &terms, [gamma, beta], x).unwrap(), sum);
-            // A sum has a term more than its parts, and may be one.
-            let again = ReferenceEngine.combine(&reference, &[(x, &polynomials[0])], [beta, gamma], x).unwrap();
-            assert_eq!(CpuEngine.combine(&cpu, &[(x, &polynomials[0])], [beta, gamma], x).unwrap(), again);
-            let quotient = ReferenceEngine.divide(&reference, sum.clone(), point).unwrap();
-            assert_eq!(CpuEngine.divide(&cpu, sum.clone(), point).unwrap(), quotient);
-            // (X - point) q + sum(point) = sum, at a point of its own.
-            let at = |p: &Vec<Fr>, x| CpuEngine.evaluate(&cpu, &[(p, x)]).unwrap()[0];
-            assert_eq!((gamma - point) * at(&quotient, gamma) + at(&sum, point), at(&sum, gamma));
+        conforms(&CpuEngine, k, true, |column| column.to_vec());
+    }
+    // More rows than a task works on.
+    conforms(&CpuEngine, 10, false, |column| column.to_vec());
+}
+
+/// Any polynomial of degree below `4 n` is put together again from its values on the cosets.
+#[test]
+fn pieces_are_the_polynomial() {
+    let mut rng = StdRng::seed_from_u64(6);
+    for k in [4, 9, 10] {
+        let domain = Domain::new(k);
+        let n = domain.n();
+        let polynomial: Vec<Fr> = (0..PIECES * n).map(|_| Fr::random(&mut rng)).collect();
+        let shifts = domain.cosets(PIECES);
+        let coset = |shift: &Fr| {
+            // Modulo X^n - shift^n, then from X to shift X.
+            let step = shift.pow_vartime([n as u64]);
+            let parts = polynomial.chunks_exact(n).rev();
+            let reduced = parts
+                .fold(vec![Fr::ZERO; n], |sum, part| sum.iter().zip(part).map(|(sum, c)| *sum * step + c).collect());
+            let scaled: Vec<Fr> = reduced.iter().zip(powers(*shift, n)).map(|(c, power)| *c * power).collect();
+            scaled.into()
+        };
+        let pieces = cpu::pieces(&domain, &shifts, shifts.iter().map(coset).collect());
+        for (piece, expected) in pieces.iter().zip(polynomial.chunks_exact(n)) {
+            assert_eq!(&piece[..], expected, "k {k}");
         }
     }
 }
@@ -126,11 +162,14 @@ fn transforms_of_every_size() {
 #[test]
 fn a_witness_that_violates_has_no_quotient() {
     let mut rng = StdRng::seed_from_u64(4);
-    let (_, reference) = keys(4, &mut rng);
     let mut column = || (0..16).map(|_| Fr::random(&mut rng)).collect::<Vec<_>>();
     let witness = Witness { advice: (0..ADVICE).map(|_| column()).collect(), instance: column(), product: column() };
+    let mut rng = StdRng::seed_from_u64(5);
     let [channel, position, alpha, beta] = [2, 3, 5, 7].map(Fr::from);
     let machine = Challenges { channel, position, alpha, beta };
     let challenges = QuotientChallenges { machine, beta: Fr::from(11), gamma: Fr::from(13), y: Fr::from(17) };
-    assert!(ReferenceEngine.quotient(&reference, &witness, &challenges).is_err());
+    circuit(4, &mut rng, |data| {
+        let reference = ReferenceEngine.load(data()).unwrap();
+        assert!(ReferenceEngine.quotient(&reference, &witness, &challenges).is_err());
+    });
 }

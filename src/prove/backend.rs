@@ -5,7 +5,7 @@ use super::rounds::{Proving, Start};
 use super::{Claim, Linked, ProveError};
 use crate::artefact::encode_g1;
 use crate::commitment::{LinkProof, Opening, Secret, SpanProof, SpanStatement, WeightVisibility};
-use crate::engine::{CircuitData, CpuEngine, Domain, Engine};
+use crate::engine::{CircuitData, CpuEngine, Domain, Engine, EngineError};
 use crate::keys::{VerifyingKey, proof_tag};
 use crate::proof::Proof;
 use crate::srs::{Srs, SrsVerifier};
@@ -88,7 +88,7 @@ impl<E: Engine> Backend<E> {
         };
         let challenged = Start::new(proving, registered.key.halo2_digest(), &claim.instance)?
             .phase_zero(circuit.phase_zero_columns())?;
-        let phase1 = circuit.phase_one_columns(challenged.challenges()).ok_or_else(unlucky)?;
+        let phase1 = circuit.phase_one_columns(challenged.challenges()).ok_or(EngineError::Pole)?;
         let mut omega = Zeroizing::new([Secret::default(); UNUSABLE_ROWS]);
         omega[UNUSABLE_ROWS - BLINDING_ROWS..].copy_from_slice(tail);
         let Proving { mut transcript, .. } = challenged.phase_one(phase1, &omega)?;
@@ -133,8 +133,4 @@ impl<E: Engine> Backend<E> {
 
 fn incomplete() -> ProveError {
     ProveError::Backend("the transcript is incomplete".into())
-}
-
-fn unlucky() -> ProveError {
-    ProveError::Backend("a challenge hit a pole, which happens once in 2^230 proofs; prove again".into())
 }

@@ -64,7 +64,7 @@ impl std::fmt::Debug for Prover {
 impl Prover {
     /// Compiles the program of `key` and prepares its polynomials.
     ///
-    /// Cost: the transforms of eleven columns.
+    /// Cost: the transforms of twelve columns.
     ///
     /// # Errors
     /// Another SRS than the key's, or a key that contradicts itself.

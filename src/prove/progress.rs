@@ -41,7 +41,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// Is told of each step as it begins. [`ControlFlow::Break`] ends the proof with [`ProveError::Cancelled`]; nothing is left of it.
+/// Is told of each step as it begins. [`ControlFlow::Break`] ends the proof with [`ProveError::Cancelled`].
 pub type Observer<'a> = &'a dyn Fn(Step) -> ControlFlow<()>;
 
 /// Nobody watches.

@@ -296,7 +296,7 @@ fn nothing_secret_is_shown() {
     assert!(!error.contains("7777"), "{error}");
 }
 
-/// What the stock prover draws where: `omega`'s rows are ours, so the difference is in the span exactly.
+/// `omega`'s last rows are the ones chosen for it, so the difference is in the span exactly.
 #[test]
 fn the_difference_is_the_blinding() {
     let fixture = secret();

@@ -3,13 +3,15 @@
 use super::{COPY_COLUMNS, Challenges, FIXED_COLUMNS, PHASE0_COLUMNS, PHASE1_COLUMNS};
 use crate::integer::to_field;
 use crate::program::{Cell, ChainOp, ProductOp, Program, Row};
+use crate::secret::SecretColumn;
 use crate::witness::{PhaseOne, PhaseZero};
+use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
 
 /// Columns of phase 0 in the order of their commitments.
-pub type PhaseZeroColumns = [Vec<Fr>; PHASE0_COLUMNS];
+pub type PhaseZeroColumns = [SecretColumn; PHASE0_COLUMNS];
 /// Columns of phase 1 in the order of their commitments.
-pub type PhaseOneColumns = [Vec<Fr>; PHASE1_COLUMNS];
+pub type PhaseOneColumns = [SecretColumn; PHASE1_COLUMNS];
 /// The challenges of a proof as values.
 pub(crate) type ChallengeValues = Challenges<Fr>;
 
@@ -96,19 +98,31 @@ pub fn copy_permutation(program: &Program) -> Vec<u32> {
     next
 }
 
-/// Phase 0 on the active rows.
-pub(super) fn phase_zero_columns(w: &PhaseZero) -> PhaseZeroColumns {
+/// A column of `2^k` cells, those given first and zeros after them. Made at its full size, so that nothing is copied when it is filled up.
+fn column(k: u32, cells: impl Iterator<Item = Fr>) -> SecretColumn {
+    let mut rows = Vec::with_capacity(1 << k);
+    rows.extend(cells);
+    rows.resize(1 << k, Fr::ZERO);
+    SecretColumn(rows)
+}
+
+/// Phase 0.
+pub(super) fn phase_zero_columns(k: u32, w: &PhaseZero) -> PhaseZeroColumns {
     [
-        w.r.iter().map(|v| Fr::from(*v)).collect(),
-        w.q.iter().map(|v| Fr::from(*v)).collect(),
-        w.y.iter().map(|v| to_field(*v)).collect(),
-        (0..w.e.len()).map(|row| w.rim(row)).collect(),
-        w.m.iter().map(|v| Fr::from(*v)).collect(),
+        column(k, w.r.iter().map(|v| Fr::from(*v))),
+        column(k, w.q.iter().map(|v| Fr::from(*v))),
+        column(k, w.y.iter().map(|v| to_field(*v))),
+        column(k, (0..w.e.len()).map(|row| w.rim(row))),
+        column(k, w.m.iter().map(|v| Fr::from(*v))),
     ]
 }
 
-/// Phase 1 on the active rows and the one after.
-pub(super) fn phase_one_columns(w: PhaseOne) -> PhaseOneColumns {
-    let PhaseOne { omega, h_w, h_x, h_y, z, p, phi } = w;
-    [omega, h_w, h_x, h_y, z, p, phi]
+/// Phase 1.
+pub(super) fn phase_one_columns(k: u32, mut w: PhaseOne) -> PhaseOneColumns {
+    let PhaseOne { omega, h_w, h_x, h_y, z, p, phi } = &mut w;
+    [omega, h_w, h_x, h_y, z, p, phi].map(|cells| {
+        let mut rows = std::mem::take(cells);
+        rows.resize(1 << k, Fr::ZERO);
+        SecretColumn(rows)
+    })
 }

@@ -8,6 +8,7 @@ use super::{Challenges, FIXED_COLUMNS, Machine, Shape};
 #[cfg(test)]
 use crate::program::AdviceColumn;
 use crate::program::{Cell, Program};
+use crate::secret::SecretColumn;
 use crate::witness::{LaneRows, PhaseOne, PhaseZero, phase_one};
 use halo2_proofs::circuit::{Cell as HaloCell, Layouter, Region, SimpleFloorPlanner, Value};
 use halo2_proofs::halo2curves::bn256::Fr;
@@ -113,16 +114,16 @@ impl<'a> MachineCircuit<'a> {
         }
     }
 
-    /// The columns of phase 0 on the active rows.
+    /// The columns of phase 0; rows that are not active are 0.
     ///
     /// # Panics
     /// Without a witness.
     #[must_use]
     pub fn phase_zero_columns(&self) -> PhaseZeroColumns {
-        phase_zero_columns(self.witness.as_ref().expect("a witness").phase0)
+        phase_zero_columns(self.program.k, self.witness.as_ref().expect("a witness").phase0)
     }
 
-    /// The columns of phase 1 on the active rows and the one after, for these challenges. `None` as [`phase_one`].
+    /// The columns of phase 1 for these challenges; rows after the one that ends the chains are 0. `None` as [`phase_one`].
     ///
     /// # Panics
     /// Without a witness.
@@ -133,7 +134,7 @@ impl<'a> MachineCircuit<'a> {
         if let Some(tamper) = self.tamper {
             tamper(&mut phase1, challenges);
         }
-        Some(phase_one_columns(phase1))
+        Some(phase_one_columns(self.program.k, phase1))
     }
 
     fn copies(&self, machine: &Machine, region: &mut Region<'_, Fr>) {
@@ -147,10 +148,16 @@ impl<'a> MachineCircuit<'a> {
     }
 }
 
-fn assign<const N: usize>(region: &mut Region<'_, Fr>, columns: [Column<Advice>; N], values: [Vec<Fr>; N]) {
+/// Assigns the first `rows` cells of each column: the others are halo2's to fill.
+fn assign<const N: usize>(
+    region: &mut Region<'_, Fr>,
+    columns: [Column<Advice>; N],
+    values: &[SecretColumn; N],
+    rows: usize,
+) {
     for (column, values) in columns.into_iter().zip(values) {
-        for (row, value) in values.into_iter().enumerate() {
-            region.assign_advice(column, row, Value::known(value));
+        for (row, value) in values[..rows].iter().enumerate() {
+            region.assign_advice(column, row, Value::known(*value));
         }
     }
 }
@@ -201,13 +208,14 @@ impl Circuit<Fr> for MachineCircuit<'_> {
                     return Ok(());
                 }
                 let m = &machine;
-                assign(&mut region, [m.r, m.q, m.y, m.e, m.m], self.phase_zero_columns());
+                let rows = self.program.active_rows();
+                assign(&mut region, [m.r, m.q, m.y, m.e, m.m], &self.phase_zero_columns(), rows);
                 #[cfg(test)]
                 self.assign_wrapped(&machine, &mut region);
                 region.next_phase();
                 let Some(challenges) = known_challenges(&machine, &region) else { return Ok(()) };
                 let phase1 = self.phase_one_columns(&challenges).ok_or(Error::Synthesis)?;
-                assign(&mut region, [m.omega, m.h_w, m.h_x, m.h_y, m.z, m.p, m.phi], phase1);
+                assign(&mut region, [m.omega, m.h_w, m.h_x, m.h_y, m.z, m.p, m.phi], &phase1, rows + 1);
                 Ok(())
             },
         )

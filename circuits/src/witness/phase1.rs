@@ -77,13 +77,19 @@ pub fn phase_one_forced(
     forced: Forced<'_>,
 ) -> Option<PhaseOne> {
     let rows = program.active_rows() + 1;
+    // With room for the whole column: one that grows leaves copies behind.
+    let column = || {
+        let mut cells = Vec::with_capacity(1 << program.k);
+        cells.resize(rows, Fr::ZERO);
+        cells
+    };
     let mut w = PhaseOne {
-        omega: vec![Fr::ZERO; rows],
-        h_w: vec![Fr::ZERO; rows],
-        h_x: vec![Fr::ZERO; rows],
-        h_y: vec![Fr::ZERO; rows],
-        z: vec![Fr::ZERO; rows],
-        p: vec![Fr::ZERO; rows],
+        omega: column(),
+        h_w: column(),
+        h_x: column(),
+        h_y: column(),
+        z: column(),
+        p: column(),
         phi: vec![],
     };
     for (row, value) in lanes.fold(challenges.channel) {
@@ -197,7 +203,7 @@ fn running_sum(program: &Program, phase0: &PhaseZero, challenges: &ChallengeValu
     if product.is_zero_vartime() {
         return None;
     }
-    let mut phi = Vec::with_capacity(active + 1);
+    let mut phi = Vec::with_capacity(1 << program.k);
     let mut sum = Fr::ZERO;
     phi.push(sum);
     for (row, inverse) in factors.chunks_exact(3).enumerate() {

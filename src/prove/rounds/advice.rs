@@ -8,6 +8,7 @@ use crate::prove::progress::Step;
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
 use inferproof_circuits::machine::{Challenges, PhaseOneColumns, PhaseZeroColumns, UNUSABLE_ROWS};
+use inferproof_circuits::secret::SecretColumn;
 use rand_core::{CryptoRng, RngCore};
 
 /// The last rows of `omega`; those of every other column are drawn.
@@ -44,9 +45,9 @@ impl<'a, E: Engine, R: RngCore + CryptoRng> Start<'a, E, R> {
     ) -> Result<Self, ProveError> {
         proving.absorb(key_digest)?;
         instance.iter().try_for_each(|word| proving.absorb(*word))?;
-        let mut rows = instance.to_vec();
-        rows.resize(proving.n, Fr::ZERO);
-        let instance = proving.engine.column(proving.key, rows)?;
+        let mut rows = vec![Fr::ZERO; proving.n];
+        rows[..instance.len()].copy_from_slice(instance);
+        let instance = proving.engine.column(proving.key, rows.into())?;
         Ok(Self { proving, instance })
     }
 
@@ -87,20 +88,18 @@ impl<'a, E: Engine, R: RngCore + CryptoRng> Challenged<'a, E, R> {
 /// Blinds the last rows of each column and commits to all of them. `omega`, where it is there, is the first column and has rows of its own.
 fn commit<E: Engine, R: RngCore + CryptoRng>(
     proving: &mut Proving<'_, E, R>,
-    columns: Vec<Vec<Fr>>,
+    columns: Vec<SecretColumn>,
     omega: Option<&OmegaRows>,
 ) -> Result<Vec<E::Vector>, ProveError> {
     let (engine, key, usable) = (proving.engine, proving.key, proving.n - UNUSABLE_ROWS);
     let mut vectors = Vec::with_capacity(columns.len());
-    for (index, mut rows) in columns.into_iter().enumerate() {
-        assert!(rows.len() <= usable, "the last rows are random");
-        rows.reserve_exact(proving.n - rows.len());
-        rows.resize(usable, Fr::ZERO);
+    for (index, mut column) in columns.into_iter().enumerate() {
+        let tail = &mut column.0[usable..];
         match omega {
-            Some(omega) if index == 0 => rows.extend(omega.iter().map(|cell| cell.0)),
-            _ => rows.extend((0..UNUSABLE_ROWS).map(|_| proving.random())),
+            Some(omega) if index == 0 => tail.iter_mut().zip(omega).for_each(|(cell, own)| *cell = own.0),
+            _ => tail.iter_mut().for_each(|cell| *cell = proving.random()),
         }
-        vectors.push(engine.column(key, rows)?);
+        vectors.push(engine.column(key, column)?);
     }
     // halo2 draws a scalar a column that KZG has no use for. With as many drawn here, both provers commit to the same columns from one generator.
     for _ in &vectors {

@@ -7,15 +7,16 @@ use crate::prove::ProveError;
 use crate::prove::progress::Step;
 use halo2_proofs::halo2curves::bn256::Fr;
 use inferproof_circuits::machine::Queries;
+use inferproof_circuits::secret::SecretColumn;
 use rand_core::{CryptoRng, RngCore};
 
 /// All values are in the proof.
 pub(super) struct Evaluated<'a, E: Engine, R> {
     pub(super) proving: Proving<'a, E, R>,
     pub(super) witness: Witness<E::Vector>,
-    pub(super) random: [Fr; 2],
+    pub(super) random: SecretColumn,
     pub(super) pieces: [E::Vector; PIECES],
-    pub(super) blinds: [Fr; PIECES],
+    pub(super) blinds: SecretColumn,
     pub(super) x: Fr,
 }
 
@@ -24,7 +25,7 @@ impl<'a, E: Engine, R: RngCore + CryptoRng> Divided<'a, E, R> {
         self.proving.begin(Step::Values)?;
         let Self { mut proving, witness, random, pieces, blinds } = self;
         let x = proving.challenge();
-        let scalars = evaluations(&proving, &witness, random, x)?;
+        let scalars = evaluations(&proving, &witness, &random, x)?;
         proving.write_scalars(&scalars)?;
         Ok(Evaluated { proving, witness, random, pieces, blinds, x })
     }
@@ -34,7 +35,7 @@ impl<'a, E: Engine, R: RngCore + CryptoRng> Divided<'a, E, R> {
 fn evaluations<E: Engine, R>(
     proving: &Proving<'_, E, R>,
     witness: &Witness<E::Vector>,
-    random: [Fr; 2],
+    random: &[Fr],
     x: Fr,
 ) -> Result<Vec<Fr>, ProveError> {
     let (engine, key, next) = (proving.engine, proving.key, x * proving.omega);

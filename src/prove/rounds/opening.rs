@@ -1,12 +1,12 @@
 //! Round 6: all values are opened at once (SHPLONK: Boneh, Drake, Fisch, Gabizon 2020, as halo2 has it).
 //!
 //! Two sets of points: `{x}` and `{x, omega x}`. With `N_s` the sum of a set's polynomials less what interpolates their values, by powers of `y`, the first point of
-//! the proof commits to `H = sum_s v^s N_s / Z_s`, the second to `(sum_s v^s Z_(T\s)(u) N_s(X) - Z_T(u) H(X)) / (X - u)`, with the interpolants' values at `u`, all of it
-//! divided by the first set's `Z_(T\s)(u)`.
+//! the proof commits to `H = N_0 / Z_0 + v N_1 / Z_1`, the second to `(N_0(X) + w N_1(X) - (u - x) H(X)) / (X - u)` with `w = v / (u - g x)` and the interpolants' values at
+//! `u`: halo2's formula, divided by the first set's `Z_(T\s)(u) = u - g x`.
 
 use super::Proving;
 use super::evaluations::Evaluated;
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineError};
 use crate::prove::ProveError;
 use crate::prove::progress::Step;
 use ff::Field;
@@ -45,23 +45,20 @@ impl<'a, E: Engine, R: RngCore + CryptoRng> Evaluated<'a, E, R> {
         let [y, v] = [(); 2].map(|()| self.proving.challenge());
         let (engine, key) = (self.proving.engine, self.proving.key);
         let [x, next] = [self.x, self.x * self.proving.omega];
-        let sum = |sum: &Sum<'_, E::Vector>| engine.combine(key, &sum.terms, [Fr::ZERO, sum.linear], sum.top);
-        let first = engine.divide(key, sum(&self.opened_here(y))?, x)?;
-        let second = engine.divide(key, sum(&self.opened_on_both(y))?, x)?;
-        let second = engine.divide(key, second, next)?;
-        let quotient = engine.combine(key, &[(Fr::ONE, &first), (v, &second)], [Fr::ZERO; 2], Fr::ZERO)?;
+        let sum = |sum: &Sum<'_, E::Vector>| engine.combine(key, &sum.terms, sum.linear, sum.top);
+        let here = engine.divide(key, &sum(&self.opened_here(y))?, x)?;
+        let half = engine.divide(key, &sum(&self.opened_on_both(y))?, x)?;
+        let both = engine.divide(key, &half, next)?;
+        let combine = |terms: [(Fr, &E::Vector); 3]| engine.combine(key, &terms, Fr::ZERO, Fr::ZERO);
+        let quotient = combine([(Fr::ONE, &here), (v, &both), (Fr::ZERO, &half)])?;
         let points = engine.commit(key, &[&quotient])?;
         self.proving.write_points(&points)?;
 
+        // With q = N_1 / ((X - x)(X - g x)) and w = v / (u - g x), the second polynomial is N_0 / (X - x) + w (X + u - x - g x) q; and (X - g x) q is at hand.
         let u = self.proving.challenge();
-        // Z_(T\s)(u) is u - omega x for the first set and 1 for the second; all is divided by the former.
         let inverse: Option<Fr> = (u - next).invert().into();
-        let weight = v * inverse.ok_or_else(|| ProveError::Backend("a challenge hit an opening point".into()))?;
-        let mut last = self.opened_here(y);
-        let pair = self.opened_on_both(y);
-        last.terms.extend(pair.terms.into_iter().map(|(factor, polynomial)| (weight * factor, polynomial)));
-        last.terms.push((x - u, &quotient));
-        let last = engine.divide(key, sum(&last)?, u)?;
+        let weight = v * inverse.ok_or(EngineError::Pole)?;
+        let last = combine([(Fr::ONE, &here), (weight, &half), (weight * (u - x), &both)])?;
         let points = engine.commit(key, &[&last])?;
         self.proving.write_points(&points)?;
         Ok(self.proving)
@@ -75,7 +72,7 @@ impl<'a, E: Engine, R: RngCore + CryptoRng> Evaluated<'a, E, R> {
         let mut terms: Vec<_> = polynomials.map(|polynomial| (powers.take(), polynomial)).collect();
         // The quotient, put together: sum x^(n i) piece_i + (X^n - x^n) sum x^(n i) b_i.
         let (mut place, xn, mut top) = (powers.take(), self.x.pow_vartime([self.proving.n as u64]), Fr::ZERO);
-        for (piece, blind) in self.pieces.iter().zip(self.blinds) {
+        for (piece, blind) in self.pieces.iter().zip(self.blinds.iter()) {
             terms.push((place, piece));
             top += place * blind;
             place *= xn;

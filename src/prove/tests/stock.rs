@@ -12,6 +12,7 @@ use ff::PrimeField;
 use halo2_proofs::plonk::{create_proof, keygen_pk};
 use halo2_proofs::poly::kzg::multiopen::ProverSHPLONK;
 use inferproof_circuits::machine::{BLINDING_ROWS, PHASE0_COLUMNS, PHASE1_COLUMNS, UNUSABLE_ROWS};
+use inferproof_circuits::witness::PhaseZero;
 
 const WORDS: usize = 8;
 /// Phase 0 draws its rows and one scalar a column; `omega` is the first column of phase 1.
@@ -89,17 +90,31 @@ fn stock_proof(
     transcript
 }
 
+/// What an honest execution claims, and its columns.
+fn execution(fixture: &Fixture) -> (Statement, PhaseZero, Vec<Fr>) {
+    let prover = &fixture.prover;
+    let trace = prover.run(&fixture.input).unwrap();
+    let model = &prover.key.model;
+    let phase0 = phase_zero(&prover.backend.program, &model.architecture, &model.weights, &trace, None).unwrap();
+    let output = trace.values.last().unwrap();
+    let instance = instance(&prover.backend.program, &fixture.input, output);
+    let statement = Statement {
+        model_id: prover.key.verifying.model_id(),
+        context: CONTEXT,
+        input: prover.backend.program.input.encode(&fixture.input),
+        output: prover.backend.program.output.encode(output),
+    };
+    (statement, phase0, instance)
+}
+
 /// halo2's prover and ours make proofs of one format: what verifies one verifies the other.
 #[test]
 fn proofs_of_halo2s_prover_verify() {
     let fixture = secret();
     let (proof, tail) = (fixture.proof(1), [Secret(Fr::from(11)), Secret(Fr::from(12))]);
     let prover = &fixture.prover;
-    let trace = prover.run(&fixture.input).unwrap();
-    let model = &prover.key.model;
-    let phase0 = phase_zero(&prover.backend.program, &model.architecture, &model.weights, &trace, None).unwrap();
-    let instance = instance(&prover.backend.program, &fixture.input, trace.values.last().unwrap());
-    let claim = Claim { statement: proof.statement.clone(), instance, linked: None };
+    let (statement, phase0, instance) = execution(&fixture);
+    let claim = Claim { statement, instance, linked: None };
     let witness = PhaseOneInput { phase0: &phase0, lanes: &prover.lanes, instance: &claim.instance };
     let circuit = MachineCircuit::new(&prover.backend.program, Some(witness));
     let mut transcript = stock_proof(&fixture, circuit, &claim, &tail, 21);
@@ -110,18 +125,81 @@ fn proofs_of_halo2s_prover_verify() {
     assert!(fixture.verifies(&Proof { bytes, ..proof }));
 }
 
+/// Serves given scalars from one of a generator's draws of scalars on.
+struct Served<'a> {
+    inner: StdRng,
+    first: usize,
+    scalars: &'a [Fr],
+    words: usize,
+}
+
+impl RngCore for Served<'_> {
+    fn next_u32(&mut self) -> u32 {
+        self.inner.next_u32()
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        let (draw, word) = (self.words / WORDS, self.words % WORDS);
+        self.words += 1;
+        let own = self.inner.next_u64();
+        let scalar = draw.checked_sub(self.first).and_then(|index| self.scalars.get(index));
+        scalar.map_or(own, |scalar| {
+            let bytes = scalar.to_repr();
+            bytes.as_ref().chunks_exact(8).nth(word).map_or(0, |b| u64::from_le_bytes(b.try_into().unwrap()))
+        })
+    }
+
+    fn fill_bytes(&mut self, dest: &mut [u8]) {
+        self.inner.fill_bytes(dest);
+    }
+
+    fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), rand_core::Error> {
+        self.inner.try_fill_bytes(dest)
+    }
+}
+
+impl CryptoRng for Served<'_> {}
+
+/// The random polynomial is `a + b X`, and the pieces of the quotient differ by `b_i X^n - b_(i-1)`: what is drawn for them is in their commitments.
+#[test]
+fn the_random_polynomial_and_the_pieces_are_blinded() {
+    let fixture = secret();
+    let prover = &fixture.prover;
+    let (statement, phase0, instance) = execution(&fixture);
+    let claim = Claim { statement, instance, linked: None };
+    // Rows of all columns but omega, a scalar a column, the last rows of the product.
+    let (zero, one) = (PHASE0_COLUMNS, PHASE1_COLUMNS);
+    let first = zero * (UNUSABLE_ROWS + 1) + (one - 1) * UNUSABLE_ROWS + one + UNUSABLE_ROWS - 1;
+    let points = |scalars: &[u64]| {
+        let scalars: Vec<Fr> = scalars.iter().map(|scalar| Fr::from(*scalar)).collect();
+        let witness = PhaseOneInput { phase0: &phase0, lanes: &prover.lanes, instance: &claim.instance };
+        let circuit = MachineCircuit::new(&prover.backend.program, Some(witness));
+        let tail = [Secret(Fr::from(11)), Secret(Fr::from(12))];
+        let rng = Served { inner: StdRng::seed_from_u64(3), first, scalars: &scalars, words: 0 };
+        let proof = prover.backend.blinded(prover.registered(), circuit, &claim, &tail, rng, UNWATCHED).unwrap();
+        assert!(fixture.verifies(&proof));
+        let transcript = fixture.replayed(&proof);
+        let point = |index: usize| G1::from(transcript.point_read(zero + one + 1 + index).unwrap());
+        [0, 1, 2, 3, 4].map(point)
+    };
+    let powers = &prover.backend.powers;
+    let (unit, top) = (G1::from(powers[0]), G1::from(powers[1 << prover.backend.program.k]));
+    let [plain, blinded] = [points(&[5, 6, 0, 0, 0]), points(&[5, 6, 1, 2, 3])];
+    assert_eq!(plain[0], unit * Fr::from(5) + G1::from(powers[1]) * Fr::from(6));
+    assert_eq!(plain[0], blinded[0]);
+    let [a, b, c] = [1, 2, 3].map(Fr::from);
+    let added = [top * a, top * b - unit * a, top * c - unit * b, -(unit * c)];
+    for (piece, added) in added.into_iter().enumerate() {
+        assert_eq!(blinded[piece + 1], plain[piece + 1] + added, "piece {piece}");
+    }
+}
+
 /// From one generator both provers commit to the same columns, up to the random polynomial, which halo2 draws elsewhere.
 #[test]
 fn the_same_commitments_as_halo2s_prover() {
     for fixture in [secret(), limbed(), searched()] {
         let prover = &fixture.prover;
-        let trace = prover.run(&fixture.input).unwrap();
-        let model = &prover.key.model;
-        let phase0 = phase_zero(&prover.backend.program, &model.architecture, &model.weights, &trace, None).unwrap();
-        let output = trace.values.last().unwrap();
-        let model_id = prover.key.verifying.model_id();
-        let statement = Statement { model_id, context: CONTEXT, input: vec![], output: vec![] };
-        let instance = instance(&prover.backend.program, &fixture.input, output);
+        let (statement, phase0, instance) = execution(&fixture);
         let claim = Claim { statement, instance, linked: None };
         let witness = PhaseOneInput { phase0: &phase0, lanes: &prover.lanes, instance: &claim.instance };
         let circuit = MachineCircuit::new(&prover.backend.program, Some(witness));
