@@ -1,9 +1,10 @@
 //! The engine for processors: columns in memory, work spread with rayon.
 
-use super::domain::{Domain, powers};
+use super::lanes::{powers, run};
 use super::msm::Bases;
-use super::quotient::{CopyValues, Numerator, QuotientChallenges, row_values};
-use super::{COPY_COLUMNS, CircuitData, Engine, EngineError, FIXED_COLUMNS, PIECES, Witness};
+use super::quotient::{Columns, Constants, Fold, QuotientChallenges};
+use super::transform::Domain;
+use super::{ADVICE, COPY_COLUMNS, CircuitData, Engine, EngineError, FIXED_COLUMNS, PIECES, Witness};
 use ff::{Field, PrimeField};
 use group::Curve;
 use halo2_proofs::halo2curves::bn256::{Fr, G1, G1Affine};
@@ -163,9 +164,9 @@ impl Engine for CpuEngine {
         witness: &Witness<SecretColumn>,
         challenges: &QuotientChallenges,
     ) -> Result<[SecretColumn; PIECES], EngineError> {
-        let numerator = Numerator::new(challenges);
         let shifts = key.domain.cosets(PIECES);
-        let cosets = shifts.iter().map(|shift| on_coset(key, witness, &numerator, *shift)).collect();
+        let mut cosets: Vec<_> = shifts.iter().map(|shift| on_coset(key, witness, challenges, *shift)).collect();
+        cosets.par_iter_mut().for_each(|coset| key.domain.interpolate(&mut coset.0));
         Ok(pieces(&key.domain, &shifts, cosets))
     }
 
@@ -211,54 +212,49 @@ fn slices<'a>(columns: &[&'a SecretColumn]) -> Vec<&'a [Fr]> {
     columns.iter().map(|column| &column.0[..]).collect()
 }
 
-/// The coefficients that the quotient times `X^n - 1` has modulo `X^n - shift^n`, each times that power of the shift, and divided by `shift^n - 1`.
-fn on_coset(key: &CpuKey, witness: &Witness<SecretColumn>, numerator: &Numerator, shift: Fr) -> SecretColumn {
+/// The values of the quotient on the coset of `shift`.
+fn on_coset(key: &CpuKey, witness: &Witness<SecretColumn>, challenges: &QuotientChallenges, shift: Fr) -> SecretColumn {
     let domain = &key.domain;
     let n = domain.n();
-    let shifts = powers(shift, n);
     let fixed = key.fixed.iter().chain(&key.permutation).chain([&key.usable]);
-    let columns: Vec<&SecretColumn> =
+    let polynomials: Vec<&SecretColumn> =
         witness.advice.iter().chain([&witness.instance, &witness.product]).chain(fixed).collect();
-    let values: Vec<SecretColumn> =
-        columns.into_par_iter().map(|column| domain.evaluate_on_coset(column, &shifts).into()).collect();
-    let (advice, rest) = values.split_at(witness.advice.len());
-    let ([instance, product], rest) = rest.split_first_chunk().expect("two columns");
-    let (fixed, rest) = rest.split_at(FIXED_COLUMNS);
-    let (permutation, usable) = rest.split_at(COPY_COLUMNS);
+    let coset = domain.coset(shift);
+    let on_coset = |polynomial: &SecretColumn| domain.evaluate_on_coset(polynomial, &coset).into();
+    let values: Vec<SecretColumn> = polynomials.into_par_iter().map(on_coset).collect();
+    let column = |index: usize| &values[index][..];
+    let columns = Columns {
+        advice: std::array::from_fn(column),
+        instance: column(ADVICE),
+        product: column(ADVICE + 1),
+        fixed: std::array::from_fn(|i| column(ADVICE + 2 + i)),
+        permutation: std::array::from_fn(|i| column(ADVICE + 2 + FIXED_COLUMNS + i)),
+        usable: column(ADVICE + 2 + FIXED_COLUMNS + COPY_COLUMNS),
+    };
     let vanishing = shift.pow_vartime([n as u64]) - Fr::ONE;
     let inverse = vanishing.invert().expect("the cosets share nothing with the domain");
+    let constants = Constants::new(challenges, inverse);
     // L_i(X) = (X^n - 1) omega^i / (n (X - omega^i)), on the first row and the last usable one.
-    let rows = [0, n - UNUSABLE_ROWS].map(|row| domain.omega().pow_vartime([row as u64]));
     let scale = vanishing * Fr::from(n as u64).invert().expect("a power of two");
+    let rows = [0, n - UNUSABLE_ROWS].map(|row| domain.omega().pow_vartime([row as u64]));
     let mut result = vec![Fr::ZERO; n];
-    result.par_chunks_mut(BLOCK).enumerate().for_each(|(block, result)| {
+    result.par_chunks_mut(BLOCK).enumerate().for_each(|(block, out)| {
         let first = block * BLOCK;
         let start = shift * domain.omega().pow_vartime([first as u64]);
-        let points: Vec<Fr> = powers(domain.omega(), result.len()).into_iter().map(|power| power * start).collect();
-        let mut lagrange: Vec<Fr> = points.iter().flat_map(|x| rows.map(|row| x - row)).collect();
-        ff::BatchInvert::batch_invert(lagrange.iter_mut());
-        for (offset, result) in result.iter_mut().enumerate() {
-            let here = first + offset;
-            let next = (here + 1) % n;
-            let row = row_values(advice, fixed, instance, [here, next]);
-            let copy = CopyValues {
-                x: points[offset],
-                permutation: std::array::from_fn(|column| permutation[column][here]),
-                product: [product[here], product[next]],
-                lagrange: [
-                    lagrange[2 * offset] * rows[0] * scale,
-                    lagrange[2 * offset + 1] * rows[1] * scale,
-                    usable[0][here],
-                ],
-            };
-            *result = numerator.evaluate(&row, &copy) * inverse;
-        }
+        let points: Vec<Fr> = powers(domain.omega(), out.len()).into_iter().map(|power| power * start).collect();
+        let lagrange = rows.map(|row| {
+            let mut values: Vec<Fr> = points.iter().map(|x| x - row).collect();
+            ff::BatchInvert::batch_invert(values.iter_mut());
+            values.iter_mut().for_each(|value| *value *= row * scale);
+            values
+        });
+        let lagrange = [&lagrange[0][..], &lagrange[1][..]];
+        run(Fold { constants: &constants, columns: &columns, first, points: &points, lagrange, out });
     });
-    domain.interpolate(&mut result);
     result.into()
 }
 
-/// The pieces of a polynomial of degree below `4 n` from what [`on_coset`] gives for four cosets of one coset of `4 n` elements.
+/// The pieces of a polynomial of degree below `4 n`, from the coefficients of what has its values on four cosets that make up one coset of `4 n` elements.
 ///
 /// With `c = shift_0^n` and `i` of order 4: `shift_j^n = c i^j`, so coset `j` has `b_j = sum_l (c i^j)^l h_l`, coefficient by coefficient, once the
 /// powers of the shift are taken out; `h_l = c^(-l) / 4 sum_j i^(-j l) b_j`.

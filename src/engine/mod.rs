@@ -4,20 +4,21 @@
 //! has the same bytes on each. Rounds and their order: [`crate::prove`]; argument: `docs/spec/prover.md`.
 
 mod cpu;
-mod domain;
+mod lanes;
 mod msm;
 mod quotient;
 mod reference;
+mod transform;
 
 #[cfg(test)]
 mod tests;
 
 pub use cpu::{CpuEngine, key_commitments};
-pub use domain::Domain;
 pub use msm::Bases;
 pub(crate) use quotient::COPIED;
 pub use quotient::QuotientChallenges;
 pub use reference::ReferenceEngine;
+pub use transform::Domain;
 
 use halo2_proofs::halo2curves::bn256::{Fr, G1, G1Affine};
 use inferproof_circuits::machine::DEGREE;

@@ -1,6 +1,6 @@
 //! Every method of the fast engine against its definition, at sizes and values where fast algorithms go wrong.
 
-use super::domain::powers;
+use super::lanes::powers;
 use super::*;
 use ff::Field;
 use group::Group;

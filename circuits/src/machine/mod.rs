@@ -3,12 +3,10 @@
 //! Spec: `docs/spec/machine.md`. Soundness of each gate is argued there under its id.
 
 mod columns;
-mod evaluate;
 mod gates;
 mod synthesis;
 
 pub use columns::{PhaseOneColumns, PhaseZeroColumns, copy_permutation, fixed_columns};
-pub use evaluate::{CONSTRAINTS, Folding, RowValues};
 pub use synthesis::{MachineCircuit, PhaseOneInput, Tamper};
 
 use halo2_proofs::halo2curves::bn256::Fr;
