@@ -16,6 +16,9 @@ use rayon::prelude::*;
 /// Rows that one task works on: their columns fit into the nearest caches.
 const BLOCK: usize = 1 << 9;
 
+/// Columns that the quotient is computed from: advice, instance and product, fixed, permutation, and the usable rows.
+const COLUMNS: usize = ADVICE + 2 + FIXED_COLUMNS + COPY_COLUMNS + 1;
+
 /// Proves on the processor, with the threads of rayon's pool. The number of threads does not matter to what it computes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CpuEngine;
@@ -165,7 +168,11 @@ impl Engine for CpuEngine {
         challenges: &QuotientChallenges,
     ) -> Result<[SecretColumn; PIECES], EngineError> {
         let shifts = key.domain.cosets(PIECES);
-        let mut cosets: Vec<_> = shifts.iter().map(|shift| on_coset(key, witness, challenges, *shift)).collect();
+        let n = key.domain.n();
+        // The same memory for all cosets.
+        let mut values: Vec<SecretColumn> = (0..COLUMNS).map(|_| vec![Fr::ZERO; n].into()).collect();
+        let cosets = shifts.iter().map(|shift| on_coset(key, witness, challenges, *shift, &mut values));
+        let mut cosets: Vec<SecretColumn> = cosets.collect();
         cosets.par_iter_mut().for_each(|coset| key.domain.interpolate(&mut coset.0));
         Ok(pieces(&key.domain, &shifts, cosets))
     }
@@ -212,16 +219,22 @@ fn slices<'a>(columns: &[&'a SecretColumn]) -> Vec<&'a [Fr]> {
     columns.iter().map(|column| &column.0[..]).collect()
 }
 
-/// The values of the quotient on the coset of `shift`.
-fn on_coset(key: &CpuKey, witness: &Witness<SecretColumn>, challenges: &QuotientChallenges, shift: Fr) -> SecretColumn {
+/// The values of the quotient on the coset of `shift`; `values` are columns to work in.
+fn on_coset(
+    key: &CpuKey,
+    witness: &Witness<SecretColumn>,
+    challenges: &QuotientChallenges,
+    shift: Fr,
+    values: &mut [SecretColumn],
+) -> SecretColumn {
     let domain = &key.domain;
     let n = domain.n();
     let fixed = key.fixed.iter().chain(&key.permutation).chain([&key.usable]);
     let polynomials: Vec<&SecretColumn> =
         witness.advice.iter().chain([&witness.instance, &witness.product]).chain(fixed).collect();
     let coset = domain.coset(shift);
-    let on_coset = |polynomial: &SecretColumn| domain.evaluate_on_coset(polynomial, &coset).into();
-    let values: Vec<SecretColumn> = polynomials.into_par_iter().map(on_coset).collect();
+    let pairs = polynomials.into_par_iter().zip(values.par_iter_mut());
+    pairs.for_each(|(polynomial, values)| domain.evaluate_on_coset(polynomial, &coset, &mut values.0));
     let column = |index: usize| &values[index][..];
     let columns = Columns {
         advice: std::array::from_fn(column),

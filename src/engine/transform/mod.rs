@@ -129,19 +129,16 @@ impl Domain {
     ///
     /// # Panics
     /// If the coset is of another domain.
-    #[must_use]
-    pub fn evaluate_on_coset(&self, coefficients: &[Fr], coset: &Coset) -> Vec<Fr> {
-        let mut values = vec![Fr::ZERO; self.n()];
+    pub fn evaluate_on_coset(&self, coefficients: &[Fr], coset: &Coset, values: &mut [Fr]) {
         match (&self.transform, &coset.0) {
             (Transform::Scalar(scalar), Tables::Scalar(tables)) => {
-                scalar.evaluate_on_coset(coefficients, tables, &mut values);
+                scalar.evaluate_on_coset(coefficients, tables, values);
             }
             #[cfg(all(feature = "ifma", target_arch = "x86_64"))]
-            (Transform::Wide(wide), Tables::Wide(tables)) => wide.evaluate_on_coset(coefficients, tables, &mut values),
+            (Transform::Wide(wide), Tables::Wide(tables)) => wide.evaluate_on_coset(coefficients, tables, values),
             #[cfg(all(feature = "ifma", target_arch = "x86_64"))]
             _ => panic!("a coset of another domain"),
         }
-        values
     }
 
     /// Shifts of the cosets that make up one coset of the domain of `count n` elements, which shares no element with
