@@ -36,7 +36,7 @@ fn random(count: usize) -> Vec<Fr> {
 
 /// A column as a proof has many: small numbers, some of them negative, and the random rows at its end.
 fn small(count: usize) -> Vec<Fr> {
-    let value = |i: usize| Fr::from((i * 7919 % 256) as u64) * if i % 3 == 0 { -Fr::ONE } else { Fr::ONE };
+    let value = |i: usize| Fr::from((i * 7919 % 256) as u64) * if i.is_multiple_of(3) { -Fr::ONE } else { Fr::ONE };
     (0..count - 6).map(value).chain(random(6)).collect()
 }
 

@@ -37,7 +37,7 @@ pub struct ProverCosts {
 impl Default for ProverCosts {
     /// Those of a shared two-core x86-64 machine, see `docs/benchmarks.md`.
     fn default() -> Self {
-        Self { seconds: 0.15, seconds_per_row: 1.37e-4 }
+        Self { seconds: 0.05, seconds_per_row: 2.65e-5 }
     }
 }
 
@@ -53,7 +53,7 @@ impl ProverCosts {
 /// their cosets. Depends on the program alone, not on the machine.
 #[must_use]
 pub const fn prover_bytes(k: u32) -> u64 {
-    (16 << 20) + 4_300 * (1 << k)
+    (18 << 20) + 3_100 * (1 << k)
 }
 
 /// Lane counts that are tried.

@@ -291,7 +291,7 @@ mod tests {
         fn new(n: usize, rng: &mut StdRng) -> Self {
             let edges = [Fr::ZERO, Fr::ONE, -Fr::ONE, Fr::from(2), Fr::from(3)];
             let mut column = |i: usize| -> Vec<Fr> {
-                let mut cell = || if i % 2 == 0 { Fr::random(&mut *rng) } else { edges[rng.gen_range(0..5)] };
+                let mut cell = || if i.is_multiple_of(2) { Fr::random(&mut *rng) } else { edges[rng.gen_range(0..5)] };
                 (0..n).map(|_| cell()).collect()
             };
             let mut columns: Vec<Vec<Fr>> = (0..ADVICE + FIXED_COLUMNS + COPY_COLUMNS + 3).map(&mut column).collect();

@@ -1,5 +1,6 @@
 //! Arithmetic on columns row by row, eight rows at a time where the processor can: one source for both.
 
+#[cfg(all(feature = "ifma", target_arch = "x86_64"))]
 mod limbs;
 #[cfg(all(feature = "ifma", target_arch = "x86_64"))]
 mod sixteen;

@@ -3,6 +3,11 @@
 //! An element is five vectors of 52-bit limbs, a value below `2^260 = 84.6 p`. Limbs may be above 52 bits or negative
 //! until [`Ifma::carry`]; sums are not reduced at all. What bounds the values is said where they are used.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "iterators are functions of their own, compiled without the instructions"
+)]
+
 use super::limbs;
 use core::arch::x86_64::__m512i;
 use halo2_proofs::halo2curves::bn256::Fr;
