@@ -194,6 +194,9 @@ fn many_proofs_with_one_key() {
     let [first, second] = ["proof-0.json", "proof-1.json"].map(verify);
     assert_ne!(first["statement"]["input"], second["statement"]["input"]);
     assert_eq!(job.run(&[&prove[..], &["--input", "two.npy"]].concat()).status.code(), Some(2));
+    job.json(&[&prove[..], &["--memory-limit", "64"]].concat(), 0);
+    let refused = job.json(&[&prove[..], &["--memory-limit", "2"]].concat(), 2);
+    assert!(refused["error"]["message"].as_str().unwrap().contains("2 are allowed"), "{refused}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::lanes::{powers, run};
 use super::msm::Bases;
 use super::quotient::{Columns, Constants, Fold, QuotientChallenges};
-use super::transform::Domain;
+use super::transform::{Coset, Domain};
 use super::{ADVICE, COPY_COLUMNS, CircuitData, Engine, EngineError, FIXED_COLUMNS, PIECES, Witness};
 use ff::{Field, PrimeField};
 use group::Curve;
@@ -16,12 +16,18 @@ use rayon::prelude::*;
 /// Rows that one task works on: their columns fit into the nearest caches.
 const BLOCK: usize = 1 << 9;
 
-/// Columns that the quotient is computed from: advice, instance and product, fixed, permutation, and the usable rows.
-const COLUMNS: usize = ADVICE + 2 + FIXED_COLUMNS + COPY_COLUMNS + 1;
+/// Columns of a proof that the quotient is computed from: advice, instance and product.
+const WITNESS_COLUMNS: usize = ADVICE + 2;
+/// Those of its program: fixed, permutation, and the usable rows.
+const SHARED_COLUMNS: usize = FIXED_COLUMNS + COPY_COLUMNS + 1;
 
 /// Proves on the processor, with the threads of rayon's pool. The number of threads does not matter to what it computes.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct CpuEngine;
+pub struct CpuEngine {
+    /// Keeps the values that all proofs of a program share on the cosets, instead of computing them for each: 1.5 kB a row more, for many proofs of one
+    /// program.
+    pub keep_cosets: bool,
+}
 
 /// What proofs of one program share.
 #[derive(Debug)]
@@ -37,6 +43,8 @@ pub struct CpuKey {
     permutation: [SecretColumn; COPY_COLUMNS],
     /// Coefficients of what is 1 on the usable rows.
     usable: SecretColumn,
+    /// Values of [`Self::polynomials`] on each coset, if they are kept.
+    cosets: Vec<Vec<SecretColumn>>,
 }
 
 /// The names of the cells that each cell under the copy argument maps to: `delta^column omega^row`.
@@ -83,7 +91,7 @@ impl Engine for CpuEngine {
         let mut usable = usable_rows(n);
         let all = fixed.iter_mut().chain(&mut permutation).chain([&mut usable]).collect::<Vec<_>>();
         all.into_par_iter().for_each(|column| domain.interpolate(column));
-        Ok(CpuKey {
+        let mut key = CpuKey {
             lagrange: Bases::new(circuit.lagrange[..n].to_vec()),
             powers: Bases::new(circuit.powers[..=n].to_vec()),
             domain,
@@ -91,7 +99,13 @@ impl Engine for CpuEngine {
             names,
             permutation: permutation.map(SecretColumn),
             usable: usable.into(),
-        })
+            cosets: vec![],
+        };
+        if self.keep_cosets {
+            let shifts = key.domain.cosets(PIECES);
+            key.cosets = shifts.into_iter().map(|shift| evaluate(&key.domain, &key.polynomials(), shift)).collect();
+        }
+        Ok(key)
     }
 
     fn fixed<'a>(&self, key: &'a CpuKey) -> [&'a SecretColumn; FIXED_COLUMNS] {
@@ -168,11 +182,20 @@ impl Engine for CpuEngine {
         challenges: &QuotientChallenges,
     ) -> Result<[SecretColumn; PIECES], EngineError> {
         let shifts = key.domain.cosets(PIECES);
-        let n = key.domain.n();
         // The same memory for all cosets.
-        let mut values: Vec<SecretColumn> = (0..COLUMNS).map(|_| vec![Fr::ZERO; n].into()).collect();
-        let cosets = shifts.iter().map(|shift| on_coset(key, witness, challenges, *shift, &mut values));
-        let mut cosets: Vec<SecretColumn> = cosets.collect();
+        let mut own = columns(&key.domain, WITNESS_COLUMNS);
+        let mut shared = columns(&key.domain, if key.cosets.is_empty() { SHARED_COLUMNS } else { 0 });
+        let mut cosets = vec![];
+        for (index, shift) in shifts.iter().enumerate() {
+            let polynomials: Vec<_> = witness.advice.iter().chain([&witness.instance, &witness.product]).collect();
+            let coset = key.domain.coset(*shift);
+            evaluate_into(&key.domain, &polynomials, &coset, &mut own);
+            let kept = key.cosets.get(index).unwrap_or_else(|| {
+                evaluate_into(&key.domain, &key.polynomials(), &coset, &mut shared);
+                &shared
+            });
+            cosets.push(on_coset(&key.domain, [&own, kept], challenges, *shift));
+        }
         cosets.par_iter_mut().for_each(|coset| key.domain.interpolate(&mut coset.0));
         Ok(pieces(&key.domain, &shifts, cosets))
     }
@@ -219,30 +242,44 @@ fn slices<'a>(columns: &[&'a SecretColumn]) -> Vec<&'a [Fr]> {
     columns.iter().map(|column| &column.0[..]).collect()
 }
 
-/// The values of the quotient on the coset of `shift`; `values` are columns to work in.
+impl CpuKey {
+    /// What all proofs share of the quotient: fixed columns, permutation, usable rows.
+    fn polynomials(&self) -> Vec<&SecretColumn> {
+        self.fixed.iter().chain(&self.permutation).chain([&self.usable]).collect()
+    }
+}
+
+fn columns(domain: &Domain, count: usize) -> Vec<SecretColumn> {
+    (0..count).map(|_| vec![Fr::ZERO; domain.n()].into()).collect()
+}
+
+/// Values of polynomials on a coset.
+fn evaluate_into(domain: &Domain, polynomials: &[&SecretColumn], coset: &Coset, values: &mut [SecretColumn]) {
+    let pairs = polynomials.par_iter().zip(values.par_iter_mut());
+    pairs.for_each(|(polynomial, values)| domain.evaluate_on_coset(polynomial, coset, &mut values.0));
+}
+
+fn evaluate(domain: &Domain, polynomials: &[&SecretColumn], shift: Fr) -> Vec<SecretColumn> {
+    let mut values = columns(domain, polynomials.len());
+    evaluate_into(domain, polynomials, &domain.coset(shift), &mut values);
+    values
+}
+
+/// The values of the quotient on the coset of `shift`, from those of a proof's columns and of its program's.
 fn on_coset(
-    key: &CpuKey,
-    witness: &Witness<SecretColumn>,
+    domain: &Domain,
+    [own, shared]: [&[SecretColumn]; 2],
     challenges: &QuotientChallenges,
     shift: Fr,
-    values: &mut [SecretColumn],
 ) -> SecretColumn {
-    let domain = &key.domain;
     let n = domain.n();
-    let fixed = key.fixed.iter().chain(&key.permutation).chain([&key.usable]);
-    let polynomials: Vec<&SecretColumn> =
-        witness.advice.iter().chain([&witness.instance, &witness.product]).chain(fixed).collect();
-    let coset = domain.coset(shift);
-    let pairs = polynomials.into_par_iter().zip(values.par_iter_mut());
-    pairs.for_each(|(polynomial, values)| domain.evaluate_on_coset(polynomial, &coset, &mut values.0));
-    let column = |index: usize| &values[index][..];
     let columns = Columns {
-        advice: std::array::from_fn(column),
-        instance: column(ADVICE),
-        product: column(ADVICE + 1),
-        fixed: std::array::from_fn(|i| column(ADVICE + 2 + i)),
-        permutation: std::array::from_fn(|i| column(ADVICE + 2 + FIXED_COLUMNS + i)),
-        usable: column(ADVICE + 2 + FIXED_COLUMNS + COPY_COLUMNS),
+        advice: std::array::from_fn(|i| &own[i][..]),
+        instance: &own[ADVICE],
+        product: &own[ADVICE + 1],
+        fixed: std::array::from_fn(|i| &shared[i][..]),
+        permutation: std::array::from_fn(|i| &shared[FIXED_COLUMNS + i][..]),
+        usable: &shared[FIXED_COLUMNS + COPY_COLUMNS],
     };
     let vanishing = shift.pow_vartime([n as u64]) - Fr::ONE;
     let inverse = vanishing.invert().expect("the cosets share nothing with the domain");

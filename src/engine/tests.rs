@@ -106,10 +106,10 @@ fn conforms<E: Engine>(engine: &E, k: u32, with_commitments: bool, read: impl Fn
 #[test]
 fn every_method_is_its_definition() {
     for k in 3..=6 {
-        conforms(&CpuEngine, k, true, |column| column.to_vec());
+        conforms(&CpuEngine::default(), k, true, |column| column.to_vec());
     }
     // More rows than a task works on.
-    conforms(&CpuEngine, 10, false, |column| column.to_vec());
+    conforms(&CpuEngine::default(), 10, false, |column| column.to_vec());
 }
 
 /// Any polynomial of degree below `4 n` is put together again from its values on the cosets.

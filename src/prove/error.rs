@@ -74,6 +74,18 @@ pub enum ProveError {
     /// The model inside the key is not the one it commits to.
     #[error("the proving key contradicts itself: {0}; run setup again")]
     Inconsistent(String),
+    /// More memory than allowed.
+    #[error(
+        "a proof of 2^{k} rows takes about {needed} MiB, {limit} are allowed; allow more, or set the model up with `--optimise memory` or in segments (`split`)"
+    )]
+    Memory {
+        /// Logarithm of the rows.
+        k: u32,
+        /// Predicted peak of the process.
+        needed: u64,
+        /// The limit.
+        limit: u64,
+    },
     /// Whoever watched the proof ended it.
     #[error("cancelled")]
     Cancelled,

@@ -30,6 +30,7 @@ use inferproof_circuits::interface::{End, Visibility};
 use inferproof_circuits::layers::compile;
 use inferproof_circuits::machine::{MachineCircuit, PhaseOneInput};
 use inferproof_circuits::network::{Trace, execute};
+use inferproof_circuits::plan::prover_bytes;
 use inferproof_circuits::program::Program;
 use inferproof_circuits::witness::{LaneRows, Link, instance, phase_zero, tensor_polynomial};
 use rand_core::{CryptoRng, RngCore};
@@ -55,6 +56,29 @@ pub struct Prover {
     backend: Backend,
 }
 
+/// What a prover may take.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProverOptions {
+    /// Bytes of memory that the process may have at most, by prediction ([`prover_bytes`]).
+    pub memory_limit: Option<u64>,
+    /// Whether many proofs are to be made: what they share is kept, where memory allows it.
+    pub many: bool,
+}
+
+impl ProverOptions {
+    /// Trades kept cosets for computing them again, and refuses what cannot fit.
+    fn engine(&self, k: u32) -> Result<CpuEngine, ProveError> {
+        let (needed, limit) = (prover_bytes(k), self.memory_limit.unwrap_or(u64::MAX));
+        if needed > limit {
+            return Err(ProveError::Memory { k, needed: needed.div_ceil(1 << 20), limit: limit >> 20 });
+        }
+        Ok(CpuEngine { keep_cosets: self.many && needed + (KEPT_BYTES << k) <= limit })
+    }
+}
+
+/// Bytes a row of what [`CpuEngine::keep_cosets`] keeps.
+const KEPT_BYTES: u64 = 32 * (4 * 12);
+
 impl std::fmt::Debug for Prover {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Prover({:?})", self.key)
@@ -69,13 +93,22 @@ impl Prover {
     /// # Errors
     /// Another SRS than the key's, or a key that contradicts itself.
     pub fn new(key: ProvingKey, srs: &Srs) -> Result<Self, ProveError> {
+        Self::with_options(key, srs, ProverOptions::default())
+    }
+
+    /// As [`Self::new`], within a limit on memory, or for many proofs.
+    ///
+    /// # Errors
+    /// As [`Self::new`], and [`ProveError::Memory`].
+    pub fn with_options(key: ProvingKey, srs: &Srs, options: ProverOptions) -> Result<Self, ProveError> {
         key.check_srs(srs)?;
+        let engine = options.engine(key.verifying.k)?;
         let program = compile(&key.model.architecture, key.verifying.io.interface, key.layout)?;
         if program.k != key.verifying.k {
             return Err(ProveError::Inconsistent(format!("k is {}, the program needs {}", key.verifying.k, program.k)));
         }
         let lanes = LaneRows::new(&program, &key.model.architecture, &key.model.weights);
-        let backend = Backend::new(CpuEngine, program, srs)?;
+        let backend = Backend::new(engine, program, srs)?;
         Ok(Self { key, lanes, backend })
     }
 

@@ -9,7 +9,7 @@ use crate::segments::{create, key_folder};
 use clap::Args;
 use inferproof::commitment::TensorOpening;
 use inferproof::keys::ProvingKey;
-use inferproof::prove::{Prover, Source, Step};
+use inferproof::prove::{Prover, ProverOptions, Source, Step};
 use inferproof::quantise::Samples;
 use inferproof::srs::Srs;
 use inferproof_circuits::interface::{End, Visibility};
@@ -51,6 +51,9 @@ pub(crate) struct Prove {
     /// 32 bytes in hex that bind the proof to a use; zeros if not given.
     #[arg(long, value_parser = parse_word)]
     context: Option<[u8; 32]>,
+    /// Refuse to take more memory than so many MiB, by prediction.
+    #[arg(long, value_name = "MIB")]
+    memory_limit: Option<u64>,
     /// Proof to write (JSON); with --batch a folder.
     #[arg(short, long)]
     output: PathBuf,
@@ -73,7 +76,7 @@ impl Prove {
         };
         let given = self.output_opening.as_deref().map(TensorOpening::load).transpose()?;
         let srs = stages.run("read SRS", || Srs::read_up_to(&self.srs, key.verifying_key().k()))?;
-        let prover = stages.run("load key", || Prover::new(key, &srs))?;
+        let prover = stages.run("load key", || Prover::with_options(key, &srs, self.options(false)))?;
         let source = opening.as_ref().map_or(Source::Values(&values), Source::Opening);
         let context = self.context.unwrap_or([0; 32]);
         let proved = stages.run_telling("prove", |say| {
@@ -109,6 +112,10 @@ impl Prove {
         Ok(Outcome { json, text })
     }
 
+    fn options(&self, many: bool) -> ProverOptions {
+        ProverOptions { memory_limit: self.memory_limit.map(|mib| mib.saturating_mul(1 << 20)), many }
+    }
+
     /// One proof an input. Each is written as soon as it is made, so what is there when a batch ends early is whole.
     fn batch(&self, path: &Path, key: ProvingKey, mut stages: Stages) -> Result<Outcome, Failure> {
         let interface = key.verifying_key().io().interface;
@@ -121,7 +128,7 @@ impl Prove {
         let inputs = samples.inputs().iter().map(|input| key.model().quantise_input(input));
         let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
         let srs = stages.run("read SRS", || Srs::read_up_to(&self.srs, key.verifying_key().k()))?;
-        let prover = stages.run("load key", || Prover::new(key, &srs))?;
+        let prover = stages.run("load key", || Prover::with_options(key, &srs, self.options(true)))?;
         create(&self.output)?;
         let context = self.context.unwrap_or([0; 32]);
         let files = stages.run_telling("prove", |say| {

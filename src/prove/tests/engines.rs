@@ -38,10 +38,11 @@ fn proof_on<E: Engine>(engine: E, fixture: &Fixture, seed: u64) -> Proof {
 #[test]
 fn engines_make_the_same_proof() {
     let fixture = limbed();
-    let fast = proof_on(CpuEngine, &fixture, 3);
+    let fast = proof_on(CpuEngine::default(), &fixture, 3);
     assert!(fixture.verifies(&fast));
     assert_eq!(fast.bytes, proof_on(ReferenceEngine, &fixture, 3).bytes);
-    assert_ne!(fast.bytes, proof_on(CpuEngine, &fixture, 4).bytes);
+    assert_eq!(fast.bytes, proof_on(CpuEngine { keep_cosets: true }, &fixture, 3).bytes);
+    assert_ne!(fast.bytes, proof_on(CpuEngine::default(), &fixture, 4).bytes);
 }
 
 #[test]
@@ -49,7 +50,7 @@ fn the_number_of_threads_does_not_matter() {
     let fixture = secret();
     let with = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| proof_on(CpuEngine, &fixture, 3).bytes)
+        pool.install(|| proof_on(CpuEngine::default(), &fixture, 3).bytes)
     };
     assert_eq!(with(1), with(3));
 }
