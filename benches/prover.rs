@@ -52,7 +52,7 @@ fn kernels(c: &mut Criterion) {
             points.push(point.into());
             point += step;
         }
-        let bases = Bases::new(points);
+        let bases = Bases::new(&points);
         for (name, scalars) in [("msm full", random(n)), ("msm small", small(n))] {
             group.bench_with_input(BenchmarkId::new(name, n), &scalars, |b, s| b.iter(|| bases.msm_many(&[s])));
         }

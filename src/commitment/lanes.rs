@@ -100,7 +100,7 @@ pub(crate) fn commit(
         SecretColumn(scalars)
     };
     let columns: Vec<SecretColumn> = (0..count).map(column).collect();
-    let points = Bases::new(bases).msm_many(&columns.iter().map(|column| &column.0[..]).collect::<Vec<_>>());
+    let points = Bases::new(&bases).msm_many(&columns.iter().map(|column| &column.0[..]).collect::<Vec<_>>());
     let mut affine = vec![G1Affine::default(); points.len()];
     G1::batch_normalize(&points, &mut affine);
     WeightCommitments { visibility, points: affine }

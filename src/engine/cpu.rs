@@ -65,7 +65,7 @@ pub fn key_commitments(program: &Program, lagrange: &[G1Affine]) -> [Vec<G1Affin
     let fixed = fixed_columns(program);
     let permutation = permutation_values(&domain, &copy_permutation(program));
     let columns: Vec<&[Fr]> = fixed.iter().chain(&permutation).map(Vec::as_slice).collect();
-    let points = Bases::new(lagrange.to_vec()).msm_many(&columns);
+    let points = Bases::new(lagrange).msm_many(&columns);
     let mut affine = vec![G1Affine::default(); points.len()];
     G1::batch_normalize(&points, &mut affine);
     let permutation = affine.split_off(FIXED_COLUMNS);
@@ -92,8 +92,8 @@ impl Engine for CpuEngine {
         let all = fixed.iter_mut().chain(&mut permutation).chain([&mut usable]).collect::<Vec<_>>();
         all.into_par_iter().for_each(|column| domain.interpolate(column));
         let mut key = CpuKey {
-            lagrange: Bases::new(circuit.lagrange[..n].to_vec()),
-            powers: Bases::new(circuit.powers[..=n].to_vec()),
+            lagrange: Bases::new(&circuit.lagrange[..n]),
+            powers: Bases::new(&circuit.powers[..=n]),
             domain,
             fixed: fixed.map(SecretColumn),
             names,

@@ -56,11 +56,12 @@ impl Bases {
     ///
     /// # Panics
     /// If there are `2^29` points or more: positions have 32 bits.
-    pub fn new(points: Vec<G1Affine>) -> Self {
+    pub fn new(points: &[G1Affine]) -> Self {
         assert!(points.len() < 1 << 29, "{} bases, at most 2^29 are possible", points.len());
         let zeta = Fp::from_fq(&Fq::ZETA);
-        let mut prepared: Vec<Point> = points.iter().map(Point::from_affine).collect();
-        prepared.extend(points.iter().map(|point| Point::from_affine(point).endomorphism(zeta)));
+        let mut prepared: Vec<Point> = Vec::with_capacity(2 * points.len());
+        prepared.par_extend(points.par_iter().map(Point::from_affine));
+        prepared.par_extend(points.par_iter().map(|point| Point::from_affine(point).endomorphism(zeta)));
         Self { points: prepared }
     }
 

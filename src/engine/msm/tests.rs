@@ -27,7 +27,7 @@ fn naive(scalars: &[Fr], points: &[G1Affine]) -> G1 {
 }
 
 fn check(scalars: &[Fr], points: &[G1Affine], what: &str) {
-    let sum = Bases::new(points.to_vec()).msm(scalars);
+    let sum = Bases::new(points).msm(scalars);
     // An assert on the points would print them.
     assert!(sum == naive(scalars, points), "{what}, n = {}", scalars.len());
 }
@@ -112,7 +112,7 @@ fn every_class_at_every_small_size() {
 #[test]
 fn every_class_at_larger_sizes() {
     let points = points(20_000);
-    let bases = Bases::new(points.clone());
+    let bases = Bases::new(&points);
     for class in CLASSES {
         for n in [1000, 4096, 20_000] {
             let scalars = column(class, n);
@@ -161,7 +161,7 @@ fn images_of_each_other_as_bases() {
 #[test]
 fn many_columns_are_each_column() {
     let points = points(3000);
-    let bases = Bases::new(points.clone());
+    let bases = Bases::new(&points);
     let lengths = [3000, 0, 1, 2999, 17];
     let columns: Vec<Vec<Fr>> = CLASSES.iter().enumerate().map(|(i, class)| column(class, lengths[i % 5])).collect();
     let views: Vec<&[Fr]> = columns.iter().map(Vec::as_slice).collect();
@@ -180,5 +180,5 @@ fn many_columns_are_each_column() {
 #[test]
 #[should_panic(expected = "4 scalars for 3 bases")]
 fn more_scalars_than_bases() {
-    Bases::new(points(3)).msm(&[Fr::ONE; 4]);
+    Bases::new(&points(3)).msm(&[Fr::ONE; 4]);
 }
