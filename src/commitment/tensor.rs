@@ -7,14 +7,14 @@ use super::nonce::hedged;
 use crate::artefact::{
     self, ArtefactError, EncodingError, FieldError, G1_BYTES, Kind, Reader, Writer, decode_g1, encode_g1,
 };
+use crate::engine::Bases;
 use crate::srs::Srs;
 use crate::tensor::{TensorSpec, TensorSpecError};
-use ff::Field;
 use group::Curve;
 use group::prime::PrimeCurveAffine;
-use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
-use halo2_proofs::halo2curves::msm::msm_best;
+use halo2_proofs::halo2curves::bn256::G1Affine;
 use inferproof_circuits::integer::to_field;
+use inferproof_circuits::secret::SecretColumn;
 use inferproof_circuits::witness::{BLIND_POWERS, FIRST_POWER, tensor_polynomial};
 use rand_core::{CryptoRng, RngCore};
 use sha3::{Digest, Keccak256};
@@ -343,16 +343,15 @@ fn point(powers: &[G1Affine], blinds: &[Secret; BLINDS], values: &[i64]) -> Resu
 /// Commitment to a polynomial given by its coefficients from that of `X` on; `None` if there are more than powers.
 pub(crate) fn commit_polynomial(powers: &[G1Affine], polynomial: &[Secret]) -> Option<G1Affine> {
     let bases = powers.get(1..=polynomial.len())?;
-    let mut plain: Vec<Fr> = polynomial.iter().map(|s| s.0).collect();
-    let commitment = msm_best(&plain, bases).to_affine();
-    plain.fill(Fr::ZERO);
-    std::hint::black_box(&plain);
-    Some(commitment)
+    let plain = SecretColumn(polynomial.iter().map(|s| s.0).collect());
+    Some(Bases::new(bases).msm(&plain).to_affine())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ff::Field;
+    use halo2_proofs::halo2curves::bn256::Fr;
     use inferproof_circuits::integer::Interval;
     use rand_core::OsRng;
 
