@@ -8,6 +8,7 @@ use super::scalar::{Run, Signed, Value, scan};
 use ff::WithSmallOrderMulGroup as _;
 use halo2_proofs::halo2curves::bn256::{Fq, Fr};
 use rayon::prelude::*;
+use zeroize::Zeroize;
 
 /// The modelled nanoseconds of a piece of work, at least: enough for batches of some thousand additions.
 const MIN_WORK: f64 = 3e5;
@@ -231,5 +232,17 @@ fn sort_window(sorted: &mut Sorted, group: &Group<'_>, window: usize) {
             sorted.terms[*at as usize] = term ^ Term::from(digit < 0);
             *at += 1;
         }
+    }
+}
+
+impl Drop for Column {
+    fn drop(&mut self) {
+        self.magnitudes.zeroize();
+    }
+}
+
+impl Drop for Group<'_> {
+    fn drop(&mut self) {
+        self.shifted.zeroize();
     }
 }
