@@ -3,7 +3,7 @@
 mod cli_job;
 
 use cli_job::{Job, fixture};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::process::Command;
 
 impl Job {
@@ -37,6 +37,22 @@ impl Job {
 }
 
 const VERIFY: [&str; 5] = ["verify", "--key", "keys/verifying.key", "--srs", "dev.srs"];
+
+/// A plan that is not the cheapest, on demand.
+#[test]
+fn a_plan_by_name() {
+    let job = Job::proved();
+    let keys = |layout: &str, status| {
+        job.json(&["setup", "m.ifq", "--srs", "dev.srs", "-o", "planned", "--layout", layout], status)
+    };
+    let made = keys("16", 0);
+    assert_eq!((&made["plans"][0]["lanes"], &made["plans"][0]["limb"]), (&json!(16), &Value::Null));
+    assert!(made["plans"][0]["cellsPerActivation"].as_f64().unwrap() <= 7.0);
+    assert_eq!(keys("16:4", 0)["plans"][0]["limb"], 4);
+    for wrong in ["0", "16:1", "300"] {
+        assert_eq!(keys(wrong, 2)["ok"], false, "{wrong}");
+    }
+}
 
 #[test]
 fn the_whole_job() {

@@ -2,9 +2,7 @@
 //! `UPDATE_GOLDEN=1 cargo test --release --test golden`, and say in the changelog why.
 
 use inferproof::circuits::interface::Interface;
-use inferproof::circuits::layers::compile;
 use inferproof::circuits::plan::{Cost, Optimise, plan};
-use inferproof::circuits::program::Layout;
 use inferproof::{Model, Options, Samples, import_file, quantise};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -69,11 +67,13 @@ fn cells_a_weight_and_an_activation() {
             let (program, costs) = plan(&model.architecture, Interface::default(), optimise).unwrap();
             let full = costs[0].full_cells_per_weight * program.layout.lanes as f64;
             assert!(full <= 2.0, "{name}: {full} full-size cells for as many weights as there are lanes");
-            // Limbs cost rows of an activation, and save more of them in the table.
-            let direct =
-                compile(&model.architecture, Interface::default(), Layout::direct(program.layout.lanes)).unwrap();
-            assert!(Cost::of(&direct, &model.architecture).cells_per_activation <= 7.0, "{name}");
-            assert!(program.layout.limb.is_none() || program.k < direct.k, "{name}");
+            // Limbs cost rows of an activation, and save more of them in the table. Without them there is a plan too.
+            let mut direct = costs.iter().filter(|cost| cost.layout.limb.is_none()).peekable();
+            assert!(optimise == Optimise::Gas || direct.peek().is_some(), "{name}: not listed");
+            for direct in direct {
+                assert!(direct.cells_per_activation <= 7.0, "{name}");
+                assert!(program.layout.limb.is_none() || program.k < direct.k, "{name}");
+            }
         }
     }
 }

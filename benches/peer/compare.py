@@ -46,9 +46,9 @@ def run(arguments):
     subprocess.run([sys.executable, str(HERE / "models.py"), "--out", str(data), *arguments.models], check=True)
     limits = stages.Limits(arguments.limit_s, int(arguments.limit_gb * 2**30))
     for model in arguments.models:
-        for setting, quantise in ours.settings(model):
-            row = new_row(model, "inferproof", setting, arguments, limits)
-            yield measured(row, ours.measure, arguments.ours, data, quantise, arguments.repeat)
+        for name, *setting in ours.settings(model):
+            row = new_row(model, "inferproof", name, arguments, limits)
+            yield measured(row, ours.measure, arguments.ours, data, setting, arguments.repeat)
         if arguments.skip_peer or model not in arguments.peer_models:
             continue
         for weights in arguments.peer_weights:

@@ -5,20 +5,21 @@ import statistics
 
 from measure import compared, load
 
-# The command line takes 8 bits and shift 10 by itself.
-DEFAULT = ("8 bits, shift 10 (default)", [])
-SMALL = ("7 bits, shift 8", ["--bits", "7", "--shift", "8"])
-SETTINGS = {"mlp_digits": [DEFAULT, SMALL], "mlp_mnist": [DEFAULT, SMALL]}
+# The command line takes 8 bits and shift 10 by itself, and limbs where they make a program smaller.
+DEFAULT = ("8 bits, shift 10 (default)", [], "cheapest")
+SMALL = ("7 bits, shift 8", ["--bits", "7", "--shift", "8"], "cheapest")
+DIRECT = ("8 bits, shift 10, no limbs", [], "direct")
+SETTINGS = {"mlp_digits": [DEFAULT, SMALL, DIRECT], "mlp_mnist": [DEFAULT, SMALL, DIRECT]}
 
 
 def settings(model):
-    """The settings to measure a model with: name and arguments of `quantise`."""
+    """The settings to measure a model with: name, arguments of `quantise`, and which plan to take."""
     return SETTINGS.get(model, [DEFAULT])
 
 
-def measure(row, binary, data, quantise_arguments, repeat):
+def measure(row, binary, data, setting, repeat):
     """Quantises, makes an SRS of the size that the plan asks for, sets up, proves and verifies."""
-    model, work = row.values["model"], row.work
+    (quantise_arguments, which), model, work = setting, row.values["model"], row.work
     quantised, srs, keys, proof = (work / name for name in ("model.ifq", "dev.srs", "keys", "proof.json"))
     command = [str(binary), "--json"]
     samples = data / f"{model}_samples.npz"
@@ -26,9 +27,9 @@ def measure(row, binary, data, quantise_arguments, repeat):
                                    *quantise_arguments])
     report = json.loads(usage.stdout)["report"]
     row.note(top1_agreement=report["top1_agreement"])
-    note_plan(row, json.loads(row.stage("inspect", [*command, "inspect", quantised]).stdout))
+    layout = note_plan(row, json.loads(row.stage("inspect", [*command, "inspect", quantised]).stdout), which)
     row.stage("srs", [*command, "srs", "new", "--insecure", "--k", str(row.values["k"]), "-o", srs])
-    row.stage("setup", [*command, "setup", quantised, "--srs", srs, "-o", keys])
+    row.stage("setup", [*command, "setup", quantised, "--srs", srs, "-o", keys, "--layout", layout])
     row.note(proving_key_bytes=(keys / "proving.key").stat().st_size,
              verifying_key_bytes=(keys / "verifying.key").stat().st_size)
     proofs = row.repeated("prove", [*command, "prove", "--keys", keys, "--srs", srs, "--input",
@@ -47,9 +48,11 @@ def verify(row, argv, repeat):
     row.note(verify_s=round(statistics.median(seconds), 4))
 
 
-def note_plan(row, inspected):
-    """The sizes of the plan that `setup` will take."""
-    plan = inspected["plans"]["prover"][0]
+def note_plan(row, inspected, which):
+    """Notes the sizes of the first plan, or of the first without limbs; returns its name for `setup`."""
+    plans = inspected["plans"]["prover"]
+    plan = plans[0] if which == "cheapest" else next(plan for plan in plans if plan["limb"] is None)
     names = {"k": "k", "rows": "rows", "table": "table", "lanes": "lanes", "fullCellsPerWeight": "cells_a_weight",
              "cellsPerActivation": "cells_an_activation"}
     row.note(weights=inspected["weightCount"], **{ours: plan[theirs] for theirs, ours in names.items()})
+    return str(plan["lanes"]) if plan["limb"] is None else f"{plan['lanes']}:{plan['limb']}"

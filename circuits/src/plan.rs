@@ -193,7 +193,7 @@ fn gas(program: &Program) -> u64 {
     436_000 + 6_685 * program.layout.lanes as u64 + 605 * words + 16 * bytes + links
 }
 
-/// Compiles `architecture` for each number of lanes, with limbs where they make it smaller, and takes the cheapest.
+/// Compiles `architecture` for each number of lanes, with and without limbs where they make it smaller, and takes the cheapest.
 ///
 /// Returns the program and the cost of every candidate, the chosen one first.
 ///
@@ -207,10 +207,9 @@ pub fn plan(
     let mut candidates = vec![];
     let mut failure = None;
     for lanes in LANES {
-        match smallest(architecture, interface, lanes) {
-            Ok(program) => candidates.push((Cost::of(&program, architecture), program)),
-            Err(error) => failure = Some(error),
-        }
+        let (programs, error) = of_lanes(architecture, interface, lanes);
+        candidates.extend(programs.into_iter().map(|program| (Cost::of(&program, architecture), program)));
+        failure = error.or(failure);
     }
     // More lanes than needed cost registration and verification, so they break ties.
     let rank = |cost: &Cost| match optimise {
@@ -229,8 +228,8 @@ pub fn plan(
     }
 }
 
-/// The program of least `k` for a number of lanes; without limbs if they gain nothing.
-fn smallest(architecture: &Architecture, interface: Interface, lanes: usize) -> Result<Program, CompileError> {
+/// The programs for a number of lanes: without limbs, and with those of least `k` if that is less. An error if it does not fit without.
+fn of_lanes(architecture: &Architecture, interface: Interface, lanes: usize) -> (Vec<Program>, Option<CompileError>) {
     let direct = compile(architecture, interface, Layout::direct(lanes));
     // Limbs trade entries of the table for rows.
     let rows_fit_half = |p: &Program| p.rows.len() + RESERVED_ROWS <= 1 << (p.k - 1);
@@ -239,15 +238,13 @@ fn smallest(architecture: &Architecture, interface: Interface, lanes: usize) -> 
         Err(CompileError::TooLarge { rows, table, .. }) => rows > table,
         Err(_) => true,
     };
-    if hopeless {
-        return direct;
-    }
-    let limbed = LIMBS.filter_map(|bits| compile(architecture, interface, Layout { lanes, limb: Some(bits) }).ok());
-    let best = limbed.min_by_key(|program| (program.k, program.active_rows()));
-    match (direct, best) {
-        (Ok(direct), Some(best)) if best.k < direct.k => Ok(best),
-        (Err(_), Some(best)) => Ok(best),
-        (direct, _) => direct,
+    let limbs = LIMBS.filter(|_| !hopeless);
+    let limbed = limbs.filter_map(|bits| compile(architecture, interface, Layout { lanes, limb: Some(bits) }).ok());
+    let least = direct.as_ref().map_or(u32::MAX, |program| program.k);
+    let best = limbed.min_by_key(|program| (program.k, program.active_rows())).filter(|best| best.k < least);
+    match direct {
+        Ok(direct) => (best.into_iter().chain([direct]).collect(), None),
+        Err(error) => (best.into_iter().collect(), Some(error)),
     }
 }
 

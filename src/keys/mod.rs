@@ -11,7 +11,7 @@ pub use crate::tensor::TensorSpec;
 pub use proving::ProvingKey;
 pub use public::{PublicModel, PublicModelError};
 pub(crate) use setup::program_key;
-pub use setup::{SetupError, SetupOptions, recommit, setup};
+pub use setup::{SetupError, SetupOptions, planned, recommit, setup};
 pub use verifying::{IoSpec, KeyError, VerifyingKey, proof_tag};
 
 /// Greatest `k` a key may have.

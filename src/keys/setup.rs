@@ -86,14 +86,7 @@ pub fn setup(
     srs.verify()?;
     model.architecture.validate()?;
     model.architecture.validate_weights(&model.weights)?;
-    let (program, costs) = match options.layout {
-        None => plan(&model.architecture, options.interface, options.optimise)?,
-        Some(layout) => {
-            let program = compile(&model.architecture, options.interface, layout)?;
-            let cost = Cost::of(&program, &model.architecture);
-            (program, vec![cost])
-        }
-    };
+    let (program, costs) = planned(&model.architecture, options)?;
     let lagrange = srs.lagrange(program.k)?;
     let lanes = LaneRows::new(&program, &model.architecture, &model.weights);
     let opening = Opening::fresh(options.visibility, program.layout.lanes, &mut rng);
@@ -104,6 +97,17 @@ pub fn setup(
     let io = io_spec(&model.architecture, &program, [model.input_scale(), model.output_scale()]);
     let verifying = program_key(&program, srs, io, weights)?;
     Ok((ProvingKey { model: model.clone(), layout: program.layout, opening, verifying }, costs))
+}
+
+/// The program that [`setup`] makes keys for, and the costs of all that were considered, the chosen one first.
+///
+/// # Errors
+/// A network that does not fit, or not in the layout that the options name.
+pub fn planned(architecture: &Architecture, options: &SetupOptions) -> Result<(Program, Vec<Cost>), CompileError> {
+    let Some(layout) = options.layout else { return plan(architecture, options.interface, options.optimise) };
+    let program = compile(architecture, options.interface, layout)?;
+    let cost = Cost::of(&program, architecture);
+    Ok((program, vec![cost]))
 }
 
 /// Keys for other weights under the same program: a new version of a model. No new circuit, the same `programId`.

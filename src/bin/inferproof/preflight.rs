@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// Nodes that are listed by what they take.
 const LISTED: usize = 12;
-/// Plans that are listed for each aim.
+/// Plans that are listed for each aim, beside the first without limbs.
 const PLANS: usize = 4;
 
 /// The plans of an architecture, what their rows go to, and a drawing of the first if a path is given for it.
@@ -117,7 +117,8 @@ pub(crate) fn nodes(architecture: &Architecture) -> String {
 pub(crate) fn cost_table(costs: &[Cost]) -> String {
     let mut text = "  lanes  limb   k    rows   table  full cells/weight  cells/activation  proof B  prover s  memory MB     gas\n"
         .to_string();
-    for c in costs.iter().take(PLANS) {
+    let direct = costs.iter().position(|cost| cost.layout.limb.is_none());
+    for (_, c) in costs.iter().enumerate().filter(|(index, _)| *index < PLANS || Some(*index) == direct) {
         let _ = writeln!(
             text,
             "  {:5}  {:>4}  {:2}  {:6}  {:6}  {:17.4}  {:16.2}  {:7}  {:8.2}  {:9}  {:6}",

@@ -10,11 +10,12 @@ use clap::{Args, ValueEnum};
 use inferproof::artefact::replace_file;
 use inferproof::chain::{chain_id, interfaces};
 use inferproof::commitment::WeightVisibility;
-use inferproof::keys::{ProvingKey, PublicModel, SetupOptions, VerifyingKey, setup};
+use inferproof::keys::{ProvingKey, PublicModel, SetupOptions, VerifyingKey, planned, setup};
 use inferproof::model::Model;
 use inferproof::srs::Srs;
 use inferproof_circuits::interface::Interface;
-use inferproof_circuits::plan::{Cost, Optimise, plan};
+use inferproof_circuits::plan::{Cost, Optimise};
+use inferproof_circuits::program::Layout;
 use rand_core::OsRng;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -52,8 +53,18 @@ pub(crate) struct Setup {
     /// What the circuit is planned for.
     #[arg(long, value_enum, default_value = "prover")]
     optimise: Goal,
+    /// A plan of those that inspect lists instead: weight lanes, and the bits of a limb if it has limbs (64, or 64:5).
+    #[arg(long, value_parser = parse_layout, conflicts_with = "optimise", value_name = "LANES[:LIMB]")]
+    layout: Option<Layout>,
     #[command(flatten)]
     interface: InterfaceArguments,
+}
+
+fn parse_layout(text: &str) -> Result<Layout, String> {
+    let (lanes, limb) = text.split_once(':').map_or((text, None), |(lanes, limb)| (lanes, Some(limb)));
+    let lanes = lanes.parse().map_err(|_| "expected LANES or LANES:LIMB, two numbers".to_string())?;
+    let limb = limb.map(|bits| bits.parse().map_err(|_| "the bits of a limb are a number, 2 to 16".to_string()));
+    Ok(Layout { lanes, limb: limb.transpose()? })
 }
 
 impl Setup {
@@ -114,9 +125,9 @@ impl Setup {
                 Goal::Gas => Optimise::Gas,
                 Goal::Memory => Optimise::Memory,
             },
-            layout: None,
+            layout: self.layout,
         };
-        let (program, costs) = stages.run("plan", || plan(&model.architecture, interface, options.optimise))?;
+        let (program, costs) = stages.run("plan", || planned(&model.architecture, &options))?;
         let srs = stages.run("read SRS", || Srs::read_up_to(&self.srs, program.k))?;
         let options = SetupOptions { layout: Some(program.layout), ..options };
         let (key, _) = stages.run("setup", || setup(&model, &srs, &options, OsRng))?;
