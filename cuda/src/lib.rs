@@ -1,0 +1,22 @@
+//! CUDA kernels for KZG proofs over BN254, and what launches them.
+//!
+//! The kernels are in `kernels/`, compiled for devices by `compile.py`; the crate ships what it makes and needs no CUDA to be built. [`Device`] is the seam:
+//! kernels run on a device by its driver, or on the processor in an emulator that CI uses.
+//!
+//! All unsafe code of the project is here.
+
+#![deny(missing_docs)]
+
+mod columns;
+mod device;
+#[cfg(feature = "emulator")]
+mod emulator;
+mod field;
+mod msm;
+mod quotient;
+mod transform;
+
+pub use device::{Address, Argument, Buffer, Device, DeviceError, Launch, Plain};
+#[cfg(feature = "emulator")]
+pub use emulator::Emulator;
+pub use field::Jacobian;
