@@ -5,14 +5,15 @@ use inferproof_circuits::integer::Interval;
 use inferproof_circuits::packing::Packing;
 use thiserror::Error;
 
-const MAX_AXES: usize = 8;
+/// Most axes of a tensor.
+pub(crate) const MAX_AXES: usize = 8;
 /// Most elements of a tensor.
 const MAX_ELEMENTS: usize = 1 << 26;
 
 /// A tensor at the end of a model: its shape, encoding and scale.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TensorSpec {
-    /// Shape without a batch axis.
+    /// Shape. It has a batch axis where a proof has several inputs.
     pub shape: Vec<usize>,
     /// Bytes an element and values allowed.
     pub packing: Packing,

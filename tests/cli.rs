@@ -215,6 +215,43 @@ fn many_proofs_with_one_key() {
     assert!(refused["error"]["message"].as_str().unwrap().contains("2 are allowed"), "{refused}");
 }
 
+/// Several inputs in one proof, given as one tensor or as a list.
+#[test]
+fn many_inputs_in_one_proof() {
+    let job = Job::proved();
+    let input = ndarray_npy::read_npy::<_, ndarray::ArrayD<f32>>(fixture("digits_mlp_input.npy")).unwrap();
+    let all: Vec<f32> = (0..4).flat_map(|i| input.iter().map(move |v| v * (4 - i) as f32 / 4.0)).collect();
+    let write = |name: &str, shape: &[usize], values: &[f32]| {
+        let tensor = ndarray::ArrayD::from_shape_vec(shape.to_vec(), values.to_vec()).unwrap();
+        ndarray_npy::write_npy(job.path(name), &tensor).unwrap();
+    };
+    write("two.npy", &[2, 64], &all[..128]);
+    write("three.npy", &[3, 64], &all[..192]);
+    write("four.npy", &[4, 64], &all);
+    let inspected = job.json(&["inspect", "m.ifq", "--batch-in-one", "2"], 0);
+    let setup = ["setup", "m.ifq", "--srs", "dev.srs", "-o", "two", "--batch-in-one", "2"];
+    let plan = &job.json(&setup, 0)["plans"][0];
+    assert_eq!((plan, &plan["batch"]), (&inspected["plans"]["prover"][0], &json!(2)));
+    let prove = ["prove", "--keys", "two", "--srs", "dev.srs"];
+    let proved = job.json(&[&prove[..], &["--input", "two.npy", "-o", "two.json"]].concat(), 0);
+    assert_eq!(proved["output"].as_array().unwrap().len(), 20);
+    let verify = |file: &str| job.json(&["verify", "--key", "two/verifying.key", "--srs", "dev.srs", file], 0);
+    let whole = verify("two.json");
+    let batch = job.json(&[&prove[..], &["--batch", "four.npy", "-o", "proofs"]].concat(), 0);
+    assert_eq!(batch["proofs"].as_array().unwrap().len(), 2);
+    assert_eq!(verify("proofs/proof-0.json")["statement"]["output"], whole["statement"]["output"]);
+    assert_ne!(verify("proofs/proof-1.json")["statement"]["output"], whole["statement"]["output"]);
+    let refused = job.json(&[&prove[..], &["--batch", "three.npy", "-o", "proofs"]].concat(), 2);
+    assert!(refused["error"]["message"].as_str().unwrap().contains("multiple"), "{refused}");
+    for wrong in ["three.npy".into(), fixture("digits_mlp_input.npy")] {
+        let refused = job.json(&[&prove[..], &["--input", &wrong, "-o", "wrong.json"]].concat(), 2);
+        assert!(refused["error"]["message"].as_str().unwrap().contains("[2, 64]"), "{refused}");
+    }
+    let public = std::fs::read_to_string(job.path("two/model.pub")).unwrap();
+    assert!(public.contains("\"batch\": 2"), "an auditor compiles the same program");
+    job.json(&["audit", "two/model.pub", "--srs", "dev.srs", "--key", "two/verifying.key"], 0);
+}
+
 #[test]
 fn integers_may_be_given_directly() {
     let job = Job::proved();

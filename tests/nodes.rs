@@ -191,7 +191,7 @@ fn witness_holds(model: &Model, input: &[i64], trace: &Trace) -> Result<usize, S
     let Model { architecture, weights, .. } = model;
     let mut rows = 0;
     for limb in [None, Some(4)] {
-        let program = match compile(architecture, Interface::default(), Layout { lanes: 4, limb }) {
+        let program = match compile(architecture, Interface::default(), Layout { limb, ..Layout::direct(4) }) {
             Ok(program) => program,
             Err(CompileError::TooLarge { .. }) if limb.is_none() && architecture.shift > 24 => continue,
             Err(error) => return Err(format!("compile: {error}")),

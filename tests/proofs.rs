@@ -86,7 +86,7 @@ fn every_operator() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|e| e == "onnx") {
             let name = format!("ops/{}", path.file_stem().unwrap().to_string_lossy());
-            for layout in [None, Some(Layout { lanes: 2, limb: Some(3) })] {
+            for layout in [None, Some(Layout { limb: Some(3), ..Layout::direct(2) })] {
                 prove_and_verify(&name, &options, &SetupOptions { layout, ..SetupOptions::default() }, srs());
             }
             count += 1;

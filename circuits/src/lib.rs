@@ -29,7 +29,7 @@ pub mod ranges;
 pub mod secret;
 pub mod witness;
 
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use error::{CompileError, NetworkError};

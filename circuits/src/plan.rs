@@ -133,7 +133,7 @@ impl Cost {
             weight_rows,
             activation_rows,
             full_cells_per_weight: (weight_rows + chain_cells) as f64 / weights as f64,
-            cells_per_activation: 7.0 * activation_rows as f64 / activations as f64,
+            cells_per_activation: 7.0 * activation_rows as f64 / (activations * program.layout.batch) as f64,
             proof_bytes: proof_bytes(true, program.interface),
             prover_seconds: ProverCosts::default().proof_seconds(program.k),
             prover_bytes: prover_bytes(program.k),
@@ -204,10 +204,23 @@ pub fn plan(
     interface: Interface,
     optimise: Optimise,
 ) -> Result<(Program, Vec<Cost>), CompileError> {
+    plan_batch(architecture, interface, optimise, 1)
+}
+
+/// As [`plan`], for proofs of `batch` inputs.
+///
+/// # Errors
+/// As [`plan`].
+pub fn plan_batch(
+    architecture: &Architecture,
+    interface: Interface,
+    optimise: Optimise,
+    batch: usize,
+) -> Result<(Program, Vec<Cost>), CompileError> {
     let mut candidates = vec![];
     let mut failure = None;
     for lanes in LANES {
-        let (programs, error) = of_lanes(architecture, interface, lanes);
+        let (programs, error) = of_layout(architecture, interface, Layout { batch, ..Layout::direct(lanes) });
         candidates.extend(programs.into_iter().map(|program| (Cost::of(&program, architecture), program)));
         failure = error.or(failure);
     }
@@ -228,9 +241,13 @@ pub fn plan(
     }
 }
 
-/// The programs for a number of lanes: without limbs, and with those of least `k` if that is less. An error if it does not fit without.
-fn of_lanes(architecture: &Architecture, interface: Interface, lanes: usize) -> (Vec<Program>, Option<CompileError>) {
-    let direct = compile(architecture, interface, Layout::direct(lanes));
+/// The program in a layout without limbs, and the one with limbs of least `k` if that is less. An error if it does not fit without.
+fn of_layout(
+    architecture: &Architecture,
+    interface: Interface,
+    layout: Layout,
+) -> (Vec<Program>, Option<CompileError>) {
+    let direct = compile(architecture, interface, layout);
     // Limbs trade entries of the table for rows.
     let rows_fit_half = |p: &Program| p.rows.len() + RESERVED_ROWS <= 1 << (p.k - 1);
     let hopeless = match &direct {
@@ -239,7 +256,7 @@ fn of_lanes(architecture: &Architecture, interface: Interface, lanes: usize) -> 
         Err(_) => true,
     };
     let limbs = LIMBS.filter(|_| !hopeless);
-    let limbed = limbs.filter_map(|bits| compile(architecture, interface, Layout { lanes, limb: Some(bits) }).ok());
+    let limbed = limbs.filter_map(|bits| compile(architecture, interface, Layout { limb: Some(bits), ..layout }).ok());
     let least = direct.as_ref().map_or(u32::MAX, |program| program.k);
     let best = limbed.min_by_key(|program| (program.k, program.active_rows())).filter(|best| best.k < least);
     match direct {

@@ -4,16 +4,17 @@ use super::setup::SetupError;
 use super::verifying::{KeyError, VerifyingKey};
 use crate::artefact::{self, Kind, Reader, Writer};
 use crate::commitment::{Opening, Secret, WeightVisibility};
-use crate::model::Model;
+use crate::model::{Model, ModelError};
 use crate::srs::Srs;
 use inferproof_circuits::machine::BLINDING_ROWS;
 use inferproof_circuits::program::Layout;
+use ndarray::ArrayD;
 use std::fmt;
 use std::path::Path;
 use zeroize::Zeroizing;
 
 /// Format version of proving keys, which hold a model.
-const FORMAT: u16 = 4;
+const FORMAT: u16 = 5;
 
 /// What a prover keeps. Secret: it holds the weights and what blinds their commitments.
 ///
@@ -45,6 +46,28 @@ impl ProvingKey {
         &self.model
     }
 
+    /// How the model is laid out.
+    #[must_use]
+    pub const fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// The integers of what a proof takes: as [`Model::quantise_input`], and of several inputs one after the other, where the tensor has an axis of them.
+    ///
+    /// # Errors
+    /// [`ModelError::Shape`], [`ModelError::NonFinite`].
+    pub fn quantise_input(&self, input: &ArrayD<f32>) -> Result<Vec<i64>, ModelError> {
+        if self.layout.batch == 1 {
+            return self.model.quantise_input(input);
+        }
+        let (expected, got) = (&self.verifying.io.input.shape, input.shape());
+        if expected != got {
+            return Err(ModelError::Shape { what: "input", expected: expected.clone(), got: got.to_vec() });
+        }
+        let inputs = input.outer_iter().map(|input| self.model.quantise_input(&input.to_owned()));
+        Ok(inputs.collect::<Result<Vec<_>, _>>()?.concat())
+    }
+
     /// Whether this is the SRS that the key was made with.
     pub(crate) fn check_srs(&self, srs: &Srs) -> Result<(), SetupError> {
         let (expected, got) = (self.verifying.srs_id, srs.srs_id());
@@ -64,7 +87,10 @@ impl ProvingKey {
         // All of it at once: a buffer that grows leaves copies behind.
         let mut out = Writer::with_capacity(verifying.len() + model.len() + 64 * self.opening.tails.len() + 64);
         // No limbs are 0 bits.
-        out.bytes(&verifying).u32(self.layout.lanes as u32).u32(self.layout.limb.unwrap_or(0));
+        out.bytes(&verifying)
+            .u32(self.layout.lanes as u32)
+            .u32(self.layout.limb.unwrap_or(0))
+            .u32(self.layout.batch as u32);
         out.count(self.opening.tails.len());
         for tail in self.opening.tails.iter().flatten() {
             out.fr(&tail.0);
@@ -91,7 +117,8 @@ impl ProvingKey {
         let verifying = VerifyingKey::decode(input.bytes("verifying key")?)?;
         let lanes = input.u32("lanes")? as usize;
         let limb = input.u32("limb bits")?;
-        let layout = Layout { lanes, limb: (limb != 0).then_some(limb) };
+        let batch = input.u32("inputs of a proof")? as usize;
+        let layout = Layout { lanes, limb: (limb != 0).then_some(limb), batch };
         let count = input.count("blinding cells", 32 * BLINDING_ROWS)?;
         let mut tails = Zeroizing::new(Vec::with_capacity(count));
         for _ in 0..count {

@@ -6,13 +6,13 @@ use crate::commitment::{Opening, WeightCommitments, WeightVisibility, commit};
 use crate::engine::key_commitments;
 use crate::model::Model;
 use crate::srs::{Srs, SrsError};
-use crate::tensor::TensorSpec;
+use crate::tensor::{MAX_AXES, TensorSpec};
 use group::prime::PrimeCurveAffine;
 use inferproof_circuits::interface::Interface;
 use inferproof_circuits::layers::compile;
 use inferproof_circuits::machine::Shape;
 use inferproof_circuits::network::{Architecture, NodeId};
-use inferproof_circuits::plan::{Cost, Optimise, plan};
+use inferproof_circuits::plan::{Cost, Optimise, plan_batch};
 use inferproof_circuits::program::{Layout, Program};
 use inferproof_circuits::witness::LaneRows;
 use inferproof_circuits::{CompileError, NetworkError};
@@ -66,6 +66,8 @@ pub struct SetupOptions {
     pub optimise: Optimise,
     /// A layout to take instead of planning one.
     pub layout: Option<Layout>,
+    /// Inputs of one proof, unless a layout says so: proofs of several share the rows with weights. 0 is 1.
+    pub batch: usize,
 }
 
 /// Plans `model`, commits to its program and weights, and returns the proving key with the costs of all
@@ -104,8 +106,16 @@ pub fn setup(
 /// # Errors
 /// A network that does not fit, or not in the layout that the options name.
 pub fn planned(architecture: &Architecture, options: &SetupOptions) -> Result<(Program, Vec<Cost>), CompileError> {
-    let Some(layout) = options.layout else { return plan(architecture, options.interface, options.optimise) };
-    let program = compile(architecture, options.interface, layout)?;
+    let SetupOptions { interface, optimise, layout, batch, .. } = *options;
+    let batch = layout.map_or(batch.max(1), |layout| layout.batch);
+    for node in [&architecture.nodes[0], &architecture.nodes[architecture.output]] {
+        if batch > 1 && node.shape.len() == MAX_AXES {
+            let what = format!("several inputs in one proof, of a tensor that has {MAX_AXES} axes already");
+            return Err(CompileError::Unsupported { node: node.name.clone(), what });
+        }
+    }
+    let Some(layout) = layout else { return plan_batch(architecture, interface, optimise, batch) };
+    let program = compile(architecture, interface, layout)?;
     let cost = Cost::of(&program, architecture);
     Ok((program, vec![cost]))
 }
@@ -170,10 +180,11 @@ pub(crate) fn program_key(
     })
 }
 
-/// Input and output of a program, with their scales.
+/// Input and output of a program, with their scales; of several inputs with an axis before the others.
 pub(super) fn io_spec(architecture: &Architecture, program: &Program, scales: [f64; 2]) -> IoSpec {
     let tensor = |id: NodeId, packing, scale| {
-        let shape = architecture.nodes[id].shape.clone();
+        let inputs = Some(program.layout.batch).filter(|batch| *batch > 1);
+        let shape = inputs.into_iter().chain(architecture.nodes[id].shape.iter().copied()).collect();
         TensorSpec { shape, packing, scale }
     };
     let [input, output] = scales;

@@ -29,7 +29,7 @@ use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use inferproof_circuits::interface::{End, Visibility};
 use inferproof_circuits::layers::compile;
 use inferproof_circuits::machine::{MachineCircuit, PhaseOneInput};
-use inferproof_circuits::network::{Trace, execute};
+use inferproof_circuits::network::{Trace, execute_batch};
 use inferproof_circuits::plan::prover_bytes;
 use inferproof_circuits::program::Program;
 use inferproof_circuits::witness::{LaneRows, Link, instance, phase_zero, tensor_polynomial};
@@ -124,12 +124,14 @@ impl Prover {
         &self.backend.program
     }
 
-    /// Runs the model on `input` (integers, row-major) without proving.
+    /// Runs the model on `input` (integers, row-major) without proving. Where a proof has several inputs, they are one after the other, and so is
+    /// what comes of them.
     ///
     /// # Errors
     /// Wrong length, or an element outside the declared range.
     pub fn run(&self, input: &[i64]) -> Result<Trace, ProveError> {
-        Ok(execute(&self.key.model.architecture, &self.key.model.weights, input)?)
+        let batch = self.key.layout.batch;
+        Ok(execute_batch(&self.key.model.architecture, &self.key.model.weights, input, batch)?)
     }
 
     /// Proves that the committed model maps `input` to its output, for `context`.

@@ -1,5 +1,6 @@
 //! Real proofs: they hold, and every change to witness, statement, key or proof is refused.
 
+mod batches;
 mod blinding;
 mod claims;
 mod engines;
@@ -37,8 +38,13 @@ fn secret() -> Fixture {
 
 /// The same network with requantised values in limbs.
 fn limbed() -> Fixture {
-    let layout = Some(Layout { lanes: 2, limb: Some(3) });
+    let layout = Some(Layout { limb: Some(3), ..Layout::direct(2) });
     Fixture::new(small_cnn(1), &SetupOptions { layout, ..SetupOptions::default() })
+}
+
+/// The first network, for two inputs a proof.
+fn batched() -> Fixture {
+    Fixture::new(small_cnn(1), &SetupOptions { batch: 2, ..SetupOptions::default() })
 }
 
 /// Another network, with the kinds of layers that the first has not.

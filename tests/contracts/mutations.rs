@@ -28,7 +28,7 @@ fn every_operator_is_accepted() {
         // Without layers there is nothing to commit to in public.
         let weightless = model(&name, &options).0.weights.layers.is_empty();
         let visibility = if weightless { WeightVisibility::Secret } else { BOTH[count % 2] };
-        let layout = Some(Layout { lanes: 1 + count % 3, limb: [None, Some(4)][count / 2 % 2] });
+        let layout = Some(Layout { limb: [None, Some(4)][count / 2 % 2], ..Layout::direct(1 + count % 3) });
         let proved = Proved::in_layout(&name, &options, visibility, srs(), layout);
         story.store(&proved.key);
         let receipt = story.verify(&proved.proof(1));

@@ -3,7 +3,7 @@
 //! Spec: `docs/spec/machine.md#layout-of-a-layer`.
 
 use super::forms::{FormKey, NativeForm, gated};
-use super::position::{Axis, plane};
+use super::position::{Axis, Batch, plane};
 use super::{Compiler, groups};
 use crate::integer::Activation;
 use crate::network::{Architecture, NodeId, Op, Term};
@@ -29,7 +29,7 @@ pub(super) const fn position_offset(position: usize, w: usize, q: i64) -> i64 {
 /// A position of a layer's product polynomial, in one channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Coefficient {
-    /// Output at this position of the plane.
+    /// Output at this position of an input's plane.
     Output(usize),
     /// A rim at this offset.
     Rim(i64),
@@ -130,18 +130,19 @@ impl Compiler<'_> {
     /// The outputs of layer `id` with their monomials, in the order of its native form.
     fn elements(&self, id: NodeId, native: Option<&NativeForm>) -> Vec<Element> {
         let node = &self.architecture.nodes[id];
-        let order = native.map_or_else(|| (0..node.len()).collect(), NativeForm::order);
+        let all = || (0..self.layout.batch * node.len()).collect();
+        let order = native.map_or_else(all, NativeForm::order);
         order.into_iter().map(|index| self.element(id, index)).collect()
     }
 
     fn element(&self, id: NodeId, index: usize) -> Element {
-        let [_, h, w] = self.architecture.nodes[id].dims().expect("checked");
-        let (channel, position) = (index / (h * w), index % (h * w));
-        let offset = position_offset(position, w, self.forms.row_stride(id));
+        let [channels, h, w] = self.architecture.nodes[id].dims().expect("checked");
+        let (input, channel, position) = (index / (h * w) / channels, index / (h * w) % channels, index % (h * w));
+        let offset = position_offset(position, w, self.forms.row_stride(id)) + self.forms.batch().shift(input);
         Element { index, mono: Mono::element(self.exponent(id, channel), offset) }
     }
 
-    /// The outputs of layer `id` and its rims: by exponent where the order of the outputs is row-major, else all rims at last.
+    /// The outputs of layer `id` and its rims: by exponent where the outputs are in that order too, else all rims at last.
     fn with_rims(
         &mut self,
         id: NodeId,
@@ -156,17 +157,19 @@ impl Compiler<'_> {
         };
         let output = |item: Element| (Some(item.index), output(item));
         let mut items = vec![];
-        if native.is_none_or(NativeForm::is_row_major) {
+        if native.is_none_or(|native| native.is_in_order([channels, h, w])) {
             for channel in 0..channels {
-                items.extend(coefficients.iter().map(|c| match *c {
-                    Coefficient::Output(position) => output(self.element(id, channel * h * w + position)),
+                items.extend(coefficients.iter().map(|(input, c)| match *c {
+                    Coefficient::Output(position) => {
+                        output(self.element(id, (input * channels + channel) * h * w + position))
+                    }
                     Coefficient::Rim(offset) => rim(channel, offset),
                 }));
             }
         } else {
             items.extend(self.elements(id, native).into_iter().map(output));
             for channel in 0..channels {
-                items.extend(coefficients.iter().filter_map(|c| match *c {
+                items.extend(coefficients.iter().filter_map(|(_, c)| match *c {
                     Coefficient::Output(_) => None,
                     Coefficient::Rim(offset) => Some(rim(channel, offset)),
                 }));
@@ -175,11 +178,19 @@ impl Compiler<'_> {
         items
     }
 
-    /// Outputs (other than those in `dropped`, which become rims) and rims of one channel, by offset.
-    pub(super) fn coefficients(&mut self, id: NodeId, dropped: &BTreeSet<usize>) -> Vec<Coefficient> {
-        let q = self.forms.row_stride(id);
-        self.geometry.insert(id, ProductGeometry { row_stride: q });
-        coefficients(self.architecture, id, q, dropped)
+    /// Outputs (other than those in `dropped`, which become rims) and rims of one channel, by offset, each with its input.
+    pub(super) fn coefficients(&mut self, id: NodeId, dropped: &BTreeSet<usize>) -> Vec<(usize, Coefficient)> {
+        let (q, batch) = (self.forms.row_stride(id), self.forms.batch());
+        self.geometry.insert(id, ProductGeometry { row_stride: q, input_stride: batch.stride });
+        let first = coefficients(self.architecture, id, q, dropped);
+        let span = offsets(self.architecture, id, q);
+        assert!(batch.count == 1 || span.end - span.start <= batch.stride, "no two inputs share an exponent");
+        let moved = |coefficient: Coefficient, shift: i64| match coefficient {
+            Coefficient::Rim(offset) => Coefficient::Rim(offset + shift),
+            output => output,
+        };
+        let inputs = batch.shifts();
+        inputs.flat_map(|(input, shift)| first.iter().map(move |c| (input, moved(*c, shift)))).collect()
     }
 
     /// A cell that is the layer's accumulators, shifted bias included, as a polynomial in the challenges.
@@ -274,7 +285,7 @@ impl Compiler<'_> {
     /// tensor has one element a channel; else four rows an element.
     fn products_of_elements(&mut self, id: NodeId, operands: [NodeId; 2], factor: i64, sum: Cell) -> Cell {
         let dims = self.architecture.nodes[id].dims().expect("checked");
-        if let Some((tensor, gate)) = gated(self.architecture, operands, dims) {
+        if let Some((tensor, gate)) = gated(self.architecture, operands, dims, self.forms.batch()) {
             return self.gated_channels(tensor, gate, dims, factor, sum);
         }
         let mut total: Option<(Cell, Mono)> = None;
@@ -329,11 +340,17 @@ impl Compiler<'_> {
 
     fn dense(&self, id: NodeId, term: usize, input: NodeId, groups: &mut Vec<Group>) {
         let channels = 0..self.architecture.nodes[id].shape[0];
-        for (index, cell) in self.tensors[input].iter().enumerate() {
-            groups.push(Group {
-                items: self.slots(id, &channels, SlotSource::Term { term, index }, Mono::ONE),
-                operand: Val { cell: *cell, mono: Mono::ONE },
-            });
+        let node = &self.architecture.nodes[input];
+        let key = FormKey::elements(self.architecture, input);
+        for index in 0..node.len() {
+            // Of several inputs, the polynomial of this element in all of them.
+            let operand = match self.layout.batch {
+                1 => Some(Val { cell: self.tensors[input][index], mono: Mono::ONE }),
+                _ => self.channel_form(&key, index, [0, 0]),
+            };
+            let Some(operand) = operand else { continue };
+            let items = self.slots(id, &channels, SlotSource::Term { term, index }, Mono::ONE);
+            groups.push(Group { items, operand });
         }
     }
 
@@ -370,24 +387,46 @@ impl Compiler<'_> {
         }
     }
 
-    /// The sum of all outputs' positions in a channel.
+    /// The sum of all outputs' positions in a channel, of all inputs.
     fn positions(&mut self, id: NodeId) -> Val {
         let [_, h, w] = self.architecture.nodes[id].dims().expect("checked");
         let q = self.forms.row_stride(id);
         let rows = self.builder.geometric(Mono::position(-q), h);
         let cols = self.builder.geometric(Mono::position(-1), w);
-        let cell = if h == 1 {
+        let plane = if h == 1 {
             cols
         } else if w == 1 {
             rows
         } else {
             self.builder.multiply(rows, cols)
         };
-        Val { cell, mono: Mono::ONE }
+        Val { cell: self.in_all_inputs(plane), mono: Mono::ONE }
+    }
+
+    /// A sum of monomials of one input, with those of all others.
+    pub(super) fn in_all_inputs(&mut self, sum: Cell) -> Cell {
+        let Batch { count, stride } = self.forms.batch();
+        if count == 1 {
+            return sum;
+        }
+        let inputs = self.builder.geometric(Mono::position(-stride), count);
+        self.builder.multiply(sum, inputs)
     }
 }
 
-/// Outputs and rims of one channel of layer `id` under row stride `q`, by offset.
+/// The exponents that outputs and rims of layer `id` lie between, of one input.
+pub(super) fn offsets(architecture: &Architecture, id: NodeId, q: i64) -> Range<i64> {
+    let all = coefficients(architecture, id, q, &BTreeSet::new());
+    let [_, _, w] = architecture.nodes[id].dims().expect("checked");
+    let offset = |coefficient: &Coefficient| match *coefficient {
+        Coefficient::Output(position) => position_offset(position, w, q),
+        Coefficient::Rim(offset) => offset,
+    };
+    let end = |coefficient: Option<&Coefficient>| offset(coefficient.expect("a layer has an output"));
+    end(all.first())..end(all.last()) + 1
+}
+
+/// Outputs and rims of one channel of layer `id` under row stride `q`, of one input, by offset.
 pub(super) fn coefficients(
     architecture: &Architecture,
     id: NodeId,

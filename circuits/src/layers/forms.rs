@@ -5,7 +5,8 @@
 
 mod strides;
 
-use super::position::plane;
+use super::affine::{offsets, position_offset};
+use super::position::{Batch, plane};
 use super::{Compiler, unsupported};
 use crate::error::CompileError;
 use crate::network::{Architecture, NodeId, Op, Term, origins, storage};
@@ -51,6 +52,11 @@ impl FormKey {
         Self::phases(architecture, node, [rows, length, 1], [1, 1])
     }
 
+    /// Each element by itself.
+    pub(crate) fn elements(architecture: &Architecture, node: NodeId) -> Self {
+        Self::phases(architecture, node, [architecture.nodes[node].len(), 1, 1], [1, 1])
+    }
+
     /// Least row stride that keeps the monomials of one row below those of the next.
     fn least_row_stride(&self) -> i64 {
         self.crop[1].div_ceil(self.strides[1] * self.window[1]) as i64
@@ -59,15 +65,16 @@ impl FormKey {
     /// Chain number and monomial of element `index`, `None` if it is left out.
     ///
     /// One chain a channel and phase if `per_channel`, else one for all.
-    fn place(&self, index: usize, q: i64, per_channel: bool) -> Option<(usize, Mono)> {
-        let [_, h, w] = self.dims;
-        let (c, i, j) = (index / (h * w), index / w % h, index % w);
+    fn place(&self, index: usize, q: i64, batch: Batch, per_channel: bool) -> Option<(usize, Mono)> {
+        let [channels, h, w] = self.dims;
+        let (input, c) = (index / (h * w) / channels, index / (h * w) % channels);
+        let (i, j) = (index / w % h, index % w);
         if !self.covers(index) {
             return None;
         }
         let [sh, sw] = self.strides;
         let [kh, kw] = self.window;
-        let offset = (i / sh / kh) as i64 * q + (j / sw / kw) as i64;
+        let offset = (i / sh / kh) as i64 * q + (j / sw / kw) as i64 + batch.shift(input);
         if per_channel {
             Some((self.chain_number(c, i % sh, j % sw), Mono::element(0, offset)))
         } else {
@@ -79,16 +86,16 @@ impl FormKey {
         (channel * self.strides[0] + al) * self.strides[1] + be
     }
 
-    /// Elements in the order that makes every chain one run: by channel, phase, position, and those
+    /// Elements in the order that makes every chain one run: by channel, phase, input, position, and those
     /// that are left out at last.
-    fn order(&self) -> Vec<usize> {
+    fn order(&self, batch: Batch) -> Vec<usize> {
         let [c, h, w] = self.dims;
         let [sh, sw] = self.strides;
-        let mut order = Vec::with_capacity(c * h * w);
+        let mut order = Vec::with_capacity(batch.count * c * h * w);
         for channel in 0..c {
             for (al, be) in (0..sh.min(h)).flat_map(|al| (0..sw.min(w)).map(move |be| (al, be))) {
-                for i in (al..h).step_by(sh) {
-                    order.extend((be..w).step_by(sw).map(|j| (channel * h + i) * w + j));
+                for (input, i) in (0..batch.count).flat_map(|input| (al..h).step_by(sh).map(move |i| (input, i))) {
+                    order.extend((be..w).step_by(sw).map(|j| ((input * c + channel) * h + i) * w + j));
                 }
             }
         }
@@ -123,6 +130,7 @@ pub(crate) struct Forms {
     parents: Vec<usize>,
     row_strides: Vec<i64>,
     fused: HashMap<NodeId, NodeId>,
+    batch: Batch,
 }
 
 impl Forms {
@@ -133,6 +141,7 @@ impl Forms {
             parents: vec![],
             row_strides: vec![],
             fused: if layout.limb.is_none() { fused_pools(architecture) } else { HashMap::new() },
+            batch: Batch { count: layout.batch, ..Batch::ONE },
         };
         for (id, node) in architecture.nodes.iter().enumerate() {
             match &node.op {
@@ -163,6 +172,9 @@ impl Forms {
         }
         forms.choose_native(architecture);
         forms.choose_row_strides(architecture, layout);
+        if layout.batch > 1 {
+            forms.batch.stride = forms.least_input_stride(architecture);
+        }
         Ok(forms)
     }
 
@@ -178,8 +190,9 @@ impl Forms {
         let dims = architecture.nodes[id].dims().expect("checked");
         let operand = || architecture.nodes[term.input()].dims().expect("validated");
         let (key, per_channel) = match term {
-            Term::Dense { .. } => return,
-            Term::Product { left, right, .. } => match gated(architecture, [*left, *right], dims) {
+            Term::Dense { .. } if self.batch.count == 1 => return,
+            Term::Dense { input } => (FormKey::elements(architecture, *input), true),
+            Term::Product { left, right, .. } => match gated(architecture, [*left, *right], dims, self.batch) {
                 Some((tensor, _)) => (FormKey::phases(architecture, tensor, dims, [1, 1]), true),
                 None => return,
             },
@@ -244,6 +257,31 @@ impl Forms {
         group
     }
 
+    /// The inputs of a proof, and how far apart their exponents are.
+    pub(crate) const fn batch(&self) -> Batch {
+        self.batch
+    }
+
+    /// The least distance at which the exponents of no layer's inputs meet. One for all layers, so that chains step alike.
+    fn least_input_stride(&self, architecture: &Architecture) -> i64 {
+        let span = |id: NodeId| {
+            let (node, q) = (&architecture.nodes[id], self.row_stride(id));
+            match node.op {
+                Op::Affine { .. } => {
+                    let offsets = offsets(architecture, id, q);
+                    offsets.end - offsets.start
+                }
+                Op::MaxPool { input, .. } => {
+                    let [_, h, w] = architecture.nodes[input].dims().expect("validated");
+                    position_offset(h * w - 1, w, q) + 1
+                }
+                // One place more than elements: differences of neighbours have it.
+                _ => (node.shape[1] as i64 + 1) * q,
+            }
+        };
+        self.layers.keys().map(|id| span(*id)).max().unwrap_or(1)
+    }
+
     /// Row stride of the exponents in layer `id`.
     pub(crate) fn row_stride(&self, id: NodeId) -> i64 {
         self.row_strides[self.root(self.layers[&id])]
@@ -257,7 +295,8 @@ impl Forms {
     /// The native form of tensor `id`: element order, and chain and monomial of each element.
     pub(crate) fn native(&self, id: NodeId) -> Option<NativeForm> {
         let form = self.forms.iter().find(|f| f.native && f.key.node == id)?;
-        Some(NativeForm { key: form.key, q: self.row_strides[self.root(form.group)], per_channel: form.per_channel })
+        let q = self.row_strides[self.root(form.group)];
+        Some(NativeForm { key: form.key, q, batch: self.batch, per_channel: form.per_channel })
     }
 
     pub(super) fn record_native(&mut self, id: NodeId, values: &HashMap<usize, Val>) {
@@ -276,18 +315,19 @@ impl Forms {
 pub(crate) struct NativeForm {
     key: FormKey,
     q: i64,
+    batch: Batch,
     per_channel: bool,
 }
 
 impl NativeForm {
     /// Chain and monomial of an element.
     pub(crate) fn place(&self, index: usize) -> Option<(usize, Mono)> {
-        self.key.place(index, self.q, self.per_channel)
+        self.key.place(index, self.q, self.batch, self.per_channel)
     }
 
     /// Element order on the rows.
     pub(crate) fn order(&self) -> Vec<usize> {
-        self.key.order()
+        self.key.order(self.batch)
     }
 
     /// The form of the channels that the first `elements` elements lie in.
@@ -297,15 +337,25 @@ impl NativeForm {
         Self { key: FormKey { dims, ..self.key }, ..*self }
     }
 
-    /// Whether the order is row-major, so that rims can stand between elements.
-    pub(crate) fn is_row_major(&self) -> bool {
-        self.key.strides == [1, 1] && self.key.crop == self.key.dims[1..]
+    /// Whether the order is by channel, input and position of a layer of `dims`, so that rims can stand between elements. For one input that is row-major,
+    /// as whatever the elements are read.
+    pub(crate) fn is_in_order(&self, dims: [usize; 3]) -> bool {
+        let row_major = self.key.strides == [1, 1] && self.key.crop == self.key.dims[1..];
+        row_major && (self.batch.count == 1 || self.key.dims == dims)
     }
 }
 
 /// Of a product of two tensors the one whose elements all count and the one that has one element a channel, if they
-/// are so.
-pub(super) fn gated(architecture: &Architecture, operands: [NodeId; 2], dims: [usize; 3]) -> Option<(NodeId, NodeId)> {
+/// are so, and it is the same in all inputs.
+pub(super) fn gated(
+    architecture: &Architecture,
+    operands: [NodeId; 2],
+    dims: [usize; 3],
+    batch: Batch,
+) -> Option<(NodeId, NodeId)> {
+    if batch.count > 1 {
+        return None;
+    }
     let plane = dims[1] * dims[2];
     let is_gate = |node: &NodeId| {
         let elements = origins(architecture, *node);
@@ -347,13 +397,14 @@ impl Compiler<'_> {
             }
             let (key, per_channel) = (form.key, form.per_channel);
             let q = self.forms.row_strides[self.forms.root(form.group)];
+            let batch = self.forms.batch;
             let (tag, lo) = self.value_tag(self.architecture.nodes[id].range);
             let items: Vec<ChainItem> = key
-                .order()
+                .order(batch)
                 .into_iter()
                 .filter(|element| self.tensors[id][*element] != Builder::zero())
                 .filter_map(|element| {
-                    let x = key.place(element, q, per_channel)?;
+                    let x = key.place(element, q, batch, per_channel)?;
                     Some(ChainItem {
                         tag,
                         kappa: Builder::idle_kappa(),
@@ -382,8 +433,9 @@ impl Compiler<'_> {
     /// Whether all elements of the form, or of one channel and phase of it, are the constant 0.
     fn is_zero(&self, key: &FormKey, part: Option<(usize, [usize; 2])>) -> bool {
         let number = part.map(|(channel, [al, be])| key.chain_number(channel, al, be));
-        let mut elements = (0..key.dims.iter().product()).filter(|&element| {
-            let place = key.place(element, 1, part.is_some());
+        let (batch, len) = (self.forms.batch, key.dims.iter().product::<usize>());
+        let mut elements = (0..batch.count * len).filter(|&element| {
+            let place = key.place(element, 1, batch, part.is_some());
             place.is_some_and(|(chain, _)| number.is_none_or(|number| number == chain))
         });
         elements.all(|element| self.tensors[key.node][element] == Builder::zero())

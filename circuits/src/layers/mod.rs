@@ -17,7 +17,7 @@ use crate::machine::{LANES, LINK_ROW, RESERVED_ROWS};
 use crate::network::{Architecture, NodeId, Op, Term, sources};
 use crate::packing::Packing;
 use crate::program::{
-    Blocks, Builder, Cell, ChainItem, ChainValues, Layout, ProductGeometry, Program, TableKind, public_words,
+    Blocks, Builder, Cell, ChainItem, ChainValues, Layout, MAX_BATCH, ProductGeometry, Program, TableKind, public_words,
 };
 use forms::Forms;
 use io::Shown;
@@ -44,13 +44,16 @@ pub fn compile(architecture: &Architecture, interface: Interface, layout: Layout
     if let Some(bits) = layout.limb.filter(|bits| !LIMB_BITS.contains(bits)) {
         return Err(unsupported("-", format!("limbs of {bits} bits; allowed are 2 to 16")));
     }
+    if !(1..=MAX_BATCH).contains(&layout.batch) {
+        return Err(unsupported("-", format!("{} inputs in one proof; allowed are 1 to {MAX_BATCH}", layout.batch)));
+    }
     if interface.input == Visibility::Given {
         return Err(unsupported("-", "an input that is `given`; a committed input is committed beforehand".into()));
     }
     within_limit(architecture, layout)?;
     let (input, output) = (&architecture.nodes[0], &architecture.nodes[architecture.output]);
-    let input = Packing::new(input.len(), input.range);
-    let output = Packing::new(output.len(), output.range);
+    let input = Packing::new(layout.batch * input.len(), input.range);
+    let output = Packing::new(layout.batch * output.len(), output.range);
     let forms = Forms::plan(architecture, layout)?;
     let domains = Domains::new(architecture, &forms, layout)?;
     let words = public_words(interface.input, &input) + public_words(interface.output, &output);
@@ -85,14 +88,15 @@ fn unsupported(node: &str, what: String) -> CompileError {
 
 /// Refuses, before anything is laid out, a network that surely exceeds the greatest `k`.
 fn within_limit(architecture: &Architecture, layout: Layout) -> Result<(), CompileError> {
-    let mut rows = architecture.nodes[architecture.output].len();
+    let batch = layout.batch;
+    let mut rows = batch.saturating_mul(architecture.nodes[architecture.output].len());
     for (id, node) in architecture.nodes.iter().enumerate() {
         let Op::Affine { terms, .. } = &node.op else {
-            rows = rows.saturating_add(node.len());
+            rows = rows.saturating_add(batch.saturating_mul(node.len()));
             continue;
         };
         let limbs = layout.limb.map_or(0, |bits| 1 + architecture.shift.div_ceil(bits) as usize);
-        rows = rows.saturating_add(node.len().saturating_mul(1 + limbs));
+        rows = rows.saturating_add(node.len().saturating_mul(batch).saturating_mul(1 + limbs));
         let channels = node.shape[0];
         for term in terms {
             let columns = architecture.term_weights(id, term) / channels;
@@ -102,10 +106,10 @@ fn within_limit(architecture: &Architecture, layout: Layout) -> Result<(), Compi
             if term.is_polynomial() {
                 // Rims and outputs are laid out one by one; outputs are counted above.
                 let coefficients = plane(architecture, id, term).least_support().saturating_mul(channels);
-                rows = rows.saturating_add(coefficients.saturating_sub(node.len()));
+                rows = rows.saturating_add(coefficients.saturating_sub(node.len()).saturating_mul(batch));
             }
             if let Term::Product { .. } = term {
-                rows = rows.saturating_add(node.len().saturating_mul(4));
+                rows = rows.saturating_add(node.len().saturating_mul(batch).saturating_mul(4));
             }
         }
     }
@@ -262,8 +266,11 @@ impl Compiler<'_> {
         let fill = if let Op::Take { fill, .. } = self.architecture.nodes[id].op { fill } else { 0 };
         let from = sources(self.architecture, id).expect("it moves elements");
         let fill = if from.contains(&None) { self.builder.constant(fill) } else { Builder::zero() };
-        let cell = |from: Option<(NodeId, usize)>| from.map_or(fill, |(node, index)| self.tensors[node][index]);
-        self.tensors[id] = from.into_iter().map(cell).collect();
+        let cell = |input: usize, from: &Option<(NodeId, usize)>| {
+            from.map_or(fill, |(node, index)| self.tensors[node][input * self.architecture.nodes[node].len() + index])
+        };
+        let inputs = 0..self.layout.batch;
+        self.tensors[id] = inputs.flat_map(|input| from.iter().map(move |from| cell(input, from))).collect();
     }
 
     /// The tag of a table that holds every integer of `range`, less its least one, with itself.
@@ -307,7 +314,7 @@ impl Compiler<'_> {
     fn emit_tensor(&mut self, id: NodeId, items: &[(Option<usize>, ChainItem)]) -> ChainValues {
         let chain: Vec<ChainItem> = items.iter().map(|(_, item)| *item).collect();
         let values = self.builder.chain(&chain);
-        let mut cells = vec![None; self.architecture.nodes[id].len()];
+        let mut cells = vec![None; self.layout.batch * self.architecture.nodes[id].len()];
         for ((element, _), row) in items.iter().zip(&values.rows) {
             if let Some(element) = element {
                 cells[*element] = Some(Cell::Y(*row));

@@ -5,15 +5,17 @@
 use super::Compiler;
 use super::affine::{Coefficient, position_offset, rim_item};
 use super::forms::FormKey;
+use super::position::Batch;
 use crate::network::{NodeId, Op};
 use crate::program::{Builder, Cell, ChainItem, Lane, Mono, TableKind, Val};
 use std::collections::BTreeSet;
 
-/// Windows of a pool over `[c, h, w]`.
+/// Windows of a pool over `[c, h, w]`, of all inputs.
 #[derive(Clone, Copy)]
 struct Windows {
     dims: [usize; 3],
     kernel: [usize; 2],
+    batch: Batch,
 }
 
 impl Windows {
@@ -21,23 +23,38 @@ impl Windows {
         [self.dims[1] / self.kernel[0], self.dims[2] / self.kernel[1]]
     }
 
-    /// Row-major index of the window over position `position` of a plane of channel `channel`.
-    fn window(&self, channel: usize, position: usize) -> Option<usize> {
+    /// Row-major index of the window over an element, planes of all inputs one after the other.
+    fn window(&self, element: usize) -> Option<usize> {
         let [oh, ow] = self.out();
-        let (i, j) = (position / self.dims[2] / self.kernel[0], position % self.dims[2] / self.kernel[1]);
-        (i < oh && j < ow).then(|| (channel * oh + i) * ow + j)
+        let [_, h, w] = self.dims;
+        let (plane, i, j) = (element / (h * w), element / w % h / self.kernel[0], element % w / self.kernel[1]);
+        (i < oh && j < ow).then(|| (plane * oh + i) * ow + j)
     }
 
-    /// Offset of a window's first element under row stride `q`.
+    /// Channel and offset of a window's first element under row stride `q`.
     fn first_offset(&self, window: usize, q: i64) -> (usize, i64) {
         let [oh, ow] = self.out();
-        let (channel, i, j) = (window / (oh * ow), window / ow % oh, window % ow);
-        (channel, (i * self.kernel[0]) as i64 * q + (j * self.kernel[1]) as i64)
+        let (plane, i, j) = (window / (oh * ow), window / ow % oh, window % ow);
+        let (input, channel) = (plane / self.dims[0], plane % self.dims[0]);
+        let offset = (i * self.kernel[0]) as i64 * q + (j * self.kernel[1]) as i64;
+        (channel, offset + self.batch.shift(input))
+    }
+
+    /// Channel and offset of an element.
+    fn offset(&self, element: usize, q: i64) -> (usize, i64) {
+        let [channels, h, w] = self.dims;
+        let (plane, position) = (element / (h * w), element % (h * w));
+        (plane % channels, position_offset(position, w, q) + self.batch.shift(plane / channels))
+    }
+
+    /// Elements under the windows and beside them.
+    fn elements(&self) -> usize {
+        self.batch.count * self.dims.iter().product::<usize>()
     }
 
     fn count(&self) -> usize {
         let [oh, ow] = self.out();
-        self.dims[0] * oh * ow
+        self.batch.count * self.dims[0] * oh * ow
     }
 }
 
@@ -45,7 +62,7 @@ impl Compiler<'_> {
     fn windows(&self, pool: NodeId) -> (NodeId, Windows) {
         let Op::MaxPool { input, kernel } = self.architecture.nodes[pool].op else { unreachable!("a max-pool") };
         let dims = self.architecture.nodes[input].dims().expect("validated");
-        (input, Windows { dims, kernel })
+        (input, Windows { dims, kernel, batch: self.forms.batch() })
     }
 
     /// The maximum of an affine layer, taken on its quotients.
@@ -73,21 +90,22 @@ impl Compiler<'_> {
         let tag = self.difference_tag();
         let [channels, h, w] = windows.dims;
         let q = self.forms.row_stride(id);
-        let dropped: BTreeSet<usize> = (0..h * w).filter(|p| windows.window(0, *p).is_none()).collect();
+        let dropped: BTreeSet<usize> = (0..h * w).filter(|p| windows.window(*p).is_none()).collect();
         let coefficients = self.coefficients(id, &dropped);
         let mut items = vec![];
         for channel in 0..channels {
-            items.extend(coefficients.iter().map(|c| match *c {
+            items.extend(coefficients.iter().map(|&(input, c)| match c {
                 Coefficient::Rim(offset) => {
                     rim_item(id, channel, Mono::element(self.exponent(id, channel), offset), offset, true)
                 }
                 Coefficient::Output(position) => {
-                    let window = windows.window(channel, position).expect("the others are dropped");
-                    let offset = position_offset(position, w, q);
+                    let index = (input * channels + channel) * h * w + position;
+                    let window = windows.window(index).expect("the others are dropped");
+                    let (channel, offset) = windows.offset(index, q);
                     ChainItem {
                         tag,
                         kappa,
-                        lane: Lane::Below { node: id, index: channel * h * w + position, pool, window },
+                        lane: Lane::Below { node: id, index, pool, window },
                         y_copy: None,
                         x: Some((0, Mono::position(-(window as i64)))),
                         y: Some(Mono::element(self.exponent(id, channel), offset)),
@@ -147,15 +165,12 @@ impl Compiler<'_> {
     pub(super) fn max_pool(&mut self, pool: NodeId) {
         let (input, windows) = self.windows(pool);
         let range = self.architecture.nodes[input].range;
-        let [channels, h, w] = windows.dims;
         let q = self.forms.row_stride(pool);
         let tag = self.difference_tag();
         let mut items = vec![];
-        for index in 0..channels * h * w {
-            let (channel, position) = (index / (h * w), index % (h * w));
-            let offset = position_offset(position, w, q);
-            let lane = windows.window(channel, position);
-            items.extend(lane.map(|window| ChainItem {
+        for index in 0..windows.elements() {
+            let (channel, offset) = windows.offset(index, q);
+            items.extend(windows.window(index).map(|window| ChainItem {
                 tag,
                 kappa: Builder::idle_kappa(),
                 lane: Lane::BelowValue { node: input, index, pool, window },
@@ -189,6 +204,7 @@ impl Compiler<'_> {
             let axis = self.builder.geometric(step, count);
             ones = self.builder.multiply(ones, axis);
         }
+        let ones = self.in_all_inputs(ones);
         let minus_lo = self.builder.constant(-lo);
         self.builder.fma(ones, minus_lo, total)
     }

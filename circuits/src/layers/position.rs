@@ -5,6 +5,27 @@
 use crate::network::{Architecture, NodeId, Term};
 use std::collections::BTreeSet;
 
+/// The inputs of a proof. Element `i` of a tensor of `len` elements is element `b len + i` for input `b`, and its exponent is `b stride` more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Batch {
+    pub count: usize,
+    pub stride: i64,
+}
+
+impl Batch {
+    pub(crate) const ONE: Self = Self { count: 1, stride: 1 };
+
+    /// The exponents that every input has, from that of the first on.
+    pub(crate) fn shifts(self) -> impl Iterator<Item = (usize, i64)> {
+        (0..self.count).map(move |input| (input, self.shift(input)))
+    }
+
+    /// By how much the exponents of an input are more than those of the first.
+    pub(crate) const fn shift(self, input: usize) -> i64 {
+        input as i64 * self.stride
+    }
+}
+
 /// One axis of windows over a plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Axis {

@@ -13,8 +13,11 @@ impl Compiler<'_> {
     /// The maximum of each row is the max-pool's; `d` is by how much an element falls short of it.
     pub(super) fn before_max(&mut self, id: NodeId, input: NodeId, maximum: NodeId) {
         let [rows, length] = self.architecture.nodes[id].shape[..] else { unreachable!("validated") };
-        let q = self.forms.row_stride(id);
-        let element = |index: usize| Mono::element(index / length, (index % length) as i64 * q);
+        let (q, batch) = (self.forms.row_stride(id), self.forms.batch());
+        let element = |index: usize| {
+            let (input, row) = (index / length / rows, index / length % rows);
+            Mono::element(row, (index % length) as i64 * q + batch.shift(input))
+        };
         let chain = |tag, lane: &dyn Fn(usize, usize) -> Lane| -> Vec<ChainItem> {
             let item = |index: usize| ChainItem {
                 tag,
@@ -24,7 +27,7 @@ impl Compiler<'_> {
                 x: Some((0, element(index))),
                 y: Some(element(index)),
             };
-            (0..rows * length).map(item).collect()
+            (0..batch.count * rows * length).map(item).collect()
         };
         let (first, before) = (self.difference_tag(), self.before_tag());
         let firsts = chain(first, &|index, window| Lane::BelowValue { node: input, index, pool: maximum, window });
@@ -50,6 +53,7 @@ impl Compiler<'_> {
         let (step, minus) = (self.builder.mono(Mono::position(-q)), self.builder.constant(-1));
         let factor = self.builder.fma(step, one, minus);
         let all = self.builder.geometric(Mono::channel(1), rows);
+        let all = self.in_all_inputs(all);
         let sum = self.builder.fma(befores, factor, all);
         self.builder.assert_equal(sum, firsts);
     }

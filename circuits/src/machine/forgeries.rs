@@ -243,7 +243,7 @@ fn limbs() {
     let mut b = NetworkBuilder::new(&[4], Interval::new(1, 15), 21);
     let hidden = b.affine(&[3], crate::testing::RELU8, vec![Term::Dense { input: 0 }]);
     b.affine(&[2], SIGNED8, vec![Term::Dense { input: hidden }]);
-    let case = b.build_in(Layout { lanes: 2, limb: Some(2) });
+    let case = b.build_in(Layout { limb: Some(2), ..Layout::direct(2) });
     let keys = Keys::new(&case.circuit());
     assert!(keys.accepts(case.circuit(), &case.instance));
     let rows = |found: &dyn Fn(&Lane) -> bool| -> Vec<usize> {

@@ -226,6 +226,6 @@ fn tables_of_formulas() {
         let hidden = b.affine(&[5], gelu, vec![Term::Dense { input: 0 }]);
         let sigmoid = Activation { function: function(Formula::Sigmoid, 9.0), range: Interval::new(0, 39) };
         b.affine(&[3], sigmoid, vec![Term::Dense { input: hidden }]);
-        b.build_in(crate::program::Layout { lanes: 2, limb }).assert_satisfied();
+        b.build_in(crate::program::Layout { limb, ..crate::program::Layout::direct(2) }).assert_satisfied();
     }
 }

@@ -58,6 +58,30 @@ pub fn execute(architecture: &Architecture, weights: &Weights, input: &[i64]) ->
     Ok(trace)
 }
 
+/// Runs the network on `count` inputs, one after the other in `inputs`. Tensors of the trace are those of all inputs, one after the other.
+///
+/// # Errors
+/// As [`execute`].
+pub fn execute_batch(
+    architecture: &Architecture,
+    weights: &Weights,
+    inputs: &[i64],
+    count: usize,
+) -> Result<Trace, NetworkError> {
+    let len = architecture.nodes[0].len();
+    if inputs.len() != count * len {
+        return Err(NetworkError::InputLength { expected: count * len, got: inputs.len() });
+    }
+    let mut traces = inputs.chunks(len).map(|input| execute(architecture, weights, input));
+    let mut all = traces.next().expect("a batch has an input")?;
+    for trace in traces {
+        let Trace { values, accumulators } = trace?;
+        all.values.iter_mut().zip(values).for_each(|(all, values)| all.extend(values));
+        all.accumulators.iter_mut().zip(accumulators).for_each(|(all, values)| all.extend(values));
+    }
+    Ok(all)
+}
+
 fn check_input(node: &Node, input: &[i64]) -> Result<(), NetworkError> {
     if input.len() != node.len() {
         return Err(NetworkError::InputLength { expected: node.len(), got: input.len() });

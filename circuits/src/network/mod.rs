@@ -8,7 +8,7 @@ mod executor;
 mod validate;
 
 pub use bounds::{affine_quotients, published_interval};
-pub use executor::{Trace, execute};
+pub use executor::{Trace, execute, execute_batch};
 
 use crate::integer::{Activation, Interval};
 use serde::{Deserialize, Serialize};

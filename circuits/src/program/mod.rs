@@ -292,9 +292,11 @@ impl Default for Row {
 pub struct ProductGeometry {
     /// Row stride of the exponents.
     pub row_stride: i64,
+    /// How far apart the exponents of two inputs are.
+    pub input_stride: i64,
 }
 
-/// What a compiler may choose: it changes rows and tables, never a result.
+/// How a network is laid out. Lanes and limbs change rows and tables, never a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layout {
     /// Weight lanes, `W`: 1 to 256.
@@ -303,13 +305,29 @@ pub struct Layout {
     /// quotient. Else it takes a row for its activation, one for its quotient's block and one for each limb of the
     /// remainder; tables are small, and maxima are taken on values.
     pub limb: Option<u32>,
+    /// Inputs of one proof, 1 to [`MAX_BATCH`]: tensors hold the elements of all of them, one input after the other. Rows with
+    /// weights are the same for any number.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub batch: usize,
+}
+
+/// Most inputs of one proof.
+pub const MAX_BATCH: usize = 1 << 12;
+
+const fn one() -> usize {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_one(batch: &usize) -> bool {
+    *batch == 1
 }
 
 impl Layout {
-    /// One row a requantised value.
+    /// One row a requantised value, one input a proof.
     #[must_use]
     pub const fn direct(lanes: usize) -> Self {
-        Self { lanes, limb: None }
+        Self { lanes, limb: None, batch: 1 }
     }
 }
 

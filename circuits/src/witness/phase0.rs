@@ -3,7 +3,7 @@
 use super::{BLIND_POWERS, LaneRows, Link};
 use crate::integer::to_field;
 use crate::network::{Architecture, NodeId, Op, Term, Trace, Weights};
-use crate::program::{Lane, Program};
+use crate::program::{Lane, ProductGeometry, Program};
 use crate::secret::Secret;
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
@@ -146,13 +146,14 @@ fn maxima(architecture: &Architecture, trace: &Trace) -> HashMap<NodeId, Vec<i64
         if accumulators.is_empty() {
             continue;
         }
-        let [c, h, w] = architecture.nodes[input].dims().expect("validated");
+        let [_, h, w] = architecture.nodes[input].dims().expect("validated");
         let (oh, ow) = (h / kernel[0], w / kernel[1]);
-        let mut greatest = vec![i64::MIN; c * oh * ow];
+        let mut greatest = vec![i64::MIN; accumulators.len() / (h * w) * oh * ow];
         for (index, acc) in accumulators.iter().enumerate() {
-            let (channel, i, j) = (index / (h * w), index / w % h / kernel[0], index % w / kernel[1]);
+            // Of a channel of an input.
+            let (plane, i, j) = (index / (h * w), index / w % h / kernel[0], index % w / kernel[1]);
             if i < oh && j < ow {
-                let target = &mut greatest[(channel * oh + i) * ow + j];
+                let target = &mut greatest[(plane * oh + i) * ow + j];
                 *target = (*target).max(crate::integer::rescale(*acc, architecture.shift));
             }
         }
@@ -181,11 +182,11 @@ impl Filler<'_> {
         let Op::MaxPool { input, kernel } = self.architecture.nodes[pool].op else { return false };
         let [_, h, w] = self.architecture.nodes[input].dims().expect("validated");
         let (oh, ow) = (h / kernel[0], w / kernel[1]);
-        let (channel, i, j) = (window / (oh * ow), window / ow % oh * kernel[0], window % ow * kernel[1]);
+        let (plane, i, j) = (window / (oh * ow), window / ow % oh * kernel[0], window % ow * kernel[1]);
         let mut elements = (0..kernel[0]).flat_map(|a| (0..kernel[1]).map(move |b| (a, b)));
         let greatest = value(index);
         elements.find_map(|(a, b)| {
-            let other = (channel * h + i + a) * w + j + b;
+            let other = (plane * h + i + a) * w + j + b;
             (value(other) == greatest).then_some(other == index)
         }) == Some(true)
     }
@@ -246,9 +247,9 @@ impl Rims {
             }
         }
         for (&id, rims) in &mut layers {
-            let q = program.geometry[&id].row_stride;
-            products(architecture, weights, trace, id, q, rims);
-            dropped_outputs(program, architecture, trace, id, q, rims);
+            let geometry = program.geometry[&id];
+            products(architecture, weights, trace, id, geometry, rims);
+            dropped_outputs(program, architecture, trace, id, geometry, rims);
         }
         Self { layers }
     }
@@ -264,7 +265,7 @@ fn products(
     weights: &Weights,
     trace: &Trace,
     id: NodeId,
-    q: i64,
+    ProductGeometry { row_stride: q, input_stride }: ProductGeometry,
     rims: &mut HashMap<(usize, i64), i64>,
 ) {
     let Op::Affine { terms, .. } = &architecture.nodes[id].op else { return };
@@ -289,12 +290,15 @@ fn products(
             for i in (al..h).step_by(plane.rows.stride) {
                 for j in (be..wd).step_by(plane.cols.stride) {
                     let offset = ((i / plane.rows.stride) as i64 - ta) * q + (j / plane.cols.stride) as i64 - tb;
-                    let x = x[(ch * h + i) * wd + j];
-                    if x == 0 || !rims.contains_key(&(0, offset)) {
+                    if !rims.contains_key(&(0, offset)) {
                         continue;
                     }
-                    for &(o, weight) in &weights {
-                        *rims.get_mut(&(o, offset)).expect("rims are alike in every channel") += weight * x;
+                    for (input, x) in x.chunks(c * h * wd).enumerate() {
+                        let x = x[(ch * h + i) * wd + j];
+                        let offset = offset + input as i64 * input_stride;
+                        for &(o, weight) in weights.iter().filter(|_| x != 0) {
+                            *rims.get_mut(&(o, offset)).expect("rims are alike everywhere") += weight * x;
+                        }
                     }
                 }
             }
@@ -308,14 +312,15 @@ fn dropped_outputs(
     architecture: &Architecture,
     trace: &Trace,
     id: NodeId,
-    q: i64,
+    ProductGeometry { row_stride: q, input_stride }: ProductGeometry,
     rims: &mut HashMap<(usize, i64), i64>,
 ) {
     let [c, h, w] = architecture.nodes[id].dims().expect("validated");
-    for index in 0..c * h * w {
-        let offset = (index / w % h) as i64 * q + (index % w) as i64;
-        if let Some(value) = rims.get_mut(&(index / (h * w), offset)) {
-            *value = trace.accumulators[id][index] + program.bias_shifts[&id];
+    for (index, accumulator) in trace.accumulators[id].iter().enumerate() {
+        let (input, channel) = (index / (h * w) / c, index / (h * w) % c);
+        let offset = (index / w % h) as i64 * q + (index % w) as i64 + input as i64 * input_stride;
+        if let Some(value) = rims.get_mut(&(channel, offset)) {
+            *value = accumulator + program.bias_shifts[&id];
         }
     }
 }

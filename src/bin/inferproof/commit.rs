@@ -15,7 +15,7 @@ use inferproof::prove::Prover;
 use inferproof::quantise::{load_array, load_tensor};
 use inferproof::srs::Srs;
 use inferproof_circuits::integer::Interval;
-use inferproof_circuits::network::execute;
+use inferproof_circuits::network::execute_batch;
 use rand_core::OsRng;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -141,10 +141,10 @@ impl Commit {
             let key = ProvingKey::load(&folder.join("proving.key"))?;
             let start = match values.take() {
                 Some(values) => values,
-                None => input.load(key.model())?,
+                None => input.load_for(&key)?,
             };
             let Model { architecture, weights, .. } = key.model();
-            let trace = execute(architecture, weights, &start)?;
+            let trace = execute_batch(architecture, weights, &start, key.layout().batch)?;
             let output = trace.values[architecture.output].clone();
             let spec = key.verifying_key().io().output.clone();
             let k = (spec.packing.elements + 3).next_power_of_two().ilog2();

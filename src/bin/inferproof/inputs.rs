@@ -3,7 +3,8 @@
 use crate::failure::Failure;
 use clap::{Args, ValueEnum};
 use inferproof::artefact::replace_file;
-use inferproof::model::Model;
+use inferproof::keys::ProvingKey;
+use inferproof::model::{Model, ModelError};
 use inferproof::quantise::load_tensor;
 use inferproof::{Interface, Visibility};
 use ndarray::{ArrayD, IxDyn};
@@ -32,9 +33,16 @@ pub(crate) struct InterfaceArguments {
     /// What a verifier sees of the output.
     #[arg(long, value_enum, default_value = "public", value_name = "HOW")]
     output_as: Seen,
+    /// Inputs of one proof. They share the rows with weights: each takes a fraction of a proof's time and gas.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    batch_in_one: u16,
 }
 
 impl InterfaceArguments {
+    pub(crate) fn batch(&self) -> usize {
+        self.batch_in_one.into()
+    }
+
     pub(crate) const fn interface(&self) -> Interface {
         const fn visibility(seen: Seen) -> Visibility {
             match seen {
@@ -74,12 +82,24 @@ impl Input {
         }
     }
 
+    /// The integers of one input of a model.
     pub(crate) fn load(&self, model: &Model) -> Result<Vec<i64>, Failure> {
-        if let Some(path) = &self.input {
-            return Ok(model.quantise_input(&load_tensor(path, model.input_shape())?)?);
-        }
-        let path = self.input_quantised.as_deref().unwrap_or_else(|| Path::new(""));
-        integers(path, &load_tensor(path, model.input_shape())?)
+        self.read(model.input_shape(), |tensor| model.quantise_input(tensor))
+    }
+
+    /// The integers of all inputs of a proof.
+    pub(crate) fn load_for(&self, key: &ProvingKey) -> Result<Vec<i64>, Failure> {
+        self.read(&key.verifying_key().io().input.shape, |tensor| key.quantise_input(tensor))
+    }
+
+    fn read(
+        &self,
+        shape: &[usize],
+        quantise: impl Fn(&ArrayD<f32>) -> Result<Vec<i64>, ModelError>,
+    ) -> Result<Vec<i64>, Failure> {
+        let (path, quantised) = self.path();
+        let tensor = load_tensor(path, shape)?;
+        if quantised { integers(path, &tensor) } else { Ok(quantise(&tensor)?) }
     }
 }
 

@@ -160,7 +160,8 @@ impl Inspect {
         let mut json = model.to_json(false);
         let mut text = format!("quantised model {}\n", model.name);
         text += &nodes(&model.architecture);
-        let (plans, costs) = preflight(&model.architecture, self.interface.interface(), self.layout.as_deref())?;
+        let (plans, costs) =
+            preflight(&model.architecture, self.interface.interface(), self.interface.batch(), self.layout.as_deref())?;
         text.push_str(&costs);
         if let Value::Object(object) = &mut json {
             object.insert("plans".into(), plans);
@@ -198,7 +199,8 @@ impl Inspect {
             ..defaults
         };
         let (model, _) = quantise(&graph, &samples, &options)?;
-        let (plans, costs) = preflight(&model.architecture, self.interface.interface(), self.layout.as_deref())?;
+        let (plans, costs) =
+            preflight(&model.architecture, self.interface.interface(), self.interface.batch(), self.layout.as_deref())?;
         let _ = write!(
             text,
             "\nquantised with {} bits and shift {} on {origin}\n{costs}",

@@ -5,7 +5,7 @@ use crate::machine;
 use inferproof::draw;
 use inferproof_circuits::interface::Interface;
 use inferproof_circuits::network::Architecture;
-use inferproof_circuits::plan::{Cost, Optimise, plan};
+use inferproof_circuits::plan::{Cost, Optimise, plan_batch};
 use inferproof_circuits::program::{Program, RowUse};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
@@ -20,13 +20,14 @@ const PLANS: usize = 4;
 pub(crate) fn preflight(
     architecture: &Architecture,
     interface: Interface,
+    batch: usize,
     layout: Option<&Path>,
 ) -> Result<(Value, String), Failure> {
     let (machine, measured) = machine::costs()?;
     let mut text = String::new();
     let mut json = Map::new();
     for (name, optimise) in [("prover", Optimise::Prover), ("memory", Optimise::Memory), ("gas", Optimise::Gas)] {
-        let (program, costs) = plan(architecture, interface, optimise)?;
+        let (program, costs) = plan_batch(architecture, interface, optimise, batch)?;
         let costs = charged(architecture, interface, costs.into_iter().map(|cost| cost.on(&machine)).collect())?;
         if optimise == Optimise::Prover {
             let (usage, table) = rows(&program, architecture);

@@ -36,7 +36,8 @@ pub(crate) struct Prove {
     /// The integers themselves (.npy), in the model's declared range.
     #[arg(long, value_name = "X.NPY", conflicts_with = "input")]
     input_quantised: Option<PathBuf>,
-    /// Many real-valued inputs (.npz, or .npy with a leading axis), the key loaded once: writes OUTPUT/proof-I.json for each, from 0 on.
+    /// Many real-valued inputs (.npz, or .npy with a leading axis), the key loaded once: writes OUTPUT/proof-I.json, from 0 on, for each,
+    /// or for as many as a proof has.
     #[arg(long, value_name = "X.NPZ", conflicts_with_all = ["input", "input_quantised", "input_opening", "output_opening", "commit_output"])]
     batch: Option<PathBuf>,
     /// For a committed input: what opens the commitment that the proof is to speak of.
@@ -71,7 +72,7 @@ impl Prove {
         self.check_openings(interface.input, interface.output)?;
         let opening = self.input_opening.as_deref().map(TensorOpening::load).transpose()?;
         let values = match (&opening, Input::of(self.input.clone(), self.input_quantised.clone())) {
-            (None, Some(input)) => input.load(key.model())?,
+            (None, Some(input)) => input.load_for(&key)?,
             _ => vec![],
         };
         let given = self.output_opening.as_deref().map(TensorOpening::load).transpose()?;
@@ -127,6 +128,13 @@ impl Prove {
         let samples = Samples::load(path, key.model().input_shape())?;
         let inputs = samples.inputs().iter().map(|input| key.model().quantise_input(input));
         let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
+        let each = key.layout().batch;
+        if inputs.len() % each != 0 {
+            let message =
+                format!("{} inputs, and a proof of these keys has {each}: give a multiple of that", inputs.len());
+            return Err(Failure::Unusable(message));
+        }
+        let inputs: Vec<Vec<i64>> = inputs.chunks(each).map(<[_]>::concat).collect();
         let srs = stages.run("read SRS", || Srs::read_up_to(&self.srs, key.verifying_key().k()))?;
         let prover = stages.run("load key", || Prover::with_options(key, &srs, self.options(true)))?;
         create(&self.output)?;

@@ -64,7 +64,7 @@ fn parse_layout(text: &str) -> Result<Layout, String> {
     let (lanes, limb) = text.split_once(':').map_or((text, None), |(lanes, limb)| (lanes, Some(limb)));
     let lanes = lanes.parse().map_err(|_| "expected LANES or LANES:LIMB, two numbers".to_string())?;
     let limb = limb.map(|bits| bits.parse().map_err(|_| "the bits of a limb are a number, 2 to 16".to_string()));
-    Ok(Layout { lanes, limb: limb.transpose()? })
+    Ok(Layout { limb: limb.transpose()?, ..Layout::direct(lanes) })
 }
 
 impl Setup {
@@ -125,7 +125,8 @@ impl Setup {
                 Goal::Gas => Optimise::Gas,
                 Goal::Memory => Optimise::Memory,
             },
-            layout: self.layout,
+            layout: self.layout.map(|layout| Layout { batch: self.interface.batch(), ..layout }),
+            batch: self.interface.batch(),
         };
         let (program, costs) = stages.run("plan", || planned(&model.architecture, &options))?;
         let srs = stages.run("read SRS", || Srs::read_up_to(&self.srs, program.k))?;

@@ -12,6 +12,7 @@ use ff::PrimeField;
 use halo2_proofs::plonk::{create_proof, keygen_pk};
 use halo2_proofs::poly::kzg::multiopen::ProverSHPLONK;
 use inferproof_circuits::machine::{BLINDING_ROWS, PHASE0_COLUMNS, PHASE1_COLUMNS, UNUSABLE_ROWS};
+use inferproof_circuits::testing::random_network;
 use inferproof_circuits::witness::PhaseZero;
 
 const WORDS: usize = 8;
@@ -107,17 +108,38 @@ fn execution(fixture: &Fixture) -> (Statement, PhaseZero, Vec<Fr>) {
     (statement, phase0, instance)
 }
 
+/// Random networks with their keys, in any layout, with any visibility of the weights.
+fn random_fixtures(count: usize) -> impl Iterator<Item = Fixture> {
+    let fixture = |seed: u64| {
+        let (architecture, weights) = random_network(seed);
+        let tensor_scales = vec![10.0; architecture.nodes.len()];
+        let model = Model { name: "random".into(), source_digest: [0; 32], architecture, weights, tensor_scales };
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut one_of = |choices: &[usize]| choices[rng.gen_range(0..choices.len())];
+        let (lanes, limb, batch) = (one_of(&[1, 2, 3, 8]), one_of(&[0, 2, 3, 4]) as u32, one_of(&[1, 1, 2, 3]));
+        let layout = Layout { lanes, limb: (limb > 0).then_some(limb), batch };
+        let options = SetupOptions { layout: Some(layout), ..SetupOptions::default() };
+        // Some are larger than the SRS.
+        setup(&model, development_srs(), &options, StdRng::seed_from_u64(1)).ok()?;
+        Some(Fixture::new(model, &options))
+    };
+    (0..).filter_map(fixture).take(count)
+}
+
 /// halo2's prover and ours make proofs of one format: what verifies one verifies the other.
 #[test]
 fn proofs_of_halo2s_prover_verify() {
-    let fixture = secret();
+    [secret(), searched()].into_iter().chain(random_fixtures(6)).for_each(|fixture| a_proof_of_halo2s_prover(&fixture));
+}
+
+fn a_proof_of_halo2s_prover(fixture: &Fixture) {
     let (proof, tail) = (fixture.proof(1), [Secret(Fr::from(11)), Secret(Fr::from(12))]);
     let prover = &fixture.prover;
-    let (statement, phase0, instance) = execution(&fixture);
+    let (statement, phase0, instance) = execution(fixture);
     let claim = Claim { statement, instance, linked: None };
     let witness = PhaseOneInput { phase0: &phase0, lanes: &prover.lanes, instance: &claim.instance };
     let circuit = MachineCircuit::new(&prover.backend.program, Some(witness));
-    let mut transcript = stock_proof(&fixture, circuit, &claim, &tail, 21);
+    let mut transcript = stock_proof(fixture, circuit, &claim, &tail, 21);
     let rng = StdRng::seed_from_u64(22);
     prover.backend.append_span_proof(prover.registered(), &mut transcript, G1::identity(), &tail, rng).unwrap();
     let bytes = [&proof.bytes[..4], &transcript.finish()].concat();
@@ -197,7 +219,7 @@ fn the_random_polynomial_and_the_pieces_are_blinded() {
 /// From one generator both provers commit to the same columns, up to the random polynomial, which halo2 draws elsewhere.
 #[test]
 fn the_same_commitments_as_halo2s_prover() {
-    for fixture in [secret(), limbed(), searched()] {
+    for fixture in [secret(), limbed(), searched(), batched()].into_iter().chain(random_fixtures(12)) {
         let prover = &fixture.prover;
         let (statement, phase0, instance) = execution(&fixture);
         let claim = Claim { statement, instance, linked: None };

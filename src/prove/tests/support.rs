@@ -102,7 +102,8 @@ impl Fixture {
         let (key, _) = setup(&model, srs, options, StdRng::seed_from_u64(11)).unwrap();
         let mut rng = StdRng::seed_from_u64(5);
         let node = &model.architecture.nodes[0];
-        let input = (0..node.len()).map(|_| rng.gen_range(node.range.lo..=node.range.hi)).collect();
+        let elements = key.layout.batch * node.len();
+        let input = (0..elements).map(|_| rng.gen_range(node.range.lo..=node.range.hi)).collect();
         Self { prover: Prover::new(key, srs).unwrap(), srs: srs.verifier_part(), input }
     }
 

@@ -71,7 +71,8 @@ fn lane_classes(program: &Program) -> BTreeMap<&'static str, usize> {
 
 #[test]
 fn every_class_of_cell_is_pinned() {
-    let mut classes: Vec<&str> = [secret(), limbed(), searched(), linked()].iter().flat_map(pin_classes).collect();
+    let mut classes: Vec<&str> =
+        [secret(), limbed(), searched(), batched(), linked()].iter().flat_map(pin_classes).collect();
     classes.sort_unstable();
     classes.dedup();
     let all = [
@@ -132,7 +133,7 @@ fn pin_classes(fixture: &Fixture) -> Vec<&'static str> {
 
 #[test]
 fn random_read_cells_are_pinned() {
-    for (seed, fixture) in [secret(), limbed(), searched()].iter().enumerate() {
+    for (seed, fixture) in [secret(), limbed(), searched(), batched()].iter().enumerate() {
         pin_random_cells(fixture, seed as u64, RANDOM_CELLS);
     }
     pin_random_cells(&linked(), 3, FEW_CELLS);

@@ -6,6 +6,7 @@
 
 use super::{FormKey, Forms, NativeForm};
 use crate::layers::affine::{Coefficient, coefficients, position_offset};
+use crate::layers::position::Batch;
 use crate::network::{Architecture, NodeId, Op};
 use crate::program::{ChainItem, Lane, Layout, Mono, chain_rows};
 use std::collections::{BTreeMap, BTreeSet};
@@ -104,8 +105,12 @@ impl Forms {
     /// Rows of a layer's values and rims; `None` once the budget is used up.
     fn rows(&self, architecture: &Architecture, layout: Layout, layer: &Layer, counts: &mut Counts) -> Option<usize> {
         let q = self.row_strides[layer.producer];
-        let native =
-            layer.consumer.map(|(group, key, per_channel)| NativeForm { key, q: self.row_strides[group], per_channel });
+        let native = layer.consumer.map(|(group, key, per_channel)| NativeForm {
+            key,
+            q: self.row_strides[group],
+            batch: Batch::ONE,
+            per_channel,
+        });
         let key = (layer.id, q, native.map_or(0, |native| native.q));
         if let Some(rows) = counts.known.get(&key) {
             return Some(*rows);
@@ -169,7 +174,7 @@ fn values(
         let lane = Lane::Rim { node: 0, channel, offset, negative: false };
         item(lane, None, Mono::element(channel, offset))
     };
-    let in_order = native.is_none_or(|native| native.is_row_major());
+    let in_order = native.is_none_or(|native| native.is_in_order(native.key.dims));
     let mut items = vec![];
     if !in_order {
         let order = native.map(|native| native.first(channels * h * w).order()).unwrap_or_default();

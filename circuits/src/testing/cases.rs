@@ -1,15 +1,13 @@
-//! Small networks, and proofs of them by the stock prover, for the tests of this crate.
+//! Proofs of small networks by the stock prover, for the tests of this crate.
 
 use crate::integer::{Activation, Function, Interval};
 use crate::interface::{End, Interface};
 use crate::layers::compile;
 use crate::machine::{MachineCircuit, PhaseOneInput};
-use crate::network::{
-    Architecture, LayerWeights, Node, NodeId, Op, Term, Trace, Weights, Window, affine_quotients, execute,
-    published_interval,
-};
+use crate::network::{Architecture, NodeId, Term, Trace, Weights, Window, execute_batch};
 use crate::program::{Layout, Program};
 use crate::secret::Secret;
+use crate::testing::NetworkBuilder;
 use crate::witness::{LaneRows, Link, PhaseZero, instance, phase_zero, tensor_polynomial};
 use ff::Field;
 use halo2_proofs::dev::MockProver;
@@ -21,7 +19,6 @@ use halo2_proofs::poly::kzg::strategy::SingleStrategy;
 use halo2_proofs::transcript::{Blake2bRead, Blake2bWrite, Challenge255, TranscriptReadBuffer, TranscriptWriterBuffer};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use std::collections::BTreeMap;
 
 pub(crate) const RELU8: Activation = Activation { function: Function::Relu, range: Interval::new(0, 31) };
 pub(crate) const SIGNED8: Activation = Activation { function: Function::Identity, range: Interval::new(-40, 39) };
@@ -31,91 +28,7 @@ pub(crate) fn conv(input: NodeId, kernel: [usize; 2], strides: [usize; 2], pads:
     Term::Conv { input, window: Window { kernel, strides, pads, dilations: [1, 1] }, groups: 1 }
 }
 
-/// Builds a network layer by layer with seeded weights.
-pub(crate) struct NetworkBuilder {
-    pub architecture: Architecture,
-    pub weights: Weights,
-    rng: StdRng,
-}
-
 impl NetworkBuilder {
-    pub(crate) fn new(shape: &[usize], range: Interval, seed: u64) -> Self {
-        let input = Node { name: "input".into(), shape: shape.to_vec(), range, op: Op::Input };
-        Self {
-            architecture: Architecture { shift: 5, nodes: vec![input], output: 0 },
-            weights: Weights { layers: BTreeMap::new() },
-            rng: StdRng::seed_from_u64(seed),
-        }
-    }
-
-    fn push(&mut self, shape: Vec<usize>, range: Interval, op: Op) -> NodeId {
-        let id = self.architecture.nodes.len();
-        self.architecture.nodes.push(Node { name: format!("{}{id}", op.name()), shape, range, op });
-        self.architecture.output = id;
-        id
-    }
-
-    pub(crate) fn affine(&mut self, shape: &[usize], activation: Activation, terms: Vec<Term>) -> NodeId {
-        let op = Op::Affine { terms: terms.clone(), activation, quotient: Interval::new(-1, 1) };
-        let id = self.push(shape.to_vec(), activation.range, op);
-        let rng = &mut self.rng;
-        let layer = LayerWeights {
-            terms: terms
-                .iter()
-                .map(|t| (0..self.architecture.term_weights(id, t)).map(|_| rng.gen_range(-20..=20)).collect())
-                .collect(),
-            bias: (0..shape[0]).map(|_| rng.gen_range(-300..=300)).collect(),
-        };
-        self.set_weights(id, layer);
-        id
-    }
-
-    /// Weights of a layer instead of the seeded ones.
-    pub(crate) fn set_weights(&mut self, id: NodeId, layer: LayerWeights) {
-        let bound = affine_quotients(&self.architecture, id, &layer).unwrap();
-        let Op::Affine { quotient, .. } = &mut self.architecture.nodes[id].op else { unreachable!() };
-        *quotient = published_interval(bound);
-        self.weights.layers.insert(id, layer);
-    }
-
-    pub(crate) fn max_pool(&mut self, input: NodeId, kernel: [usize; 2]) -> NodeId {
-        let node = &self.architecture.nodes[input];
-        let shape = vec![node.shape[0], node.shape[1] / kernel[0], node.shape[2] / kernel[1]];
-        self.push(shape, node.range, Op::MaxPool { input, kernel })
-    }
-
-    pub(crate) fn reshape(&mut self, input: NodeId, shape: &[usize]) -> NodeId {
-        self.push(shape.to_vec(), self.architecture.nodes[input].range, Op::Reshape { input })
-    }
-
-    pub(crate) fn transpose(&mut self, input: NodeId, permutation: &[usize]) -> NodeId {
-        let node = &self.architecture.nodes[input];
-        let shape = permutation.iter().map(|p| node.shape[*p]).collect();
-        self.push(shape, node.range, Op::Transpose { input, permutation: permutation.to_vec() })
-    }
-
-    pub(crate) fn take(&mut self, input: NodeId, axis: usize, indices: &[Option<usize>], fill: i64) -> NodeId {
-        let node = &self.architecture.nodes[input];
-        let (mut shape, range) = (node.shape.clone(), node.range);
-        shape[axis] = indices.len();
-        self.push(shape, range, Op::Take { input, axis, indices: indices.to_vec(), fill })
-    }
-
-    pub(crate) fn concat(&mut self, inputs: &[NodeId], axis: usize) -> NodeId {
-        let mut shape = self.architecture.nodes[inputs[0]].shape.clone();
-        shape[axis] = inputs.iter().map(|input| self.architecture.nodes[*input].shape[axis]).sum();
-        let range = self.architecture.nodes[inputs[0]].range;
-        self.push(shape, range, Op::Concat { inputs: inputs.to_vec(), axis })
-    }
-
-    /// Which elements of each row of `[rows, n]` stand before its first greatest one.
-    pub(crate) fn before_max(&mut self, input: NodeId) -> NodeId {
-        let [rows, length] = self.architecture.nodes[input].shape[..] else { panic!("[rows, n]") };
-        let plane = self.reshape(input, &[1, rows, length]);
-        let maximum = self.max_pool(plane, [1, length]);
-        self.push(vec![rows, length], Interval::new(0, 1), Op::BeforeMax { input, maximum })
-    }
-
     pub(crate) fn build(self, lanes: usize) -> Case {
         self.build_in(Layout::direct(lanes))
     }
@@ -132,7 +45,7 @@ impl NetworkBuilder {
     /// A case with a random input, of which a verifier sees what `interface` says.
     pub(crate) fn build_for(mut self, interface: Interface, layout: Layout) -> Case {
         let node = &self.architecture.nodes[0];
-        let input = (0..node.len()).map(|_| self.rng.gen_range(node.range.lo..=node.range.hi)).collect();
+        let input = (0..layout.batch * node.len()).map(|_| self.rng.gen_range(node.range.lo..=node.range.hi)).collect();
         self.build_all(interface, layout, input)
     }
 
@@ -162,7 +75,7 @@ impl Case {
         interface: Interface,
         layout: Layout,
     ) -> Self {
-        let trace = execute(&architecture, &weights, &input).unwrap();
+        let trace = execute_batch(&architecture, &weights, &input, layout.batch).unwrap();
         let program = compile(&architecture, interface, layout).unwrap();
         program.check();
         let link = interface.is_linked().then(|| {
