@@ -2,11 +2,10 @@
 
 use crate::artefact::{FieldError, Reader, Writer};
 use inferproof_circuits::integer::Interval;
+use inferproof_circuits::network::MAX_AXES;
 use inferproof_circuits::packing::Packing;
 use thiserror::Error;
 
-/// Most axes of a tensor.
-pub(crate) const MAX_AXES: usize = 8;
 /// Most elements of a tensor.
 const MAX_ELEMENTS: usize = 1 << 26;
 

@@ -4,7 +4,7 @@ use super::lanes::{powers, run};
 use super::msm::Bases;
 use super::quotient::{Columns, Constants, Fold, QuotientChallenges};
 use super::transform::{Coset, Domain};
-use super::{ADVICE, COPY_COLUMNS, CircuitData, Engine, EngineError, FIXED_COLUMNS, PIECES, Witness};
+use super::{ADVICE, COPY_COLUMNS, CircuitData, Engine, EngineError, FIXED_COLUMNS, PIECES, SrsPoints, Witness};
 use ff::{Field, PrimeField};
 use group::Curve;
 use halo2_proofs::halo2curves::bn256::{Fr, G1, G1Affine};
@@ -12,6 +12,7 @@ use inferproof_circuits::machine::{UNUSABLE_ROWS, copy_permutation, fixed_column
 use inferproof_circuits::program::Program;
 use inferproof_circuits::secret::SecretColumn;
 use rayon::prelude::*;
+use std::sync::Arc;
 
 /// Rows that one task works on: their columns fit into the nearest caches.
 const BLOCK: usize = 1 << 9;
@@ -29,12 +30,18 @@ pub struct CpuEngine {
     pub keep_cosets: bool,
 }
 
+/// The points of an SRS, prepared.
+#[derive(Debug)]
+pub struct CpuBases {
+    lagrange: Bases,
+    powers: Bases,
+}
+
 /// What proofs of one program share.
 #[derive(Debug)]
 pub struct CpuKey {
     domain: Domain,
-    lagrange: Bases,
-    powers: Bases,
+    bases: Arc<CpuBases>,
     /// Coefficients.
     fixed: [SecretColumn; FIXED_COLUMNS],
     /// Values on the rows.
@@ -78,10 +85,15 @@ pub(super) fn usable_rows(n: usize) -> Vec<Fr> {
 }
 
 impl Engine for CpuEngine {
+    type Bases = CpuBases;
     type Key = CpuKey;
     type Vector = SecretColumn;
 
-    fn load(&self, circuit: CircuitData<'_>) -> Result<CpuKey, EngineError> {
+    fn bases(&self, points: SrsPoints<'_>) -> Result<CpuBases, EngineError> {
+        Ok(CpuBases { lagrange: Bases::new(points.lagrange), powers: Bases::new(points.powers) })
+    }
+
+    fn load(&self, bases: Arc<CpuBases>, circuit: CircuitData) -> Result<CpuKey, EngineError> {
         let domain = Domain::new(circuit.k);
         let n = domain.n();
         let names = permutation_values(&domain, &circuit.permutation);
@@ -92,8 +104,7 @@ impl Engine for CpuEngine {
         let all = fixed.iter_mut().chain(&mut permutation).chain([&mut usable]).collect::<Vec<_>>();
         all.into_par_iter().for_each(|column| domain.interpolate(column));
         let mut key = CpuKey {
-            lagrange: Bases::new(&circuit.lagrange[..n]),
-            powers: Bases::new(&circuit.powers[..=n]),
+            bases,
             domain,
             fixed: fixed.map(SecretColumn),
             names,
@@ -121,11 +132,11 @@ impl Engine for CpuEngine {
     }
 
     fn commit_columns(&self, key: &CpuKey, columns: &[&SecretColumn]) -> Result<Vec<G1>, EngineError> {
-        Ok(key.lagrange.msm_many(&slices(columns)))
+        Ok(key.bases.lagrange.msm_many(&slices(columns)))
     }
 
     fn commit(&self, key: &CpuKey, polynomials: &[&SecretColumn]) -> Result<Vec<G1>, EngineError> {
-        Ok(key.powers.msm_many(&slices(polynomials)))
+        Ok(key.bases.powers.msm_many(&slices(polynomials)))
     }
 
     fn interpolate(&self, key: &CpuKey, mut columns: Vec<SecretColumn>) -> Result<Vec<SecretColumn>, EngineError> {

@@ -4,6 +4,8 @@
 //! has the same bytes on each. Rounds and their order: [`crate::prove`]; argument: `docs/spec/prover.md`.
 
 mod cpu;
+#[cfg(any(test, feature = "cuda"))]
+mod cuda;
 mod lanes;
 mod msm;
 mod quotient;
@@ -14,6 +16,8 @@ mod transform;
 mod tests;
 
 pub use cpu::{CpuEngine, key_commitments};
+#[cfg(any(test, feature = "cuda"))]
+pub use cuda::CudaEngine;
 pub use msm::Bases;
 pub(crate) use quotient::COPIED;
 pub use quotient::QuotientChallenges;
@@ -24,6 +28,7 @@ use halo2_proofs::halo2curves::bn256::{Fr, G1, G1Affine};
 use inferproof_circuits::machine::DEGREE;
 pub use inferproof_circuits::machine::{COPY_COLUMNS, FIXED_COLUMNS, PHASE0_COLUMNS, PHASE1_COLUMNS};
 use inferproof_circuits::secret::SecretColumn;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// Advice columns.
@@ -38,20 +43,33 @@ pub enum EngineError {
     /// A challenge is where something would be divided by 0. Happens once in `2^230` proofs.
     #[error("a challenge hit a pole; prove again")]
     Pole,
-    /// The processor or device that it runs on.
+    /// The device that it runs on has too little memory.
+    #[error(
+        "the engine needs {needed} bytes more than its device has; use one with more, or the processor (`--engine cpu`)"
+    )]
+    OutOfMemory {
+        /// Bytes that were asked for last.
+        needed: usize,
+    },
+    /// The processor or device that it runs on. What it has computed is not to be used.
     #[error("the engine failed: {0}")]
     Failed(String),
 }
 
-/// What all proofs of one program share.
-#[derive(Debug)]
-pub struct CircuitData<'a> {
-    /// `n = 2^k` rows.
-    pub k: u32,
+/// The points of an SRS that proofs of `n = 2^k` rows are committed with.
+#[derive(Clone, Copy, Debug)]
+pub struct SrsPoints<'a> {
     /// `[L_i(tau)]_1` for `i < n`.
     pub lagrange: &'a [G1Affine],
     /// `[tau^i]_1` for `i <= n`.
     pub powers: &'a [G1Affine],
+}
+
+/// What all proofs of one program share.
+#[derive(Debug)]
+pub struct CircuitData {
+    /// `n = 2^k` rows.
+    pub k: u32,
     /// The fixed columns; rows that are not there are 0.
     pub fixed: [Vec<Fr>; FIXED_COLUMNS],
     /// The permutation of the `3 n` cells under the copy argument, see [`inferproof_circuits::machine::copy_permutation`].
@@ -69,18 +87,27 @@ pub struct Witness<V> {
     pub product: V,
 }
 
-/// Computes what a proof is made of. A [`Self::Vector`] is a column of `n` rows or the coefficients of a polynomial of degree at most `n`, where the engine keeps it.
-pub trait Engine {
+/// Computes what a proof is made of. A [`Self::Vector`] is a column of `n` rows or the coefficients of a polynomial of degree at most `n`, where the engine keeps it: `n` of
+/// them, or `n - 1` of a quotient ([`Self::divide`]), or `n + 1` ([`Self::combine`]).
+pub trait Engine: Send + Sync {
+    /// Points, prepared.
+    type Bases: Send + Sync;
     /// What stays from proof to proof.
-    type Key;
+    type Key: Send + Sync;
     /// A column or a polynomial.
-    type Vector;
+    type Vector: Send + Sync;
 
-    /// Prepares bases, and interpolates the fixed columns and the permutation.
+    /// Prepares points. Programs of one size can share them.
     ///
     /// # Errors
     /// All methods: [`EngineError`], of engines that can fail.
-    fn load(&self, circuit: CircuitData<'_>) -> Result<Self::Key, EngineError>;
+    fn bases(&self, points: SrsPoints<'_>) -> Result<Self::Bases, EngineError>;
+
+    /// Interpolates the fixed columns and the permutation.
+    ///
+    /// # Errors
+    /// As [`Self::bases`].
+    fn load(&self, bases: Arc<Self::Bases>, circuit: CircuitData) -> Result<Self::Key, EngineError>;
 
     /// The polynomials of the fixed columns.
     fn fixed<'a>(&self, key: &'a Self::Key) -> [&'a Self::Vector; FIXED_COLUMNS];
@@ -91,31 +118,31 @@ pub trait Engine {
     /// Takes a column of `n` rows.
     ///
     /// # Errors
-    /// As [`Self::load`].
+    /// As [`Self::bases`].
     fn column(&self, key: &Self::Key, rows: SecretColumn) -> Result<Self::Vector, EngineError>;
 
     /// `sum_i c_i [L_i]` for each column.
     ///
     /// # Errors
-    /// As [`Self::load`].
+    /// As [`Self::bases`].
     fn commit_columns(&self, key: &Self::Key, columns: &[&Self::Vector]) -> Result<Vec<G1>, EngineError>;
 
     /// `sum_i p_i [tau^i]` for each polynomial.
     ///
     /// # Errors
-    /// As [`Self::load`].
+    /// As [`Self::bases`].
     fn commit(&self, key: &Self::Key, polynomials: &[&Self::Vector]) -> Result<Vec<G1>, EngineError>;
 
     /// The coefficients of each column's polynomial.
     ///
     /// # Errors
-    /// As [`Self::load`].
+    /// As [`Self::bases`].
     fn interpolate(&self, key: &Self::Key, columns: Vec<Self::Vector>) -> Result<Vec<Self::Vector>, EngineError>;
 
     /// The running product of the copy argument over `y, z, P`, 1 on row 0; its last rows are `tail`.
     ///
     /// # Errors
-    /// As [`Self::load`].
+    /// As [`Self::bases`].
     fn copy_product(
         &self,
         key: &Self::Key,
@@ -128,7 +155,7 @@ pub trait Engine {
     /// The quotient of all constraints by `X^n - 1`, in pieces of degree below `n`.
     ///
     /// # Errors
-    /// As [`Self::load`].
+    /// As [`Self::bases`].
     fn quotient(
         &self,
         key: &Self::Key,
@@ -139,13 +166,13 @@ pub trait Engine {
     /// The value of each polynomial at its point.
     ///
     /// # Errors
-    /// As [`Self::load`].
+    /// As [`Self::bases`].
     fn evaluate(&self, key: &Self::Key, queries: &[(&Self::Vector, Fr)]) -> Result<Vec<Fr>, EngineError>;
 
     /// `sum_i factor_i p_i + linear X + top X^n`.
     ///
     /// # Errors
-    /// As [`Self::load`].
+    /// As [`Self::bases`].
     fn combine(
         &self,
         key: &Self::Key,
@@ -157,6 +184,6 @@ pub trait Engine {
     /// The quotient of a polynomial by `X - root`; what remains is dropped.
     ///
     /// # Errors
-    /// As [`Self::load`].
+    /// As [`Self::bases`].
     fn divide(&self, key: &Self::Key, polynomial: &Self::Vector, root: Fr) -> Result<Self::Vector, EngineError>;
 }

@@ -38,10 +38,10 @@ pub(super) struct Constants {
     pub(super) machine: Challenges<Fr>,
     /// Weight of each constraint of the machine.
     pub(super) weights: [Fr; CONSTRAINTS],
-    beta: Fr,
-    gamma: Fr,
+    pub(super) beta: Fr,
+    pub(super) gamma: Fr,
     /// `beta delta^j` for column `j`.
-    names: [Fr; COPY_COLUMNS],
+    pub(super) names: [Fr; COPY_COLUMNS],
     /// Weights of the constraints of the copy argument.
     pub(super) copies: [Fr; COPY_CONSTRAINTS],
 }

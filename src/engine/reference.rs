@@ -2,13 +2,16 @@
 
 use super::cpu::{permutation_values, usable_rows};
 use super::quotient::{COPIED, QuotientChallenges};
-use super::{COPY_COLUMNS, CircuitData, Domain, Engine, EngineError, FIXED_COLUMNS, PHASE0_COLUMNS, PIECES, Witness};
+use super::{
+    COPY_COLUMNS, CircuitData, Domain, Engine, EngineError, FIXED_COLUMNS, PHASE0_COLUMNS, PIECES, SrsPoints, Witness,
+};
 use ff::{Field, PrimeField};
 use group::Group;
 use halo2_proofs::halo2curves::bn256::{Fr, G1, G1Affine};
 use halo2_proofs::plonk::{ConstraintSystem, Expression};
 use inferproof_circuits::machine::{Challenges, Machine, Shape, UNUSABLE_ROWS};
 use inferproof_circuits::secret::SecretColumn;
+use std::sync::Arc;
 
 /// Computes everything by its definition: `n^2` where others take `n log n`. The constraints are those of the constraint system itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,8 +21,7 @@ pub struct ReferenceEngine;
 #[derive(Debug)]
 pub struct ReferenceKey {
     domain: Domain,
-    lagrange: Vec<G1Affine>,
-    powers: Vec<G1Affine>,
+    bases: Arc<[Vec<G1Affine>; 2]>,
     fixed: [Vec<Fr>; FIXED_COLUMNS],
     permutation: [[Vec<Fr>; COPY_COLUMNS]; 2],
     usable: Vec<Fr>,
@@ -42,10 +44,15 @@ fn msm(scalars: &[Fr], points: &[G1Affine]) -> G1 {
 }
 
 impl Engine for ReferenceEngine {
+    type Bases = [Vec<G1Affine>; 2];
     type Key = ReferenceKey;
     type Vector = Vec<Fr>;
 
-    fn load(&self, circuit: CircuitData<'_>) -> Result<ReferenceKey, EngineError> {
+    fn bases(&self, points: SrsPoints<'_>) -> Result<Self::Bases, EngineError> {
+        Ok([points.lagrange, points.powers].map(<[_]>::to_vec))
+    }
+
+    fn load(&self, bases: Arc<Self::Bases>, circuit: CircuitData) -> Result<ReferenceKey, EngineError> {
         let domain = Domain::new(circuit.k);
         let n = domain.n();
         let polynomial = |mut column: Vec<Fr>| {
@@ -55,8 +62,7 @@ impl Engine for ReferenceEngine {
         let permutation = permutation_values(&domain, &circuit.permutation);
         let coefficients = permutation.clone().map(polynomial);
         Ok(ReferenceKey {
-            lagrange: circuit.lagrange[..n].to_vec(),
-            powers: circuit.powers[..=n].to_vec(),
+            bases,
             fixed: circuit.fixed.map(polynomial),
             permutation: [permutation, coefficients],
             usable: polynomial(usable_rows(n)),
@@ -77,11 +83,11 @@ impl Engine for ReferenceEngine {
     }
 
     fn commit_columns(&self, key: &ReferenceKey, columns: &[&Vec<Fr>]) -> Result<Vec<G1>, EngineError> {
-        Ok(columns.iter().map(|column| msm(column, &key.lagrange)).collect())
+        Ok(columns.iter().map(|column| msm(column, &key.bases[0])).collect())
     }
 
     fn commit(&self, key: &ReferenceKey, polynomials: &[&Vec<Fr>]) -> Result<Vec<G1>, EngineError> {
-        Ok(polynomials.iter().map(|polynomial| msm(polynomial, &key.powers)).collect())
+        Ok(polynomials.iter().map(|polynomial| msm(polynomial, &key.bases[1])).collect())
     }
 
     fn interpolate(&self, key: &ReferenceKey, columns: Vec<Vec<Fr>>) -> Result<Vec<Vec<Fr>>, EngineError> {

@@ -37,9 +37,9 @@ fn columns(n: usize, rng: &mut StdRng) -> Vec<Vec<Fr>> {
 }
 
 /// A circuit of random columns, with cycles of many lengths.
-fn circuit(k: u32, rng: &mut StdRng, check: impl Fn(&dyn Fn() -> CircuitData<'static>)) {
+fn circuit(k: u32, rng: &mut StdRng, check: impl Fn(SrsPoints<'_>, &dyn Fn() -> CircuitData)) {
     let n = 1usize << k;
-    let (lagrange, powers) = (points(n, rng).leak(), points(n + 1, rng).leak());
+    let (lagrange, powers) = (points(n, rng), points(n + 1, rng));
     let fixed: [Vec<Fr>; FIXED_COLUMNS] =
         std::array::from_fn(|i| (0..n - i.min(n)).map(|_| Fr::random(&mut *rng)).collect());
     let mut permutation: Vec<u32> = (0..(COPY_COLUMNS * n) as u32).collect();
@@ -47,7 +47,8 @@ fn circuit(k: u32, rng: &mut StdRng, check: impl Fn(&dyn Fn() -> CircuitData<'st
         let j = rng.gen_range(0..i);
         permutation.swap(i, j);
     }
-    check(&|| CircuitData { k, lagrange, powers, fixed: fixed.clone(), permutation: permutation.clone() });
+    let points = SrsPoints { lagrange: &lagrange, powers: &powers };
+    check(points, &|| CircuitData { k, fixed: fixed.clone(), permutation: permutation.clone() });
 }
 
 /// Holds an engine to [`ReferenceEngine`] on columns of `2^k` rows; `read` gives what a vector holds.
@@ -57,8 +58,9 @@ fn conforms<E: Engine>(engine: &E, k: u32, with_commitments: bool, read: impl Fn
     let [beta, gamma, x] = [(); 3].map(|()| Fr::random(&mut rng));
     let tail: Vec<Fr> = (1..UNUSABLE_ROWS).map(|_| Fr::random(&mut rng)).collect();
     let naive = ReferenceEngine;
-    circuit(k, &mut rng, |data| {
-        let (key, reference) = (engine.load(data()).unwrap(), naive.load(data()).unwrap());
+    circuit(k, &mut rng, |points, data| {
+        let key = engine.load(engine.bases(points).unwrap().into(), data()).unwrap();
+        let reference = naive.load(naive.bases(points).unwrap().into(), data()).unwrap();
         assert_eq!(engine.fixed(&key).map(&read), naive.fixed(&reference).map(Clone::clone));
         assert_eq!(engine.permutation(&key).map(&read), naive.permutation(&reference).map(Clone::clone));
         let vectors: Vec<_> = columns.iter().map(|rows| engine.column(&key, rows.clone().into()).unwrap()).collect();
@@ -168,8 +170,8 @@ fn a_witness_that_violates_has_no_quotient() {
     let [channel, position, alpha, beta] = [2, 3, 5, 7].map(Fr::from);
     let machine = Challenges { channel, position, alpha, beta };
     let challenges = QuotientChallenges { machine, beta: Fr::from(11), gamma: Fr::from(13), y: Fr::from(17) };
-    circuit(4, &mut rng, |data| {
-        let reference = ReferenceEngine.load(data()).unwrap();
+    circuit(4, &mut rng, |points, data| {
+        let reference = ReferenceEngine.load(ReferenceEngine.bases(points).unwrap().into(), data()).unwrap();
         assert!(ReferenceEngine.quotient(&reference, &witness, &challenges).is_err());
     });
 }

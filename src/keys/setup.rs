@@ -6,7 +6,7 @@ use crate::commitment::{Opening, WeightCommitments, WeightVisibility, commit};
 use crate::engine::key_commitments;
 use crate::model::Model;
 use crate::srs::{Srs, SrsError};
-use crate::tensor::{MAX_AXES, TensorSpec};
+use crate::tensor::TensorSpec;
 use group::prime::PrimeCurveAffine;
 use inferproof_circuits::interface::Interface;
 use inferproof_circuits::layers::compile;
@@ -108,12 +108,6 @@ pub fn setup(
 pub fn planned(architecture: &Architecture, options: &SetupOptions) -> Result<(Program, Vec<Cost>), CompileError> {
     let SetupOptions { interface, optimise, layout, batch, .. } = *options;
     let batch = layout.map_or(batch.max(1), |layout| layout.batch);
-    for node in [&architecture.nodes[0], &architecture.nodes[architecture.output]] {
-        if batch > 1 && node.shape.len() == MAX_AXES {
-            let what = format!("several inputs in one proof, of a tensor that has {MAX_AXES} axes already");
-            return Err(CompileError::Unsupported { node: node.name.clone(), what });
-        }
-    }
     let Some(layout) = layout else { return plan_batch(architecture, interface, optimise, batch) };
     let program = compile(architecture, interface, layout)?;
     let cost = Cost::of(&program, architecture);

@@ -5,7 +5,7 @@ use super::rounds::{Proving, Start};
 use super::{Claim, Linked, ProveError};
 use crate::artefact::encode_g1;
 use crate::commitment::{LinkProof, Opening, Secret, SpanProof, SpanStatement, WeightVisibility};
-use crate::engine::{CircuitData, CpuEngine, Domain, Engine, EngineError};
+use crate::engine::{CircuitData, CpuEngine, Domain, Engine, EngineError, SrsPoints};
 use crate::keys::{VerifyingKey, proof_tag};
 use crate::proof::Proof;
 use crate::srs::{Srs, SrsVerifier};
@@ -39,20 +39,29 @@ pub(super) struct Backend<E: Engine = CpuEngine> {
 }
 
 impl<E: Engine> Backend<E> {
+    /// The backend of the program of `2^k` rows that `compile` makes, while the engine prepares points.
+    ///
     /// Cost: the transforms of twelve columns.
     ///
     /// # Errors
-    /// An SRS that is too small, or an engine that fails.
-    pub(super) fn new(engine: E, program: Program, srs: &Srs) -> Result<Self, ProveError> {
-        let lagrange = srs.lagrange(program.k)?;
+    /// Those of `compile`, an SRS that is too small, or an engine that fails.
+    pub(super) fn new(
+        engine: E,
+        k: u32,
+        srs: &Srs,
+        compile: impl FnOnce() -> Result<Program, ProveError> + Send,
+    ) -> Result<Self, ProveError> {
+        let lagrange = srs.lagrange(k)?;
         let powers = srs.g()[..=lagrange.len()].to_vec();
-        let key = engine.load(CircuitData {
-            k: program.k,
-            lagrange,
-            powers: &powers,
-            fixed: fixed_columns(&program),
-            permutation: copy_permutation(&program),
-        })?;
+        let points = SrsPoints { lagrange, powers: &powers };
+        let columns = |program: Program| {
+            let (fixed, permutation) = (fixed_columns(&program), copy_permutation(&program));
+            (program, CircuitData { k, fixed, permutation })
+        };
+        let (bases, compiled) = rayon::join(|| engine.bases(points), || compile().map(columns));
+        let ((program, circuit), bases) = (compiled?, bases?);
+        assert_eq!(program.k, k, "the program that was asked for");
+        let key = engine.load(bases.into(), circuit)?;
         Ok(Self { program, srs: srs.verifier_part(), powers, queries: Queries::new(), engine, key })
     }
 

@@ -18,7 +18,7 @@ pub use progress::{Observer, Step};
 pub use ranges::prove_range;
 
 use crate::commitment::{Mask, Secret, TensorOpening, WeightVisibility};
-use crate::engine::CpuEngine;
+use crate::engine::{CpuEngine, Engine};
 use crate::keys::ProvingKey;
 use crate::proof::Proof;
 use crate::srs::Srs;
@@ -49,11 +49,11 @@ struct Linked {
     link: Link,
 }
 
-/// A prover with everything loaded that proofs of one model share.
-pub struct Prover {
+/// A prover with everything loaded that proofs of one model share, on an engine.
+pub struct Prover<E: Engine = CpuEngine> {
     key: ProvingKey,
     lanes: LaneRows,
-    backend: Backend,
+    backend: Backend<E>,
 }
 
 /// What a prover may take.
@@ -79,7 +79,7 @@ impl ProverOptions {
 /// Bytes a row of what [`CpuEngine::keep_cosets`] keeps.
 const KEPT_BYTES: u64 = 32 * (4 * 12);
 
-impl std::fmt::Debug for Prover {
+impl<E: Engine> std::fmt::Debug for Prover<E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Prover({:?})", self.key)
     }
@@ -101,14 +101,27 @@ impl Prover {
     /// # Errors
     /// As [`Self::new`], and [`ProveError::Memory`].
     pub fn with_options(key: ProvingKey, srs: &Srs, options: ProverOptions) -> Result<Self, ProveError> {
-        key.check_srs(srs)?;
         let engine = options.engine(key.verifying.k)?;
-        let program = compile(&key.model.architecture, key.verifying.io.interface, key.layout)?;
-        if program.k != key.verifying.k {
-            return Err(ProveError::Inconsistent(format!("k is {}, the program needs {}", key.verifying.k, program.k)));
-        }
-        let lanes = LaneRows::new(&program, &key.model.architecture, &key.model.weights);
-        let backend = Backend::new(engine, program, srs)?;
+        Self::with_engine(engine, key, srs)
+    }
+}
+
+impl<E: Engine> Prover<E> {
+    /// As [`Prover::new`], on another engine: the same proofs from the same `rng`.
+    ///
+    /// # Errors
+    /// As [`Prover::new`], and what the engine has.
+    pub fn with_engine(engine: E, key: ProvingKey, srs: &Srs) -> Result<Self, ProveError> {
+        key.check_srs(srs)?;
+        let k = key.verifying.k;
+        let backend = Backend::new(engine, k, srs, || {
+            let program = compile(&key.model.architecture, key.verifying.io.interface, key.layout)?;
+            match program.k == k {
+                true => Ok(program),
+                false => Err(ProveError::Inconsistent(format!("k is {k}, the program needs {}", program.k))),
+            }
+        })?;
+        let lanes = LaneRows::new(&backend.program, &key.model.architecture, &key.model.weights);
         Ok(Self { key, lanes, backend })
     }
 

@@ -52,7 +52,7 @@ pub fn prove_range(
     }
     let program = range_program(&program, range)?;
     let keys = lane_keys(&program, verifying, srs)?;
-    let backend = Backend::new(CpuEngine::default(), program, srs)?;
+    let backend = Backend::new(CpuEngine::default(), program.k, srs, || Ok(program))?;
     let mut proofs = vec![];
     for (index, lane_key) in keys.iter().enumerate() {
         progress(index, keys.len());

@@ -183,7 +183,8 @@ impl Compiler<'_> {
         let (q, batch) = (self.forms.row_stride(id), self.forms.batch());
         self.geometry.insert(id, ProductGeometry { row_stride: q, input_stride: batch.stride });
         let first = coefficients(self.architecture, id, q, dropped);
-        let span = offsets(self.architecture, id, q);
+        let [_, _, w] = self.architecture.nodes[id].dims().expect("checked");
+        let span = span(&first, w, q);
         assert!(batch.count == 1 || span.end - span.start <= batch.stride, "no two inputs share an exponent");
         let moved = |coefficient: Coefficient, shift: i64| match coefficient {
             Coefficient::Rim(offset) => Coefficient::Rim(offset + shift),
@@ -340,14 +341,12 @@ impl Compiler<'_> {
 
     fn dense(&self, id: NodeId, term: usize, input: NodeId, groups: &mut Vec<Group>) {
         let channels = 0..self.architecture.nodes[id].shape[0];
-        let node = &self.architecture.nodes[input];
-        let key = FormKey::elements(self.architecture, input);
-        for index in 0..node.len() {
-            // Of several inputs, the polynomial of this element in all of them.
-            let operand = match self.layout.batch {
-                1 => Some(Val { cell: self.tensors[input][index], mono: Mono::ONE }),
-                _ => self.channel_form(&key, index, [0, 0]),
-            };
+        let operands: Vec<Option<Val>> = match self.layout.batch {
+            1 => self.tensors[input].iter().map(|cell| Some(Val { cell: *cell, mono: Mono::ONE })).collect(),
+            // The polynomial of each element in all inputs.
+            _ => self.channel_forms(&FormKey::elements(self.architecture, input)),
+        };
+        for (index, operand) in operands.into_iter().enumerate() {
             let Some(operand) = operand else { continue };
             let items = self.slots(id, &channels, SlotSource::Term { term, index }, Mono::ONE);
             groups.push(Group { items, operand });
@@ -416,14 +415,17 @@ impl Compiler<'_> {
 
 /// The exponents that outputs and rims of layer `id` lie between, of one input.
 pub(super) fn offsets(architecture: &Architecture, id: NodeId, q: i64) -> Range<i64> {
-    let all = coefficients(architecture, id, q, &BTreeSet::new());
     let [_, _, w] = architecture.nodes[id].dims().expect("checked");
+    span(&coefficients(architecture, id, q, &BTreeSet::new()), w, q)
+}
+
+fn span(coefficients: &[Coefficient], w: usize, q: i64) -> Range<i64> {
     let offset = |coefficient: &Coefficient| match *coefficient {
         Coefficient::Output(position) => position_offset(position, w, q),
         Coefficient::Rim(offset) => offset,
     };
     let end = |coefficient: Option<&Coefficient>| offset(coefficient.expect("a layer has an output"));
-    end(all.first())..end(all.last()) + 1
+    end(coefficients.first())..end(coefficients.last()) + 1
 }
 
 /// Outputs and rims of one channel of layer `id` under row stride `q`, of one input, by offset.

@@ -173,7 +173,7 @@ impl Forms {
         forms.choose_native(architecture);
         forms.choose_row_strides(architecture, layout);
         if layout.batch > 1 {
-            forms.batch.stride = forms.least_input_stride(architecture);
+            forms.batch.stride = forms.input_stride(architecture);
         }
         Ok(forms)
     }
@@ -262,8 +262,8 @@ impl Forms {
         self.batch
     }
 
-    /// The least distance at which the exponents of no layer's inputs meet. One for all layers, so that chains step alike.
-    fn least_input_stride(&self, architecture: &Architecture) -> i64 {
+    /// A distance at which the exponents of no layer's inputs meet: each lie in an interval of that length. One for all layers, so that chains step alike.
+    fn input_stride(&self, architecture: &Architecture) -> i64 {
         let span = |id: NodeId| {
             let (node, q) = (&architecture.nodes[id], self.row_stride(id));
             match node.op {
@@ -424,7 +424,18 @@ impl Compiler<'_> {
 
     /// `sum of x[s i + al][s j + be] v^(i q + j)` over one channel; `None` if all of it is the constant 0.
     pub(super) fn channel_form(&self, key: &FormKey, channel: usize, phase: [usize; 2]) -> Option<Val> {
-        let form = &self.forms.forms[self.forms.find(key)];
+        self.channel_of(self.forms.find(key), channel, phase)
+    }
+
+    /// All channels of a form in one phase, as [`Self::channel_form`].
+    pub(super) fn channel_forms(&self, key: &FormKey) -> Vec<Option<Val>> {
+        let index = self.forms.find(key);
+        (0..key.dims[0]).map(|channel| self.channel_of(index, channel, [0, 0])).collect()
+    }
+
+    fn channel_of(&self, index: usize, channel: usize, phase: [usize; 2]) -> Option<Val> {
+        let form = &self.forms.forms[index];
+        let key = &form.key;
         let value = form.values.get(&key.chain_number(channel, phase[0], phase[1])).copied();
         assert!(value.is_some() || self.is_zero(key, Some((channel, phase))), "a chain that holds elements");
         value
@@ -433,9 +444,11 @@ impl Compiler<'_> {
     /// Whether all elements of the form, or of one channel and phase of it, are the constant 0.
     fn is_zero(&self, key: &FormKey, part: Option<(usize, [usize; 2])>) -> bool {
         let number = part.map(|(channel, [al, be])| key.chain_number(channel, al, be));
-        let (batch, len) = (self.forms.batch, key.dims.iter().product::<usize>());
-        let mut elements = (0..batch.count * len).filter(|&element| {
-            let place = key.place(element, 1, batch, part.is_some());
+        let [channels, h, w] = key.dims;
+        // An element is a constant in all inputs or in none.
+        let channels = part.map_or(0..channels, |(channel, _)| channel..channel + 1);
+        let mut elements = (channels.start * h * w..channels.end * h * w).filter(|&element| {
+            let place = key.place(element, 1, Batch::ONE, part.is_some());
             place.is_some_and(|(chain, _)| number.is_none_or(|number| number == chain))
         });
         elements.all(|element| self.tensors[key.node][element] == Builder::zero())

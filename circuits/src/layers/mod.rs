@@ -14,7 +14,7 @@ use crate::error::CompileError;
 use crate::integer::{Activation, Function, Interval};
 use crate::interface::{End, Interface, Visibility};
 use crate::machine::{LANES, LINK_ROW, RESERVED_ROWS};
-use crate::network::{Architecture, NodeId, Op, Term, sources};
+use crate::network::{Architecture, MAX_AXES, NodeId, Op, Term, sources};
 use crate::packing::Packing;
 use crate::program::{
     Blocks, Builder, Cell, ChainItem, ChainValues, Layout, MAX_BATCH, ProductGeometry, Program, TableKind, public_words,
@@ -27,6 +27,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Greatest `k` the compiler accepts.
 pub const MAX_K: u32 = 24;
 
+/// Most elements that are moved, of all tensors together.
+const MAX_MOVED: usize = 1 << 26;
+
 /// Bits a limb may have.
 pub const LIMB_BITS: std::ops::RangeInclusive<u32> = 2..=16;
 
@@ -38,6 +41,12 @@ pub const LIMB_BITS: std::ops::RangeInclusive<u32> = 2..=16;
 /// An inconsistent architecture, a layout not covered, or more than `2^24` rows.
 pub fn compile(architecture: &Architecture, interface: Interface, layout: Layout) -> Result<Program, CompileError> {
     architecture.validate()?;
+    for node in [&architecture.nodes[0], &architecture.nodes[architecture.output]] {
+        if layout.batch > 1 && node.shape.len() == MAX_AXES {
+            let what = format!("several inputs in one proof, of a tensor that has {MAX_AXES} axes already");
+            return Err(unsupported(&node.name, what));
+        }
+    }
     if !LANES.contains(&layout.lanes) {
         return Err(unsupported("-", format!("{} weight lanes; allowed are 1 to 256", layout.lanes)));
     }
@@ -89,10 +98,13 @@ fn unsupported(node: &str, what: String) -> CompileError {
 /// Refuses, before anything is laid out, a network that surely exceeds the greatest `k`.
 fn within_limit(architecture: &Architecture, layout: Layout) -> Result<(), CompileError> {
     let batch = layout.batch;
+    let mut moved = 0usize;
     let mut rows = batch.saturating_mul(architecture.nodes[architecture.output].len());
     for (id, node) in architecture.nodes.iter().enumerate() {
         let Op::Affine { terms, .. } = &node.op else {
-            rows = rows.saturating_add(batch.saturating_mul(node.len()));
+            // What moves elements has cells, 16 bytes each, and no rows.
+            let sum = if node.op.moves() { &mut moved } else { &mut rows };
+            *sum = sum.saturating_add(batch.saturating_mul(node.len()));
             continue;
         };
         let limbs = layout.limb.map_or(0, |bits| 1 + architecture.shift.div_ceil(bits) as usize);
@@ -113,7 +125,11 @@ fn within_limit(architecture: &Architecture, layout: Layout) -> Result<(), Compi
             }
         }
     }
-    if rows > 1 << MAX_K { Err(CompileError::TooLarge { rows, table: 0, limit: MAX_K }) } else { Ok(()) }
+    if rows > 1 << MAX_K || moved > MAX_MOVED {
+        Err(CompileError::TooLarge { rows, table: 0, limit: MAX_K })
+    } else {
+        Ok(())
+    }
 }
 
 /// Groups of channels of an affine layer.

@@ -47,6 +47,12 @@ impl Windows {
         (plane % channels, position_offset(position, w, q) + self.batch.shift(plane / channels))
     }
 
+    fn assert_apart(&self, q: i64) {
+        let [_, h, w] = self.dims;
+        let span = position_offset(h * w - 1, w, q) + 1;
+        assert!(self.batch.count == 1 || span <= self.batch.stride, "no two inputs share an exponent");
+    }
+
     /// Elements under the windows and beside them.
     fn elements(&self) -> usize {
         self.batch.count * self.dims.iter().product::<usize>()
@@ -166,6 +172,7 @@ impl Compiler<'_> {
         let (input, windows) = self.windows(pool);
         let range = self.architecture.nodes[input].range;
         let q = self.forms.row_stride(pool);
+        windows.assert_apart(q);
         let tag = self.difference_tag();
         let mut items = vec![];
         for index in 0..windows.elements() {

@@ -14,6 +14,8 @@ impl Compiler<'_> {
     pub(super) fn before_max(&mut self, id: NodeId, input: NodeId, maximum: NodeId) {
         let [rows, length] = self.architecture.nodes[id].shape[..] else { unreachable!("validated") };
         let (q, batch) = (self.forms.row_stride(id), self.forms.batch());
+        // Differences of neighbours reach one place beyond the last element.
+        assert!(batch.count == 1 || (length as i64 + 1) * q <= batch.stride, "no two inputs share an exponent");
         let element = |index: usize| {
             let (input, row) = (index / length / rows, index / length % rows);
             Mono::element(row, (index % length) as i64 * q + batch.shift(input))

@@ -3,15 +3,16 @@
 
 use super::Challenges;
 use crate::interface::{Interface, Visibility};
-use crate::program::{Lane, Layout, TableKind};
+use crate::program::{Cell, ChainOp, Lane, Layout, TableKind};
 use crate::testing::{Case, random_builder};
 use crate::witness::phase_one;
-use ff::Field;
+use ff::{Field, PrimeField};
 use halo2_proofs::halo2curves::bn256::Fr;
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
+use std::collections::{HashMap, HashSet};
 
 fn challenges(rng: &mut StdRng) -> Challenges<Fr> {
     let [channel, position, alpha, beta] = std::array::from_fn(|_| Fr::random(&mut *rng));
@@ -64,7 +65,7 @@ fn another_entry_is_refused(case: &Case, rng: &mut StdRng) {
 
 /// Every lane looks its values up in a table of its own kind.
 fn lanes_have_their_tables(case: &Case) {
-    let kinds: std::collections::HashMap<u64, TableKind> = case.program.table.kinds().collect();
+    let kinds: HashMap<u64, TableKind> = case.program.table.kinds().collect();
     for (row, r) in case.program.rows.iter().enumerate() {
         let fits = match (r.lane, kinds[&r.tag]) {
             (Lane::Idle | Lane::Rim { .. } | Lane::Blind { .. }, kind) => kind == TableKind::Zero,
@@ -79,6 +80,60 @@ fn lanes_have_their_tables(case: &Case) {
     }
 }
 
+/// The input that a row's value is of.
+fn input_of(case: &Case, lane: Lane) -> Option<usize> {
+    let (node, index) = match lane {
+        Lane::Value { node, index, .. }
+        | Lane::Requantised { node, index, .. }
+        | Lane::Inside { node, index, .. }
+        | Lane::Block { node, index, .. }
+        | Lane::Limb { node, index, .. }
+        | Lane::Below { node, index, .. }
+        | Lane::BelowValue { node, index, .. }
+        | Lane::Before { node, index, .. } => (node, index),
+        Lane::Greatest { pool, window, .. } => (pool, window),
+        _ => return None,
+    };
+    Some(index / case.architecture.nodes[node].len())
+}
+
+/// No two rows of a chain that is read have the same factor, but for elements of a window of one input in a consumer chain.
+fn factors_are_distinct(case: &Case, z: &[Fr], position: Fr) {
+    let rows = &case.program.rows;
+    let read: HashSet<Cell> = case.program.copies().flat_map(|(a, b)| [a, b]).collect();
+    for consumer in [true, false] {
+        let op = |row: usize| if consumer { rows[row].x } else { rows[row].y };
+        let counts = |lane: Lane| match lane {
+            Lane::Idle => false,
+            Lane::Rim { .. } | Lane::Blind { .. } | Lane::Limb { .. } => !consumer,
+            Lane::Constant(_) => consumer,
+            _ => true,
+        };
+        let ends: Vec<usize> = (0..rows.len()).filter(|row| op(*row) == ChainOp::Reset).collect();
+        for pair in ends.windows(2) {
+            let (start, end) = (pair[0], pair[1]);
+            if !read.contains(&if consumer { Cell::Z(end) } else { Cell::P(end) }) {
+                continue;
+            }
+            let (mut factor, mut seen) = (Fr::ONE, HashMap::new());
+            for row in (start..end).rev() {
+                let lane = rows[row].lane;
+                let own = input_of(case, lane);
+                if counts(lane)
+                    && let Some(other) = seen.insert(factor.to_repr().as_ref().to_vec(), own)
+                {
+                    assert!(consumer && own.is_some() && own == other, "row {row}, {lane:?}: a factor twice");
+                }
+                factor *= match op(row) {
+                    ChainOp::StepU => position,
+                    ChainOp::StepZ => z[row],
+                    ChainOp::Reset => Fr::ONE,
+                };
+            }
+        }
+    }
+}
+
 fn check(seed: u64, mock: bool) {
     let mut rng = StdRng::seed_from_u64(seed);
     let lanes = *[1, 2, 3, 8].choose(&mut rng).unwrap();
@@ -90,7 +145,9 @@ fn check(seed: u64, mock: bool) {
     let case = random_builder(&mut rng).build_for(Interface { input, output }, Layout { lanes, limb, batch });
     holds_the_reference(&case);
     lanes_have_their_tables(&case);
-    let w = phase_one(&case.program, &case.phase0, &case.lanes, &challenges(&mut rng), &case.instance).unwrap();
+    let drawn = challenges(&mut rng);
+    let w = phase_one(&case.program, &case.phase0, &case.lanes, &drawn, &case.instance).unwrap();
+    factors_are_distinct(&case, &w.z, drawn.position);
     assert!(case.program.copies().all(|(a, b)| w.value(a, &case.phase0) == w.value(b, &case.phase0)));
     assert_eq!(*w.phi.last().unwrap(), Fr::ZERO);
     for _ in 0..4 {

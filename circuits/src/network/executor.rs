@@ -72,8 +72,12 @@ pub fn execute_batch(
     if inputs.len() != count * len {
         return Err(NetworkError::InputLength { expected: count * len, got: inputs.len() });
     }
-    let mut traces = inputs.chunks(len).map(|input| execute(architecture, weights, input));
-    let mut all = traces.next().expect("a batch has an input")?;
+    let mut traces = inputs.chunks(len.max(1)).map(|input| execute(architecture, weights, input));
+    let none = || Trace {
+        values: vec![vec![]; architecture.nodes.len()],
+        accumulators: vec![vec![]; architecture.nodes.len()],
+    };
+    let mut all = traces.next().transpose()?.unwrap_or_else(none);
     for trace in traces {
         let Trace { values, accumulators } = trace?;
         all.values.iter_mut().zip(values).for_each(|(all, values)| all.extend(values));

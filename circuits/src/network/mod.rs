@@ -9,6 +9,7 @@ mod validate;
 
 pub use bounds::{affine_quotients, published_interval};
 pub use executor::{Trace, execute, execute_batch};
+pub use validate::MAX_AXES;
 
 use crate::integer::{Activation, Interval};
 use serde::{Deserialize, Serialize};

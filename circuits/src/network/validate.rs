@@ -10,7 +10,7 @@ const MAX_INTERVAL: u64 = 1 << 24;
 /// Most elements a tensor may have.
 const MAX_ELEMENTS: usize = 1 << 26;
 /// Most axes of a tensor.
-const MAX_AXES: usize = 8;
+pub const MAX_AXES: usize = 8;
 /// Most nodes, and most terms of all layers.
 const MAX_NODES: usize = 1 << 15;
 /// Most weights of one term.

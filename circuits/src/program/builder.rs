@@ -5,7 +5,7 @@
 
 use super::{Cell, ChainOp, Lane, Mono, ONE_TAG, Pin, ProductOp, Row, Table, TableKind, WeightSlot};
 use crate::machine::LINK_ROW;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// A scalar of the program: its value is `cell * mono`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -320,6 +320,7 @@ struct ChainPlan {
     steps: Vec<ChainStep>,
     /// Chain number, step that exposes it, monomial it is off by.
     x_values: Vec<(usize, usize, Mono)>,
+    x_closed: HashSet<usize>,
     y_value: Option<(usize, Mono)>,
     x_open: Option<(usize, Mono)>,
     y_open: Option<Mono>,
@@ -327,7 +328,14 @@ struct ChainPlan {
 
 impl ChainPlan {
     fn new(items: &[ChainItem]) -> Self {
-        let mut plan = Self { steps: vec![], x_values: vec![], y_value: None, x_open: None, y_open: None };
+        let mut plan = Self {
+            steps: vec![],
+            x_values: vec![],
+            x_closed: HashSet::new(),
+            y_value: None,
+            x_open: None,
+            y_open: None,
+        };
         for (index, item) in items.iter().enumerate() {
             plan.item(index, item);
         }
@@ -393,7 +401,7 @@ impl ChainPlan {
 
     fn expose_x(&mut self) {
         if let Some((id, mono)) = self.x_open.take() {
-            assert!(self.x_values.iter().all(|(other, ..)| *other != id), "a chain is one run of items");
+            assert!(self.x_closed.insert(id), "a chain is one run of items");
             self.x_values.push((id, self.steps.len(), mono));
         }
     }

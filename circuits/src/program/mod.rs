@@ -298,6 +298,7 @@ pub struct ProductGeometry {
 
 /// How a network is laid out. Lanes and limbs change rows and tables, never a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Layout {
     /// Weight lanes, `W`: 1 to 256.
     pub lanes: usize,

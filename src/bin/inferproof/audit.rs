@@ -79,8 +79,12 @@ impl Audit {
             let model = key.as_ref().map(|key| hex::encode(key.model_id())).unwrap_or_default();
             format!("modelId   {model}\nthe secret weights behind it are numbers of {weight_bits} bits, its biases with their public constants of {bias_bits}\n")
         });
+        let several = match model.layout.batch {
+            1 => String::new(),
+            batch => format!("a proof is of {batch} inputs and their outputs, one after the other\n"),
+        };
         let text = format!(
-            "programId {}\nsrsId     {}\n{insecure}{matched}{ranged}a proof under it says that the output is this network's, with the weights that were committed to:\n{}{}",
+            "programId {}\nsrsId     {}\n{insecure}{matched}{ranged}{several}a proof under it says that the output is this network's, with the weights that were committed to:\n{}{}",
             hex::encode(program),
             hex::encode(srs.srs_id()),
             nodes(&model.architecture),

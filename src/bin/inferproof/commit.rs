@@ -39,7 +39,8 @@ pub(crate) struct Commit {
     /// The integers themselves (.npy).
     #[arg(long, value_name = "X.NPY")]
     input_quantised: Option<PathBuf>,
-    /// Shape, range and scale as those of the input in this file: a quantised model, a key, a model.pub or another commitment.
+    /// Shape, range and scale as those of the input in this file: a quantised model, a key, a model.pub or another commitment. For several inputs
+    /// in one proof not the model, which does not know how many.
     #[arg(long, conflicts_with_all = ["keys", "range", "scale"])]
     like: Option<PathBuf>,
     /// As those of the output instead.
@@ -218,23 +219,24 @@ fn described(path: &Path, of_output: bool) -> Result<TensorSpec, Failure> {
             .map_err(|e| Failure::Unusable(format!("cannot read {}: {e}", path.display())))?
     };
     head.truncate(read);
-    let of_network = |architecture: &inferproof_circuits::network::Architecture, scales: [f64; 2]| {
+    let of_network = |architecture: &inferproof_circuits::network::Architecture, scales: [f64; 2], batch: usize| {
         let (node, scale) = if of_output { (architecture.output, scales[1]) } else { (0, scales[0]) };
         let node = &architecture.nodes[node];
-        TensorSpec::new(node.shape.clone(), node.range, scale)
+        let inputs = Some(batch).filter(|batch| *batch > 1);
+        TensorSpec::new(inputs.into_iter().chain(node.shape.iter().copied()).collect(), node.range, scale)
     };
     let of_key = |key: &VerifyingKey| if of_output { key.io().output.clone() } else { key.io().input.clone() };
     match identify(&head) {
         Identity::Artefact { kind: Kind::NETWORK, .. } => {
             let model = Model::load(path)?;
-            Ok(of_network(&model.architecture, [model.input_scale(), model.output_scale()])?)
+            Ok(of_network(&model.architecture, [model.input_scale(), model.output_scale()], 1)?)
         }
         Identity::Artefact { kind: Kind::VERIFYING_KEY, .. } => Ok(of_key(&VerifyingKey::load(path)?)),
         Identity::Artefact { kind: Kind::PROVING_KEY, .. } => Ok(of_key(ProvingKey::load(path)?.verifying_key())),
         Identity::Artefact { kind: Kind::TENSOR_COMMITMENT, .. } => Ok(TensorCommitment::load(path)?.spec().clone()),
         _ if PublicModel::begins(&head) => {
             let model = PublicModel::load(path)?;
-            Ok(of_network(&model.architecture, [model.input_scale, model.output_scale])?)
+            Ok(of_network(&model.architecture, [model.input_scale, model.output_scale], model.layout.batch)?)
         }
         other => Err(Failure::Unusable(format!(
             "{}: this is {other}; give a quantised model, a key, a model.pub or a commitment",

@@ -134,7 +134,10 @@ fn public_model(model: &PublicModel) -> Outcome {
         "inputScale": model.input_scale, "outputScale": model.output_scale, "architecture": model.architecture,
     });
     let nodes = nodes(&model.architecture);
-    let text = format!("published model (not audited)\nprogramId as claimed {claimed}\nk        {}\n{nodes}", model.k);
+    let text = format!(
+        "published model (not audited)\nprogramId as claimed {claimed}\nk        {}\ninputs   {} a proof\n{nodes}",
+        model.k, model.layout.batch
+    );
     Outcome { json, text }
 }
 

@@ -6,6 +6,7 @@ mod audit;
 mod commit;
 #[cfg(feature = "evm")]
 mod contract;
+mod engine;
 mod evaluate;
 mod failure;
 mod inputs;

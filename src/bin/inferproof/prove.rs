@@ -2,14 +2,16 @@
 
 use crate::Outcome;
 use crate::commit::write_tensor;
+use crate::engine::{EngineName, Interrupted, Work};
 use crate::failure::Failure;
 use crate::inputs::{Input, parse_word};
 use crate::progress::Stages;
 use crate::segments::{create, key_folder};
 use clap::Args;
 use inferproof::commitment::TensorOpening;
+use inferproof::engine::Engine;
 use inferproof::keys::ProvingKey;
-use inferproof::prove::{Prover, ProverOptions, Source, Step};
+use inferproof::prove::{ProveError, Prover, ProverOptions, Source, Step};
 use inferproof::quantise::Samples;
 use inferproof::srs::Srs;
 use inferproof_circuits::interface::{End, Visibility};
@@ -52,7 +54,10 @@ pub(crate) struct Prove {
     /// 32 bytes in hex that bind the proof to a use; zeros if not given.
     #[arg(long, value_parser = parse_word)]
     context: Option<[u8; 32]>,
-    /// Refuse to take more memory than so many MiB, by prediction.
+    /// What to prove on.
+    #[arg(long, value_enum, default_value = "auto")]
+    engine: EngineName,
+    /// Refuse to take more of the processor's memory than so many MiB, by prediction.
     #[arg(long, value_name = "MIB")]
     memory_limit: Option<u64>,
     /// Proof to write (JSON); with --batch a folder.
@@ -60,42 +65,75 @@ pub(crate) struct Prove {
     output: PathBuf,
 }
 
+/// What is to be proved, and with which key.
+struct Task<'a> {
+    arguments: &'a Prove,
+    stages: &'a mut Stages,
+    key: ProvingKey,
+    srs: &'a Srs,
+    inputs: Inputs,
+}
+
+/// What proofs are of.
+enum Inputs {
+    /// The integers of a proof's inputs, or what opens a commitment to them; and what opens a given output.
+    One { values: Vec<i64>, opening: Option<TensorOpening>, given: Option<TensorOpening> },
+    /// Those of several proofs.
+    Many(Vec<Vec<i64>>),
+}
+
 impl Prove {
     pub(crate) fn run(&self) -> Result<Outcome, Failure> {
         let mut stages = Stages::default();
         let folder = self.segment.map_or_else(|| self.keys.clone(), |index| key_folder(&self.keys, index));
         let key = ProvingKey::load(&folder.join("proving.key"))?;
+        let inputs = match &self.batch {
+            Some(path) => Inputs::Many(many(path, &key)?),
+            None => self.one(&key)?,
+        };
+        let srs = stages.run("read SRS", || Srs::read_up_to(&self.srs, key.verifying_key().k()))?;
+        self.engine.run(&mut Task { arguments: self, stages: &mut stages, key, srs: &srs, inputs })
+    }
+
+    fn one(&self, key: &ProvingKey) -> Result<Inputs, Failure> {
         let interface = key.verifying_key().io().interface;
-        if let Some(path) = &self.batch {
-            return self.batch(path, key, stages);
-        }
         self.check_openings(interface.input, interface.output)?;
         let opening = self.input_opening.as_deref().map(TensorOpening::load).transpose()?;
         let values = match (&opening, Input::of(self.input.clone(), self.input_quantised.clone())) {
-            (None, Some(input)) => input.load_for(&key)?,
+            (None, Some(input)) => input.load_for(key)?,
             _ => vec![],
         };
         let given = self.output_opening.as_deref().map(TensorOpening::load).transpose()?;
-        let srs = stages.run("read SRS", || Srs::read_up_to(&self.srs, key.verifying_key().k()))?;
-        let prover = stages.run("load key", || Prover::with_options(key, &srs, self.options(false)))?;
-        let source = opening.as_ref().map_or(Source::Values(&values), Source::Opening);
-        let context = self.context.unwrap_or([0; 32]);
+        Ok(Inputs::One { values, opening, given })
+    }
+
+    fn context(&self) -> [u8; 32] {
+        self.context.unwrap_or([0; 32])
+    }
+
+    fn prove<E: Engine>(
+        &self,
+        prover: &Prover<E>,
+        source: Source<'_>,
+        given: Option<&TensorOpening>,
+        stages: &mut Stages,
+    ) -> Result<Outcome, Interrupted> {
         let proved = stages.run_telling("prove", |say| {
             let observer = |step: Step| {
                 say(&step.to_string());
                 ControlFlow::Continue(())
             };
-            prover.prove_observed(source, given.as_ref(), context, OsRng, &observer)
+            prover.prove_observed(source, given, self.context(), OsRng, &observer)
         })?;
         // The opening first: a proof whose opening is lost leads nowhere.
         if let (Some(name), Some(made)) = (&self.commit_output, &proved.openings.output) {
             write_tensor(name, made)?;
         }
         let proof = proved.proof;
-        proof.save(&self.output)?;
-        let verifying = prover.key().verifying_key();
-        let output = match interface.output {
-            Visibility::Public => verifying.io().output.packing.decode(&proof.statement.output),
+        proof.save(&self.output).map_err(Failure::from)?;
+        let io = prover.key().verifying_key().io();
+        let output = match io.interface.output {
+            Visibility::Public => io.output.packing.decode(&proof.statement.output),
             // Not for a terminal's scrollback: the opening has it.
             Visibility::Committed | Visibility::Given | Visibility::Private => None,
         };
@@ -107,47 +145,29 @@ impl Prove {
             stages.to_text()
         );
         let json = json!({
-            "ok": true, "modelId": hex::encode(proof.statement.model_id), "output": output, "seen": interface,
+            "ok": true, "modelId": hex::encode(proof.statement.model_id), "output": output, "seen": io.interface,
             "proofBytes": proof.bytes.len(), "seconds": stages.to_json(),
         });
         Ok(Outcome { json, text })
     }
 
-    fn options(&self, many: bool) -> ProverOptions {
-        ProverOptions { memory_limit: self.memory_limit.map(|mib| mib.saturating_mul(1 << 20)), many }
-    }
-
-    /// One proof an input. Each is written as soon as it is made, so what is there when a batch ends early is whole.
-    fn batch(&self, path: &Path, key: ProvingKey, mut stages: Stages) -> Result<Outcome, Failure> {
-        let interface = key.verifying_key().io().interface;
-        if [End::Input, End::Output].iter().any(|end| interface.of(*end).is_committed()) {
-            let message =
-                "a batch is for inputs and outputs that are public or private: commitments are made one by one";
-            return Err(Failure::Unusable(message.into()));
-        }
-        let samples = Samples::load(path, key.model().input_shape())?;
-        let inputs = samples.inputs().iter().map(|input| key.model().quantise_input(input));
-        let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
-        let each = key.layout().batch;
-        if inputs.len() % each != 0 {
-            let message =
-                format!("{} inputs, and a proof of these keys has {each}: give a multiple of that", inputs.len());
-            return Err(Failure::Unusable(message));
-        }
-        let inputs: Vec<Vec<i64>> = inputs.chunks(each).map(<[_]>::concat).collect();
-        let srs = stages.run("read SRS", || Srs::read_up_to(&self.srs, key.verifying_key().k()))?;
-        let prover = stages.run("load key", || Prover::with_options(key, &srs, self.options(true)))?;
+    /// Each proof is written as soon as it is made, so what is there when a batch ends early is whole.
+    fn prove_many<E: Engine>(
+        &self,
+        prover: &Prover<E>,
+        inputs: &[Vec<i64>],
+        stages: &mut Stages,
+    ) -> Result<Outcome, Interrupted> {
         create(&self.output)?;
-        let context = self.context.unwrap_or([0; 32]);
         let files = stages.run_telling("prove", |say| {
             let mut files = vec![];
             for (index, input) in inputs.iter().enumerate() {
                 say(&format!("{} of {}", index + 1, inputs.len()));
                 let file = self.output.join(format!("proof-{index}.json"));
-                prover.prove(input, context, OsRng)?.save(&file)?;
+                prover.prove(input, self.context(), OsRng)?.save(&file).map_err(Failure::from)?;
                 files.push(file.display().to_string());
             }
-            Ok::<_, Failure>(files)
+            Ok::<_, Interrupted>(files)
         })?;
         let text =
             format!("proofs   {}, verified\nwritten  {}\n{}", files.len(), self.output.display(), stages.to_text());
@@ -180,5 +200,58 @@ impl Prove {
             });
         }
         Ok(())
+    }
+}
+
+/// The inputs of a list, as many in one as a proof takes.
+fn many(path: &Path, key: &ProvingKey) -> Result<Vec<Vec<i64>>, Failure> {
+    let interface = key.verifying_key().io().interface;
+    if [End::Input, End::Output].iter().any(|end| interface.of(*end).is_committed()) {
+        let message = "a batch is for inputs and outputs that are public or private: commitments are made one by one";
+        return Err(Failure::Unusable(message.into()));
+    }
+    let samples = Samples::load(path, key.model().input_shape())?;
+    let inputs = samples.inputs().iter().map(|input| key.model().quantise_input(input));
+    let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
+    let each = key.layout().batch;
+    if inputs.len() % each != 0 {
+        let message = format!("{} inputs, and a proof of these keys has {each}: give a multiple of that", inputs.len());
+        return Err(Failure::Unusable(message));
+    }
+    Ok(inputs.chunks(each).map(<[_]>::concat).collect())
+}
+
+impl Work for Task<'_> {
+    type Done = Outcome;
+
+    fn run<E: Engine>(
+        &mut self,
+        name: &str,
+        load: impl FnOnce() -> Result<Prover<E>, ProveError>,
+    ) -> Result<Outcome, Interrupted> {
+        let prover = self.stages.run("load key", load)?;
+        let Outcome { mut json, text } = match &self.inputs {
+            Inputs::One { values, opening, given } => {
+                let source = opening.as_ref().map_or(Source::Values(values), Source::Opening);
+                self.arguments.prove(&prover, source, given.as_ref(), self.stages)?
+            }
+            Inputs::Many(inputs) => self.arguments.prove_many(&prover, inputs, self.stages)?,
+        };
+        json["engine"] = name.into();
+        Ok(Outcome { json, text })
+    }
+
+    fn run_on_processor(&mut self) -> Result<Outcome, Interrupted> {
+        let memory_limit = self.arguments.memory_limit.map(|mib| mib.saturating_mul(1 << 20));
+        let options = ProverOptions { memory_limit, many: matches!(self.inputs, Inputs::Many(_)) };
+        let (key, srs) = (self.key.clone(), self.srs);
+        self.run("cpu", || Prover::with_options(key, srs, options))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn run_on_device(&mut self, engine: inferproof::engine::CudaEngine) -> Result<Outcome, Interrupted> {
+        let (key, srs) = (self.key.clone(), self.srs);
+        let name = format!("cuda: {}", engine.name());
+        self.run(&name, || Prover::with_engine(engine, key, srs))
     }
 }

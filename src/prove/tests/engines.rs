@@ -18,7 +18,8 @@ fn honest<'a>(
 
 fn proof_on<E: Engine>(engine: E, fixture: &Fixture, seed: u64) -> Proof {
     let prover = &fixture.prover;
-    let backend = Backend::new(engine, prover.backend.program.clone(), development_srs()).unwrap();
+    let program = &prover.backend.program;
+    let backend = Backend::new(engine, program.k, development_srs(), || Ok(program.clone())).unwrap();
     let trace = prover.run(&fixture.input).unwrap();
     let model = &prover.key.model;
     let phase0 = phase_zero(&backend.program, &model.architecture, &model.weights, &trace, None).unwrap();

@@ -94,7 +94,7 @@ fn a_registered_weight_beyond_the_range_has_no_proof() {
         let registered = commit(&fixture.prover.lanes, 2, lagrange, WeightVisibility::Secret, &opening);
         let verifying = VerifyingKey { weights: registered, ..fixture.prover.key.verifying.clone() };
         let key = &lane_keys(&program, &verifying, srs).unwrap()[0];
-        let backend = Backend::new(CpuEngine::default(), program.clone(), srs).unwrap();
+        let backend = Backend::new(CpuEngine::default(), program.k, srs, || Ok(program.clone())).unwrap();
         let own = Opening { tails: zeroize::Zeroizing::new(vec![opening.tails[0]]) };
         let inside = lanes.lane(0);
         let phase0 = phase_zero_of_lane(&backend.program, &inside).unwrap();
