@@ -1,6 +1,7 @@
 //! What the chain charges, pinned. After a change that is meant: `UPDATE_GOLDEN=1 cargo test --release --test contracts`.
 
-use crate::story::{Proved, Story, root};
+use crate::story::{Proved, Story, model, root};
+use inferproof::circuits::plan::plan_batch;
 use inferproof::circuits::program::Program;
 use inferproof::evm::chain::Fork;
 use inferproof::evm::{Rehearsal, batch_calldata, zero_bytes};
@@ -87,6 +88,22 @@ fn rehearsed(fork: Fork, story: &mut Story, proved: &[(Program, u64, VerifyingKe
         if fork == Fork::Osaka && key.weights().visibility == WeightVisibility::Secret {
             assert!(planned.abs_diff(gas) * 100 <= gas, "the planner says {planned}, it is {gas}");
         }
+    }
+}
+
+/// Many inputs in one proof: calldata and memory are what costs then.
+#[test]
+fn the_planner_knows_the_gas_of_large_statements() {
+    let (model, _) = model("digits_mlp", &Options::default());
+    let mut rehearsal = Rehearsal::new(Fork::Osaka).unwrap();
+    for batch in [64, 512, 1024] {
+        let (program, costs) = plan_batch(&model.architecture, Interface::default(), Optimise::Prover, batch).unwrap();
+        let gas = rehearsal.gas(&program, WeightVisibility::Secret).unwrap();
+        assert!(
+            costs[0].gas.abs_diff(gas) * 100 <= gas,
+            "{batch} inputs: the planner says {}, it is {gas}",
+            costs[0].gas
+        );
     }
 }
 
