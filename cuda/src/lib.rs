@@ -7,8 +7,10 @@
 
 #![deny(missing_docs)]
 
-mod columns;
+pub mod columns;
 mod device;
+#[cfg(feature = "driver")]
+mod driver;
 #[cfg(feature = "emulator")]
 mod emulator;
 mod field;
@@ -17,6 +19,10 @@ mod quotient;
 mod transform;
 
 pub use device::{Address, Argument, Buffer, Device, DeviceError, Launch, Plain};
+#[cfg(feature = "driver")]
+pub use driver::Cuda;
 #[cfg(feature = "emulator")]
 pub use emulator::Emulator;
 pub use field::Jacobian;
+pub use quotient::{QuotientColumns, QuotientConstants, quotient};
+pub use transform::{Coset, Domain, Passes};

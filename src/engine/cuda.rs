@@ -121,6 +121,14 @@ impl CudaEngine {
     }
 }
 
+/// Emulators whose threads run in the order of these seeds; a true device too where the environment asks for it.
+#[cfg(test)]
+pub(crate) fn devices(seeds: &[u64]) -> Vec<CudaEngine> {
+    let emulated = seeds.iter().map(|seed| CudaEngine::on(Arc::new(inferproof_cuda::Emulator::new(*seed))));
+    let device = std::env::var_os("INFERPROOF_CUDA_TESTS").map(|_| CudaEngine::open(0).expect("a device"));
+    emulated.chain(device).collect()
+}
+
 fn refs(buffers: &[Buffer<Fr>]) -> Vec<&Buffer<Fr>> {
     buffers.iter().collect()
 }

@@ -4,8 +4,10 @@
 //! has the same bytes on each. Rounds and their order: [`crate::prove`]; argument: `docs/spec/prover.md`.
 
 mod cpu;
-#[cfg(any(test, feature = "cuda"))]
+#[cfg(feature = "cuda")]
 mod cuda;
+#[cfg(all(feature = "ifma", target_arch = "x86_64"))]
+mod ifma;
 mod lanes;
 mod msm;
 mod quotient;
@@ -16,8 +18,10 @@ mod transform;
 mod tests;
 
 pub use cpu::{CpuEngine, key_commitments};
-#[cfg(any(test, feature = "cuda"))]
+#[cfg(feature = "cuda")]
 pub use cuda::CudaEngine;
+#[cfg(test)]
+pub(crate) use cuda::devices;
 pub use msm::Bases;
 pub(crate) use quotient::COPIED;
 pub use quotient::QuotientChallenges;

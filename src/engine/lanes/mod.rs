@@ -51,7 +51,7 @@ pub trait Kernel {
 /// Runs on the widest lanes that the processor has.
 pub fn run<K: Kernel>(kernel: K) -> K::Output {
     #[cfg(all(feature = "ifma", target_arch = "x86_64"))]
-    if let Some(ifma) = wide::Ifma::try_new() {
+    if let Some(ifma) = super::ifma::Ifma::try_new() {
         return ifma.vectorize(sixteen::Vectorized { ifma, kernel });
     }
     kernel.run(One)

@@ -2,8 +2,9 @@
 //!
 //! Values are in the Montgomery form for `2^260`, that of the products: 16 times the form of `halo2curves`.
 
-use super::wide::{Factor, Ifma, P, Packed, Wide, limbs52, read, write};
+use super::wide::{Factor, P, Packed, read, write};
 use super::{Arithmetic, Kernel};
+use crate::engine::ifma::{Ifma, Wide, limbs52};
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
 use pulp::{NullaryFnOnce, cast};

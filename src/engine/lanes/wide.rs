@@ -9,23 +9,11 @@
 )]
 
 use super::limbs;
+use crate::engine::ifma::{Ifma, MASK, Wide, broadcast, limbs52};
 use core::arch::x86_64::__m512i;
 use halo2_proofs::halo2curves::bn256::Fr;
 use pulp::cast;
 use std::hint::black_box;
-
-pulp::simd_type! {
-    /// Proof that the processor has the instructions.
-    pub(in crate::engine) struct Ifma {
-        pub(in crate::engine) avx512f: "avx512f",
-        pub(in crate::engine) avx512ifma: "avx512ifma",
-    }
-}
-
-// Instructions are inlined only where the compiler knows that the processor has them: loops rather than closures and
-// iterator adapters, which are functions of their own.
-
-const MASK: u64 = (1 << 52) - 1;
 
 /// `p` in limbs of 52 bits.
 pub(in crate::engine) const P: [u64; 5] = limbs52(limbs::P);
@@ -37,9 +25,6 @@ const INV: u64 = limbs::INV & MASK;
 const SHIFT: [u64; 5] =
     [0x8_2e64_4ee4_c3d2, 0xf_9389_3c98_b1de, 0xd_46fe_04d0_a4c7, 0x8_f0aa_d55e_2a1f, 0x5ed_0447_de83];
 
-/// Eight elements.
-pub(in crate::engine) type Wide = [__m512i; 5];
-
 /// Eight elements as they lie in memory, limb by limb, in the order [`SLOTS`].
 pub(in crate::engine) type Packed = [[u64; 8]; 4];
 
@@ -49,26 +34,9 @@ pub(in crate::engine) type Factor = [[u64; 5]; 5];
 /// Where in a [`Packed`] element `i` is: the order that the shuffles of [`Ifma::load`] put right.
 pub(in crate::engine) const SLOTS: [usize; 8] = [0, 2, 1, 3, 4, 6, 5, 7];
 
-/// 64-bit limbs to 52-bit limbs.
-pub(in crate::engine) const fn limbs52(v: [u64; 4]) -> [u64; 5] {
-    [
-        v[0] & MASK,
-        (v[0] >> 52 | v[1] << 12) & MASK,
-        (v[1] >> 40 | v[2] << 24) & MASK,
-        (v[2] >> 28 | v[3] << 36) & MASK,
-        v[3] >> 16,
-    ]
-}
-
 /// `count p`, limb by limb.
 const fn multiple(count: u64) -> [u64; 5] {
     [count * P[0], count * P[1], count * P[2], count * P[3], count * P[4]]
-}
-
-/// One vector a limb, the same in all lanes.
-#[inline(always)]
-fn broadcast(limbs: [u64; 5]) -> Wide {
-    [cast([limbs[0]; 8]), cast([limbs[1]; 8]), cast([limbs[2]; 8]), cast([limbs[3]; 8]), cast([limbs[4]; 8])]
 }
 
 /// Lays out eight elements as [`Ifma::load`] takes them. Cost: inlined before it, none.
@@ -110,14 +78,7 @@ impl Ifma {
     /// From elements in memory. Cost: eight shuffles, nine other instructions.
     #[inline(always)]
     pub(in crate::engine) fn load(self, packed: &Packed) -> Wide {
-        let (f, v) = (self.avx512f, self.by_limb(packed));
-        [
-            f._mm512_and_si512(v[0], cast([MASK; 8])),
-            self.join::<52, 12>(v[0], v[1]),
-            self.join::<40, 24>(v[1], v[2]),
-            self.join::<28, 36>(v[2], v[3]),
-            f._mm512_srli_epi64::<16>(v[3]),
-        ]
+        self.unpack(self.by_limb(packed))
     }
 
     /// Sixteen times elements in memory: the Montgomery form for `2^260` of what is there in that for `2^256`.
@@ -148,23 +109,11 @@ impl Ifma {
         ]
     }
 
-    /// 52 bits of `a >> RIGHT | b << LEFT`.
-    #[inline(always)]
-    fn join<const RIGHT: u32, const LEFT: u32>(self, a: __m512i, b: __m512i) -> __m512i {
-        let f = self.avx512f;
-        let (a, b) = (f._mm512_srli_epi64::<RIGHT>(a), f._mm512_slli_epi64::<LEFT>(b));
-        // (a | b) & mask
-        f._mm512_ternarylogic_epi64::<0xa8>(a, b, cast([MASK; 8]))
-    }
-
     /// To elements in memory; limbs must be of 52 bits and the value below `2^256`.
     #[inline(always)]
     pub(in crate::engine) fn store(self, v: Wide) -> Packed {
         let f = self.avx512f;
-        let v0 = f._mm512_or_si512(v[0], f._mm512_slli_epi64::<52>(v[1]));
-        let v1 = f._mm512_or_si512(f._mm512_srli_epi64::<12>(v[1]), f._mm512_slli_epi64::<40>(v[2]));
-        let v2 = f._mm512_or_si512(f._mm512_srli_epi64::<24>(v[2]), f._mm512_slli_epi64::<28>(v[3]));
-        let v3 = f._mm512_or_si512(f._mm512_srli_epi64::<36>(v[3]), f._mm512_slli_epi64::<16>(v[4]));
+        let [v0, v1, v2, v3] = self.pack(v);
         let (even01, even23) = (f._mm512_unpacklo_epi64(v0, v1), f._mm512_unpacklo_epi64(v2, v3));
         let (odd01, odd23) = (f._mm512_unpackhi_epi64(v0, v1), f._mm512_unpackhi_epi64(v2, v3));
         let low = cast([0u64, 1, 8, 9, 2, 3, 10, 11]);
@@ -175,29 +124,6 @@ impl Ifma {
             cast(f._mm512_permutex2var_epi64(even01, high, even23)),
             cast(f._mm512_permutex2var_epi64(odd01, high, odd23)),
         ]
-    }
-
-    /// Moves what is above 52 bits, or the sign, to the next limb. Leaves it in place too: products ignore it.
-    #[inline(always)]
-    pub(in crate::engine) fn carry(self, mut v: Wide) -> Wide {
-        for j in 0..4 {
-            v[j + 1] = self.plus(v[j + 1], self.avx512f._mm512_srai_epi64::<52>(v[j]));
-        }
-        v
-    }
-
-    #[inline(always)]
-    fn plus(self, a: __m512i, b: __m512i) -> __m512i {
-        self.avx512f._mm512_add_epi64(a, b)
-    }
-
-    /// `a + b`, limb by limb.
-    #[inline(always)]
-    pub(in crate::engine) fn add(self, mut a: Wide, b: Wide) -> Wide {
-        for j in 0..5 {
-            a[j] = self.plus(a[j], b[j]);
-        }
-        a
     }
 
     /// `a + count p - b`, limb by limb.
@@ -316,46 +242,5 @@ impl Ifma {
             out[j] = f._mm512_mask_and_epi64(v[j], enough, d[j], cast([MASK; 8]));
         }
         out
-    }
-
-    /// Clears what is above 52 bits.
-    #[inline(always)]
-    pub(in crate::engine) fn clear(self, mut v: Wide) -> Wide {
-        for j in 0..5 {
-            v[j] = self.avx512f._mm512_and_si512(v[j], cast([MASK; 8]));
-        }
-        v
-    }
-
-    /// Rows to columns of an 8 by 8 matrix.
-    #[inline(always)]
-    pub(in crate::engine) fn transpose(self, r: [__m512i; 8]) -> [__m512i; 8] {
-        // Pairs of rows: columns 0 2 4 6 and 1 3 5 7.
-        let f = self.avx512f;
-        let mut even = [r[0]; 4];
-        let mut odd = even;
-        for i in 0..4 {
-            even[i] = f._mm512_unpacklo_epi64(r[2 * i], r[2 * i + 1]);
-            odd[i] = f._mm512_unpackhi_epi64(r[2 * i], r[2 * i + 1]);
-        }
-        let [c0, c2, c4, c6] = self.transpose_pairs(even);
-        let [c1, c3, c5, c7] = self.transpose_pairs(odd);
-        [c0, c1, c2, c3, c4, c5, c6, c7]
-    }
-
-    /// Transposes a 4 by 4 matrix of pairs.
-    #[inline(always)]
-    fn transpose_pairs(self, r: [__m512i; 4]) -> [__m512i; 4] {
-        let f = self.avx512f;
-        let a = f._mm512_shuffle_i64x2::<0x88>(r[0], r[1]);
-        let b = f._mm512_shuffle_i64x2::<0xdd>(r[0], r[1]);
-        let c = f._mm512_shuffle_i64x2::<0x88>(r[2], r[3]);
-        let d = f._mm512_shuffle_i64x2::<0xdd>(r[2], r[3]);
-        [
-            f._mm512_shuffle_i64x2::<0x88>(a, c),
-            f._mm512_shuffle_i64x2::<0x88>(b, d),
-            f._mm512_shuffle_i64x2::<0xdd>(a, c),
-            f._mm512_shuffle_i64x2::<0xdd>(b, d),
-        ]
     }
 }

@@ -2,7 +2,8 @@
 
 use super::affine::{Pair, Point, slope_or_sum};
 use super::field::{Fp, P};
-use super::wide::{Ifma, Wide, limbs52, limbs64};
+use super::wide::{Coordinates, limbs64};
+use crate::engine::ifma::{Ifma, Wide, limbs52};
 use core::arch::x86_64::__m512i;
 use pulp::{NullaryFnOnce, cast};
 
@@ -24,14 +25,14 @@ struct Step {
 
 /// See [`super::affine::Adder`].
 pub(crate) struct WideAdder {
-    ifma: Ifma,
+    ifma: Coordinates,
     steps: Vec<Step>,
 }
 
 impl WideAdder {
     /// `None` if the processor does not have the instructions.
     pub(crate) fn new() -> Option<Self> {
-        Some(Self { ifma: Ifma::try_new()?, steps: Vec::new() })
+        Some(Self { ifma: Coordinates(Ifma::try_new()?), steps: Vec::new() })
     }
 
     /// See [`super::affine::Adder::add_pairs`].
@@ -49,7 +50,7 @@ impl WideAdder {
 
 /// Eight points, limb by limb.
 #[inline(always)]
-fn load(ifma: Ifma, points: &[Point], positions: [u32; LANES]) -> [__m512i; 8] {
+fn load(ifma: Coordinates, points: &[Point], positions: [u32; LANES]) -> [__m512i; 8] {
     let mut rows = [cast([0u64; 8]); LANES];
     for lane in 0..LANES {
         rows[lane] = cast(points[positions[lane] as usize].limbs);
@@ -68,12 +69,12 @@ fn positions(pairs: &[Pair]) -> ([u32; LANES], [u32; LANES]) {
 }
 
 #[inline(always)]
-fn x(ifma: Ifma, point: &[__m512i; 8]) -> Wide {
+fn x(ifma: Coordinates, point: &[__m512i; 8]) -> Wide {
     ifma.unpack([point[0], point[1], point[2], point[3]])
 }
 
 #[inline(always)]
-fn y(ifma: Ifma, point: &[__m512i; 8]) -> Wide {
+fn y(ifma: Coordinates, point: &[__m512i; 8]) -> Wide {
     ifma.unpack([point[4], point[5], point[6], point[7]])
 }
 
@@ -81,7 +82,7 @@ fn y(ifma: Ifma, point: &[__m512i; 8]) -> Wide {
 ///
 /// A type rather than a closure, because all of it must be inlined where the instructions are known to exist.
 struct MultiplyUp<'a> {
-    ifma: Ifma,
+    ifma: Coordinates,
     points: &'a mut [Point],
     batch: &'a [Pair],
     steps: &'a mut Vec<Step>,
@@ -115,7 +116,7 @@ impl NullaryFnOnce for MultiplyUp<'_> {
 /// The lanes that may hold points of equal `x`, or the identity: by the lowest limbs only, so that there are hardly
 /// ever too many.
 #[inline(always)]
-fn suspects(ifma: Ifma, p: &[__m512i; 8], q: &[__m512i; 8]) -> u8 {
+fn suspects(ifma: Coordinates, p: &[__m512i; 8], q: &[__m512i; 8]) -> u8 {
     // Both are below 2p: equal elements differ by 0 or by p.
     let difference = ifma.avx512f._mm512_sub_epi64(p[0], q[0]);
     let equal = ifma.equal(difference, 0) | ifma.equal(difference, P[0]) | ifma.equal(difference, P[0].wrapping_neg());
@@ -163,7 +164,7 @@ fn patch(
 
 /// `2^518 / product` in every lane, so that slopes come out as [`DivideDown`] wants them.
 ///
-/// With the products of [`Ifma::mul`], short of `2^260`, the numerator of a step over the product after it is
+/// With the products of [`Coordinates::mul`], short of `2^260`, the numerator of a step over the product after it is
 /// `slope` itself; the product with `2^518 / product` is `slope 2^258`, whose square is `slope^2 2^256`.
 fn invert(product: Wide) -> Wide {
     let limbs: [[u64; 8]; 5] = product.map(cast);
@@ -189,7 +190,7 @@ fn invert(product: Wide) -> Wide {
 
 /// Second pass, backwards: `inverse` belongs to the product of all denominators of the steps not yet done.
 struct DivideDown<'a> {
-    ifma: Ifma,
+    ifma: Coordinates,
     points: &'a mut [Point],
     batch: &'a [Pair],
     steps: &'a [Step],

@@ -10,7 +10,8 @@
 //! `16p + 8 * 6p = 64p`, on a coset to `p + 12 * 6p = 73p`: times a twiddle below `73p / 84.6 + 1.13p < 2p`, which is
 //! what the second pass wants.
 
-use crate::engine::lanes::wide::{Factor, Ifma, Wide};
+use crate::engine::ifma::{Ifma, Wide};
+use crate::engine::lanes::wide::Factor;
 
 /// The largest `log2 m`.
 pub(super) const MAX_LEVELS: u32 = 12;

@@ -12,7 +12,8 @@
 //! form, and the twiddles make up for the `2^260` of their products, and for the `2^28` that [`Ifma::divide`] takes.
 
 use super::passes::{MAX_LEVELS, Roots, Source, transform};
-use crate::engine::lanes::wide::{Factor, Ifma, Packed, Wide, element, factor, limbs52, read, write};
+use crate::engine::ifma::{Ifma, Wide, limbs52};
+use crate::engine::lanes::wide::{Factor, Packed, element, factor, read, write};
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
 use pulp::{NullaryFnOnce, cast};
