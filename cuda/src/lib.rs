@@ -24,5 +24,6 @@ pub use driver::Cuda;
 #[cfg(feature = "emulator")]
 pub use emulator::Emulator;
 pub use field::Jacobian;
+pub use msm::{Bases, Precomputed};
 pub use quotient::{QuotientColumns, QuotientConstants, quotient};
 pub use transform::{Coset, Domain, Passes};

@@ -1,22 +1,18 @@
-//! Transforms against their definition, in the emulator.
-#![cfg(feature = "emulator")]
+//! Transforms against their definition.
+#![cfg(any(feature = "emulator", feature = "driver"))]
 
+mod common;
 mod guarded;
 
 use ff::{BatchInvert, Field, PrimeField};
-use guarded::Guarded;
+use guarded::devices;
 use halo2_proofs::halo2curves::bn256::Fr;
-use inferproof_cuda::{Buffer, Device, DeviceError, Domain, Emulator, Passes};
+use inferproof_cuda::{Buffer, Device, Domain, Passes};
+#[cfg(feature = "emulator")]
+use inferproof_cuda::{DeviceError, Emulator};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::sync::Arc;
-
-/// Forward, backward, at random.
-const ORDERS: [u64; 4] = [0, 1, 2, 7];
-
-fn device(order: u64) -> Arc<dyn Device> {
-    Arc::new(Guarded::new(order))
-}
 
 /// halo2's root of unity of order `2^k`.
 fn root(k: u32) -> Fr {
@@ -118,24 +114,25 @@ fn all_transforms(device: &Arc<dyn Device>, k: u32, passes: Passes) {
 
 #[test]
 fn transforms_are_their_definition() {
+    let devices = devices();
     for k in 1..=13 {
         for passes in ways(k) {
-            // Larger ones in two orders only.
-            for order in &ORDERS[..if k <= 9 { 4 } else { 2 }] {
-                all_transforms(&device(*order), k, passes);
+            // Larger ones in orders at random only.
+            for device in devices.iter().skip(if k <= 9 { 0 } else { 2 }) {
+                all_transforms(device, k, passes);
             }
         }
     }
-    for order in ORDERS {
-        all_transforms(&device(order), 13, Passes { stages: 7, tile: 12, elements: 0 });
+    for device in &devices {
+        all_transforms(device, 13, Passes { stages: 7, tile: 12, elements: 0 });
     }
 }
 
 /// Passes as they are in large proofs: two of ten stages, and three.
 #[test]
 fn large_transforms() {
+    let Some(device) = devices().pop() else { return };
     for k in [20, 21] {
-        let device = device(2);
         let domain = Domain::new(&device, k, root(k)).unwrap();
         let mut rng = StdRng::seed_from_u64(k.into());
         let column = random(domain.n(), &mut rng);
@@ -149,7 +146,8 @@ fn large_transforms() {
 
 #[test]
 fn cosets_of_the_engine() {
-    let (device, k) = (device(0), 8);
+    let Some(device) = devices().pop() else { return };
+    let k = 8;
     let domain = Domain::new(&device, k, root(k)).unwrap();
     let mut rng = StdRng::seed_from_u64(3);
     let polynomial = random(domain.n(), &mut rng);
@@ -165,13 +163,15 @@ fn cosets_of_the_engine() {
 
 #[test]
 fn nothing_to_transform() {
-    let domain = Domain::new(&device(0), 12, root(12)).unwrap();
+    let Some(device) = devices().pop() else { return };
+    let domain = Domain::new(&device, 12, root(12)).unwrap();
     domain.evaluate(&mut []).unwrap();
     domain.interpolate(&mut []).unwrap();
     domain.evaluate_on_coset(&[], &domain.coset(Fr::ONE).unwrap(), &mut []).unwrap();
 }
 
 /// Whatever the limit, memory is given back.
+#[cfg(feature = "emulator")]
 #[test]
 fn too_little_memory() {
     let k = 11;
@@ -195,16 +195,18 @@ fn too_little_memory() {
     }
 }
 
+#[cfg(feature = "emulator")]
 #[test]
 #[should_panic(expected = "of order 2^5")]
 fn a_root_of_another_order() {
-    let _ = Domain::new(&device(0), 5, root(4));
+    let _ = Domain::new(&devices()[0], 5, root(4));
 }
 
+#[cfg(feature = "emulator")]
 #[test]
 #[should_panic(expected = "a column of the domain's size")]
 fn a_column_of_another_size() {
-    let device = device(0);
+    let device = devices().remove(0);
     let domain = Domain::new(&device, 5, root(5)).unwrap();
     let _ = domain.evaluate(&mut [&mut Buffer::zeros(&device, 31).unwrap()]);
 }

@@ -233,6 +233,8 @@ impl Engine for CpuEngine {
             }
         });
         sum[1] += linear;
+        let above = terms.iter().filter_map(|(factor, polynomial)| Some(polynomial.get(sum.len())? * factor));
+        let top = above.fold(top, |top, c| top + c);
         sum.push(top);
         Ok(sum.into())
     }

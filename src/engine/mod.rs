@@ -4,7 +4,7 @@
 //! has the same bytes on each. Rounds and their order: [`crate::prove`]; argument: `docs/spec/prover.md`.
 
 mod cpu;
-#[cfg(feature = "cuda")]
+#[cfg(any(test, feature = "cuda"))]
 mod cuda;
 #[cfg(all(feature = "ifma", target_arch = "x86_64"))]
 mod ifma;
@@ -18,7 +18,7 @@ mod transform;
 mod tests;
 
 pub use cpu::{CpuEngine, key_commitments};
-#[cfg(feature = "cuda")]
+#[cfg(any(test, feature = "cuda"))]
 pub use cuda::CudaEngine;
 #[cfg(test)]
 pub(crate) use cuda::devices;

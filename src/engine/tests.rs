@@ -114,6 +114,46 @@ fn every_method_is_its_definition() {
     conforms(&CpuEngine::default(), 10, false, |column| column.to_vec());
 }
 
+/// The kernels run in an emulator; on a device too where `INFERPROOF_CUDA_TESTS` is set.
+#[test]
+fn kernels_are_their_definition() {
+    for engine in cuda::devices(&[0, 1, 7]) {
+        for k in 3..=5 {
+            conforms(&engine, k, true, |column| column.to_vec().unwrap());
+        }
+        conforms(&engine, 9, false, |column| column.to_vec().unwrap());
+    }
+}
+
+/// Less memory is used where there is less; too little is an error with a name, and what was taken is given back.
+#[test]
+fn a_device_may_be_too_small() {
+    use inferproof_cuda::Emulator;
+    let mut rng = StdRng::seed_from_u64(1);
+    circuit(4, &mut rng, |points, data| {
+        let load = |engine: &CudaEngine| engine.load(engine.bases(points)?.into(), data());
+        let whole = Arc::new(Emulator::new(0));
+        let key = load(&CudaEngine::on(whole.clone())).unwrap();
+        let needed = whole.used();
+        drop(key);
+        assert_eq!(whole.used(), 0);
+        let mut fits = vec![];
+        for memory in (0..8).map(|part| needed * part / 8) {
+            let small = Arc::new(Emulator::with_memory(0, memory));
+            match load(&CudaEngine::on(small.clone())) {
+                Ok(key) => {
+                    assert!(small.used() <= memory);
+                    drop(key);
+                    fits.push(memory);
+                }
+                Err(error) => assert!(matches!(error, EngineError::OutOfMemory { .. }), "{error}"),
+            }
+            assert_eq!(small.used(), 0);
+        }
+        assert!(!fits.is_empty() && fits.len() < 7, "{fits:?} of {needed}");
+    });
+}
+
 /// Any polynomial of degree below `4 n` is put together again from its values on the cosets.
 #[test]
 fn pieces_are_the_polynomial() {

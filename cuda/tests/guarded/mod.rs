@@ -1,19 +1,31 @@
-//! An emulator that finds writes beyond what is allocated.
+//! Emulators that find writes beyond what is allocated. On devices, compute-sanitizer does.
 
-use inferproof_cuda::{Address, Argument, Device, DeviceError, Emulator, Launch};
+use crate::common;
+use inferproof_cuda::Device;
+#[cfg(feature = "emulator")]
+use inferproof_cuda::{Address, Argument, DeviceError, Emulator, Launch};
+use std::sync::Arc;
+
+/// Guarded emulators, threads forward, backward, and in two orders at random; and the CUDA device that tests may use.
+pub fn devices() -> Vec<Arc<dyn Device>> {
+    let mut devices: Vec<Arc<dyn Device>> = Vec::new();
+    #[cfg(feature = "emulator")]
+    devices.extend([0, 1, 2, 7].map(|seed| Arc::new(Guarded(Emulator::new(seed))) as Arc<dyn Device>));
+    devices.extend(common::devices().into_iter().filter(|device| device.name() != "emulator"));
+    devices
+}
 
 /// Bytes before and after each allocation that nobody may write: more than a block's threads write at a time.
+#[cfg(feature = "emulator")]
 const GUARD: usize = 16 * 1024;
+#[cfg(feature = "emulator")]
 const BYTE: u8 = 0x5a;
 
-pub struct Guarded(Emulator);
+#[cfg(feature = "emulator")]
+struct Guarded(Emulator);
 
+#[cfg(feature = "emulator")]
 impl Guarded {
-    /// Threads run in the order of `seed`.
-    pub fn new(seed: u64) -> Self {
-        Self(Emulator::new(seed))
-    }
-
     fn check(&self, at: Address) {
         let mut guard = vec![0; GUARD];
         self.0.download(at, &mut guard).unwrap();
@@ -23,6 +35,7 @@ impl Guarded {
     }
 }
 
+#[cfg(feature = "emulator")]
 impl Device for Guarded {
     fn name(&self) -> &str {
         self.0.name()

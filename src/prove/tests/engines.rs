@@ -1,7 +1,7 @@
 //! Every engine makes the same proof, and halo2's own prover another one of the same statement.
 
 use super::*;
-use crate::engine::{Engine, ReferenceEngine};
+use crate::engine::{Engine, ReferenceEngine, devices};
 use inferproof_circuits::network::Trace;
 
 /// The circuit of an honest execution, and what it claims.
@@ -44,6 +44,9 @@ fn engines_make_the_same_proof() {
     assert_eq!(fast.bytes, proof_on(ReferenceEngine, &fixture, 3).bytes);
     assert_eq!(fast.bytes, proof_on(CpuEngine { keep_cosets: true }, &fixture, 3).bytes);
     assert_ne!(fast.bytes, proof_on(CpuEngine::default(), &fixture, 4).bytes);
+    for engine in devices(&[0, 3]) {
+        assert_eq!(fast.bytes, proof_on(engine, &fixture, 3).bytes);
+    }
 }
 
 #[test]
