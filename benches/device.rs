@@ -54,7 +54,7 @@ fn sums(device: &Arc<dyn Device>, k: u32) {
         let expected = theirs.msm(&scalars);
         assert_eq!(ours.msm_many(&[&column]).expect("a sum")[0].to_affine(), expected.to_affine(), "{name}");
         let on_device = median(|| drop(ours.msm_many(&[&column])));
-        row(name, &format!("2^{k}"), on_device, median(|| drop(theirs.msm(&scalars).to_affine())));
+        row(name, &format!("2^{k}"), on_device, median(|| drop(theirs.msm_many(&[&scalars]))));
     }
 }
 
@@ -64,7 +64,7 @@ fn transforms(device: &Arc<dyn Device>, k: u32, count: usize) {
     let mut values: Vec<Fr> = (0..1 << k).map(|_| Fr::random(OsRng)).collect();
     let mut columns: Vec<Buffer<Fr>> =
         (0..count).map(|_| Buffer::from_slice(device, &values).expect("memory")).collect();
-    let mut run = |columns: &mut Vec<Buffer<Fr>>| {
+    let run = |columns: &mut Vec<Buffer<Fr>>| {
         domain.evaluate(&mut columns.iter_mut().collect::<Vec<_>>()).expect("a transform");
         device.synchronise().expect("a device");
     };

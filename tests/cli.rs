@@ -215,6 +215,40 @@ fn many_proofs_with_one_key() {
     assert!(refused["error"]["message"].as_str().unwrap().contains("2 are allowed"), "{refused}");
 }
 
+/// The processor on demand, a device strictly on demand, and otherwise what there is.
+#[test]
+fn engines() {
+    let job = Job::proved();
+    let input = fixture("digits_mlp_input.npy");
+    let arguments = |engine: &str| -> Vec<String> {
+        let prove = [
+            "--json", "prove", "--keys", "keys", "--srs", "dev.srs", "--input", &input, "-o", "e.json", "--engine",
+            engine,
+        ];
+        prove.map(Into::into).to_vec()
+    };
+    let run = |engine: &str| job.run(&arguments(engine).iter().map(String::as_str).collect::<Vec<_>>());
+    let said = |output: &std::process::Output| serde_json::from_slice::<Value>(&output.stdout).unwrap();
+    let cpu = run("cpu");
+    assert_eq!((cpu.status.code(), &said(&cpu)["engine"], cpu.stderr.len()), (Some(0), &json!("cpu"), 0));
+    let [auto, cuda] = ["auto", "cuda"].map(run);
+    assert_eq!(auto.status.code(), Some(0));
+    job.json(&[&VERIFY[..], &["e.json"]].concat(), 0);
+    if cuda.status.success() {
+        // There is a device.
+        assert!(said(&cuda)["engine"].as_str().unwrap().starts_with("cuda: "));
+        return;
+    }
+    assert_eq!((cuda.status.code(), &said(&auto)["engine"]), (Some(2), &json!("cpu")));
+    let message = said(&cuda)["error"]["message"].as_str().unwrap().to_string();
+    let lines = String::from_utf8(auto.stderr).unwrap().lines().count();
+    if cfg!(feature = "cuda") {
+        assert!(message.contains("no CUDA device can be used") && lines == 1, "{message}");
+    } else {
+        assert!(message.contains("--features cuda") && lines == 0, "{message}");
+    }
+}
+
 /// Several inputs in one proof, given as one tensor or as a list.
 #[test]
 fn many_inputs_in_one_proof() {

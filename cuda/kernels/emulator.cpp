@@ -254,6 +254,7 @@ void Registration::insert() {
 u32 lane() { return machine->current % 32; }
 
 void barrier() {
+    if (machine->seed >> 63) return;
     machine->fibers[machine->current].state = State::at_barrier;
     machine->at_barrier++;
     machine->leave();
@@ -261,6 +262,7 @@ void barrier() {
 
 u64 collective(Collective kind, u32 mask, u64 value, u32 source) {
     Machine &m = *machine;
+    if (kind == Collective::sync && m.seed >> 63) return 0;
     u32 self = m.current;
     if (!((mask >> (self % 32)) & 1)) fail(divergent_warp, "lane %u calls a collective of mask %08x without it", self % 32, mask);
     Fiber &f = m.fibers[self];

@@ -1,7 +1,7 @@
 // Runs kernels on the host: one fiber per thread of a block, blocks one after the other. Host only; include platform.cuh instead.
 //
 // It does not model: waiting on another block (hangs), timing, races inside a warp between two collectives, the memory model.
-// `-DWITHOUT_BARRIERS` turns __syncthreads and __syncwarp into nothing, to see that a test would notice a missing one.
+// The highest bit of the seed, or `-DWITHOUT_BARRIERS` for a whole build, turns __syncthreads and __syncwarp into nothing, to see that a test would notice a missing one.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@
 
 extern "C" {
 // Launches a kernel as cuLaunchKernel does: `args[i]` points at the value of parameter i. Device pointers are host pointers.
-// `order_seed` chooses the order of blocks and, between barriers, of threads: 0 forward, 1 reversed, else random.
+// `order_seed` chooses the order of blocks and, between barriers, of threads: 0 forward, 1 reversed, else random. With its highest bit barriers do nothing.
 // Returns 0 or an `emulator::Code`. After an error the memory the kernel writes to is unspecified.
 int inferproof_emulator_launch(const char *name, const uint32_t grid[3], const uint32_t block[3], uint32_t shared_bytes,
                                void **args, uint64_t order_seed);

@@ -26,7 +26,7 @@ const ALIGNMENT: usize = 16;
 /// A device that is none. Memory is the process's; what is freed or out of bounds is found out at copies, not within kernels.
 #[derive(Debug)]
 pub struct Emulator {
-    /// Order in which blocks and threads run: 0 forward, 1 backward, else at random.
+    /// Order in which blocks and threads run: 0 forward, 1 backward, else at random; the highest bit takes barriers out.
     seed: u64,
     /// Bytes that may be allocated at a time.
     limit: usize,
@@ -44,6 +44,12 @@ impl Emulator {
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self::with_memory(seed, usize::MAX)
+    }
+
+    /// A device on which barriers do nothing, to see that tests notice a missing one. Kernels may then compute addresses of anything.
+    #[must_use]
+    pub fn without_barriers(seed: u64) -> Self {
+        Self::new(seed | 1 << 63)
     }
 
     /// A device with `limit` bytes.

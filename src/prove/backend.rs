@@ -55,7 +55,7 @@ impl<E: Engine> Backend<E> {
         let powers = srs.g()[..=lagrange.len()].to_vec();
         let points = SrsPoints { lagrange, powers: &powers };
         let columns = |program: Program| {
-            let (fixed, permutation) = (fixed_columns(&program), copy_permutation(&program));
+            let (fixed, permutation) = rayon::join(|| fixed_columns(&program), || copy_permutation(&program));
             (program, CircuitData { k, fixed, permutation })
         };
         let (bases, compiled) = rayon::join(|| engine.bases(points), || compile().map(columns));

@@ -7,6 +7,7 @@ use crate::secret::SecretColumn;
 use crate::witness::{PhaseOne, PhaseZero};
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
+use rayon::prelude::*;
 
 /// Columns of phase 0 in the order of their commitments.
 pub type PhaseZeroColumns = [SecretColumn; PHASE0_COLUMNS];
@@ -36,24 +37,33 @@ const fn chain_code(op: ChainOp) -> u64 {
 #[must_use]
 pub fn fixed_columns(program: &Program) -> [Vec<Fr>; FIXED_COLUMNS] {
     let active = program.active_rows();
-    let mut columns: [Vec<Fr>; FIXED_COLUMNS] = std::array::from_fn(|_| Vec::with_capacity(active));
     let default = Row::default();
-    for row in 0..active {
-        let r = program.rows.get(row).unwrap_or(&default);
-        let (t_tag, t_in, t_out) = program.table.rows().get(row).copied().unwrap_or_default();
-        let cells: [Fr; FIXED_COLUMNS] = [
-            Fr::from(t_tag),
-            to_field(t_in),
-            to_field(t_out),
-            Fr::from(r.tag),
-            Fr::from(r.kappa),
-            Fr::from(product_code(r.product)),
-            Fr::from(chain_code(r.x)),
-            Fr::from(chain_code(r.y) + 1),
-        ];
-        columns.iter_mut().zip(cells).for_each(|(column, cell)| column.push(cell));
-    }
-    columns
+    let of_table = |cell: fn((u64, i64, i64)) -> Fr| -> Vec<Fr> {
+        let rows = program.table.rows().iter().map(|entry| cell(*entry));
+        padded(program.k, rows.chain(std::iter::repeat(cell((0, 0, 0)))).take(active))
+    };
+    let of_rows = |cell: fn(&Row) -> u64| -> Vec<Fr> {
+        padded(program.k, (0..active).map(|row| Fr::from(cell(program.rows.get(row).unwrap_or(&default)))))
+    };
+    let columns: [&(dyn Fn() -> Vec<Fr> + Sync); FIXED_COLUMNS] = [
+        &|| of_table(|(tag, _, _)| Fr::from(tag)),
+        &|| of_table(|(_, input, _)| to_field(input)),
+        &|| of_table(|(_, _, output)| to_field(output)),
+        &|| of_rows(|row| row.tag),
+        &|| of_rows(|row| row.kappa),
+        &|| of_rows(|row| product_code(row.product)),
+        &|| of_rows(|row| chain_code(row.x)),
+        &|| of_rows(|row| chain_code(row.y) + 1),
+    ];
+    let columns: Vec<Vec<Fr>> = columns.par_iter().map(|column| column()).collect();
+    columns.try_into().expect("as many as there are")
+}
+
+/// Cells with room for those of all `2^k` rows.
+fn padded(k: u32, cells: impl Iterator<Item = Fr>) -> Vec<Fr> {
+    let mut column = Vec::with_capacity(1 << k);
+    column.extend(cells);
+    column
 }
 
 /// Where a cell under the copy argument stands among `y`, `z`, `P`.
@@ -100,8 +110,7 @@ pub fn copy_permutation(program: &Program) -> Vec<u32> {
 
 /// A column of `2^k` cells, those given first and zeros after them. Made at its full size, so that nothing is copied when it is filled up.
 fn column(k: u32, cells: impl Iterator<Item = Fr>) -> SecretColumn {
-    let mut rows = Vec::with_capacity(1 << k);
-    rows.extend(cells);
+    let mut rows = padded(k, cells);
     rows.resize(1 << k, Fr::ZERO);
     SecretColumn(rows)
 }

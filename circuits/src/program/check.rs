@@ -3,7 +3,11 @@
 use super::{Cell, ChainOp, Lane, NULL_TAG, ONE_TAG, Pin, ProductOp, Program, Row};
 use crate::machine::LINK_ROW;
 use crate::witness::BLIND_POWERS;
+use rayon::prelude::*;
 use std::collections::HashMap;
+
+/// Rows that one task checks, at least.
+const MIN_ROWS: usize = 1 << 12;
 
 impl Program {
     /// Asserts the compiler's obligations. A failure is a bug of the compiler, never of a caller.
@@ -15,17 +19,19 @@ impl Program {
         let default = Row::default();
         let row = |i: usize| self.rows.get(i).unwrap_or(&default);
         assert!(row(0).x == ChainOp::Reset && row(0).y == ChainOp::Reset, "row 0 carries the challenges");
-        for i in 0..self.active_rows() {
+        let words = self.instance_words();
+        let check = |i: usize| {
             let before = (i > 0).then(|| row(i - 1));
-            check_lane(i, row(i), self.instance_words());
+            check_lane(i, row(i), words);
             check_z(i, before, row(i), row(i + 1));
             check_p(i, before, row(i));
             check_weight_chain(i, before, row(i), row(i + 1), self.is_link(i));
-        }
+        };
+        let rows = (0..self.active_rows()).into_par_iter().with_min_len(MIN_ROWS);
+        rayon::join(|| rows.for_each(check), || self.check_sources());
         if self.interface.is_linked() {
             self.check_link();
         }
-        self.check_sources();
     }
 
     /// Whether `omega` on a row is the link's.

@@ -77,7 +77,7 @@ struct Task<'a> {
 /// What proofs are of.
 enum Inputs {
     /// The integers of a proof's inputs, or what opens a commitment to them; and what opens a given output.
-    One { values: Vec<i64>, opening: Option<TensorOpening>, given: Option<TensorOpening> },
+    One { values: Vec<i64>, opening: Option<Box<TensorOpening>>, given: Option<Box<TensorOpening>> },
     /// Those of several proofs.
     Many(Vec<Vec<i64>>),
 }
@@ -98,12 +98,13 @@ impl Prove {
     fn one(&self, key: &ProvingKey) -> Result<Inputs, Failure> {
         let interface = key.verifying_key().io().interface;
         self.check_openings(interface.input, interface.output)?;
-        let opening = self.input_opening.as_deref().map(TensorOpening::load).transpose()?;
+        let load = |path: &Option<PathBuf>| path.as_deref().map(TensorOpening::load).transpose();
+        let opening = load(&self.input_opening)?.map(Box::new);
         let values = match (&opening, Input::of(self.input.clone(), self.input_quantised.clone())) {
             (None, Some(input)) => input.load_for(key)?,
             _ => vec![],
         };
-        let given = self.output_opening.as_deref().map(TensorOpening::load).transpose()?;
+        let given = load(&self.output_opening)?.map(Box::new);
         Ok(Inputs::One { values, opening, given })
     }
 
@@ -232,8 +233,8 @@ impl Work for Task<'_> {
         let prover = self.stages.run("load key", load)?;
         let Outcome { mut json, text } = match &self.inputs {
             Inputs::One { values, opening, given } => {
-                let source = opening.as_ref().map_or(Source::Values(values), Source::Opening);
-                self.arguments.prove(&prover, source, given.as_ref(), self.stages)?
+                let source = opening.as_deref().map_or(Source::Values(values), Source::Opening);
+                self.arguments.prove(&prover, source, given.as_deref(), self.stages)?
             }
             Inputs::Many(inputs) => self.arguments.prove_many(&prover, inputs, self.stages)?,
         };
