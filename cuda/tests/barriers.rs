@@ -3,7 +3,7 @@
 //! Only kernels whose addresses depend on no shared memory are run like this. A build with `CXXFLAGS=-DWITHOUT_BARRIERS` is for all, in a process that may end.
 #![cfg(feature = "emulator")]
 
-use ff::{Field, PrimeField};
+use ff::PrimeField;
 use halo2_proofs::halo2curves::bn256::Fr;
 use inferproof_cuda::{Buffer, Device, Domain, Emulator, columns};
 use std::sync::Arc;
