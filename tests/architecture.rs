@@ -90,18 +90,38 @@ fn the_circuits_know_no_files() {
 /// Every `[id]` above a constraint is in the specification, and the other way round.
 #[test]
 fn constraints_and_specification_agree() {
+    let ids = |text: &str| -> BTreeSet<String> {
+        text.lines().filter_map(|line| line.trim().strip_prefix("// [")?.strip_suffix(']').map(String::from)).collect()
+    };
     let gates = std::fs::read_to_string(root().join("circuits/src/machine/gates.rs")).unwrap();
-    let in_code: BTreeSet<String> = gates
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("// [")?.strip_suffix(']').map(String::from))
-        .collect();
+    let in_code = ids(&gates);
     let quoted: BTreeSet<String> = in_code.iter().filter(|id| gates.contains(&format!("\"{id}\""))).cloned().collect();
     assert_eq!(quoted, in_code, "each comment stands above its constraint");
     let spec = std::fs::read_to_string(root().join("docs/spec/machine.md")).unwrap();
     let rows = spec.lines().filter_map(|l| l.strip_prefix("| `[")?.split_once("]`").map(|(id, _)| id.to_string()));
     let in_spec: BTreeSet<String> = rows.collect();
     assert_eq!(in_code, in_spec);
+    let kernel = std::fs::read_to_string(root().join("cuda/kernels/quotient.cu")).unwrap();
+    assert_eq!(ids(&kernel), in_spec, "the kernel folds the same constraints");
     assert_eq!(in_code.len(), 12);
+}
+
+/// Unsafe code is in the crate for devices only, which knows nothing of the others.
+#[test]
+fn the_devices_crate_is_a_leaf() {
+    for crate_root in ["src/lib.rs", "circuits/src/lib.rs"] {
+        assert!(std::fs::read_to_string(root().join(crate_root)).unwrap().contains("#![forbid(unsafe_code)]"));
+    }
+    for path in sources(&root().join("src/bin")).into_iter().chain(sources(&root().join("cuda/src"))) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let of_devices = path.starts_with(root().join("cuda"));
+        assert!(of_devices || !text.contains("unsafe "), "{}", path.display());
+        assert!(
+            !of_devices || !(text.contains("inferproof::") || text.contains("inferproof_circuits")),
+            "{}",
+            path.display()
+        );
+    }
 }
 
 /// The README shows the compiled quickstart.

@@ -7,6 +7,7 @@
 //! A test fixes this order.
 
 use super::*;
+use crate::quantise::{Options, Samples, quantise};
 use crate::transcript::ProverTranscript;
 use ff::PrimeField;
 use halo2_proofs::plonk::{create_proof, keygen_pk};
@@ -76,7 +77,7 @@ fn stock_proof(
     seed: u64,
 ) -> ProverTranscript {
     let key = &fixture.prover.key.verifying;
-    let params = development_srs().params(key.k).unwrap();
+    let params = fixture.whole_srs.params(key.k).unwrap();
     let halo2 = keygen_pk(&params, key.halo2_proving(), &MachineCircuit::new(circuit.program, None)).unwrap();
     let mut transcript = ProverTranscript::new(&claim.statement.transcript_prefix());
     create_proof::<KZGCommitmentScheme<Bn256>, ProverSHPLONK<'_, Bn256>, _, _, _, _>(
@@ -130,6 +131,30 @@ fn random_fixtures(count: usize) -> impl Iterator<Item = Fixture> {
 #[test]
 fn proofs_of_halo2s_prover_verify() {
     [secret(), searched()].into_iter().chain(random_fixtures(6)).for_each(|fixture| a_proof_of_halo2s_prover(&fixture));
+}
+
+/// The networks that come with the project; the largest of them in `.ci/large`.
+#[test]
+fn proofs_of_halo2s_prover_of_networks() {
+    static SRS: std::sync::OnceLock<Srs> = std::sync::OnceLock::new();
+    let srs = SRS.get_or_init(|| Srs::development(14, StdRng::seed_from_u64(1)).unwrap());
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let operators = std::fs::read_dir(folder.join("ops")).unwrap().map(|entry| entry.unwrap().path());
+    let small = operators.filter(|path| path.extension().is_some_and(|e| e == "onnx"));
+    let networks = ["digits_mlp", "digits_cnn"].map(|name| folder.join(name).with_extension("onnx"));
+    let mut count = 0;
+    for path in networks.into_iter().chain(small) {
+        let graph = crate::onnx::import_file(&path).unwrap();
+        let stem = path.file_stem().unwrap().to_string_lossy();
+        let samples = path.with_file_name(format!("{stem}_samples.npz"));
+        let samples = Samples::load(samples, graph.input_shape()).unwrap();
+        let (activation_bits, shift) = if stem.starts_with("digits") { (8, 10) } else { (6, 7) };
+        let options = Options { activation_bits, shift, ..Options::default() };
+        let (model, _) = quantise(&graph, &samples, &options).unwrap();
+        a_proof_of_halo2s_prover(&Fixture::over(srs, model, &SetupOptions::default()));
+        count += 1;
+    }
+    assert!(count >= 27, "{count} networks");
 }
 
 fn a_proof_of_halo2s_prover(fixture: &Fixture) {

@@ -93,18 +93,23 @@ pub(super) fn small_search(seed: u64) -> Model {
 pub(super) struct Fixture {
     pub prover: Prover,
     pub srs: SrsVerifier,
+    pub whole_srs: &'static Srs,
     pub input: Vec<i64>,
 }
 
 impl Fixture {
     pub(super) fn new(model: Model, options: &SetupOptions) -> Self {
-        let srs = development_srs();
+        Self::over(development_srs(), model, options)
+    }
+
+    /// With another SRS.
+    pub(super) fn over(srs: &'static Srs, model: Model, options: &SetupOptions) -> Self {
         let (key, _) = setup(&model, srs, options, StdRng::seed_from_u64(11)).unwrap();
         let mut rng = StdRng::seed_from_u64(5);
         let node = &model.architecture.nodes[0];
         let elements = key.layout.batch * node.len();
         let input = (0..elements).map(|_| rng.gen_range(node.range.lo..=node.range.hi)).collect();
-        Self { prover: Prover::new(key, srs).unwrap(), srs: srs.verifier_part(), input }
+        Self { prover: Prover::new(key, srs).unwrap(), srs: srs.verifier_part(), whole_srs: srs, input }
     }
 
     /// An honest proof.
