@@ -88,7 +88,9 @@ fn copies(device: &Arc<dyn Device>, k: u32) {
 }
 
 fn model(name: &str) -> Model {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    // Where the program is run, not where it was built.
+    let root = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| ".".into());
+    let folder = Path::new(&root).join("fixtures");
     let graph = import_file(folder.join(format!("{name}.onnx"))).expect("a fixture");
     let samples = Samples::load(folder.join(format!("{name}_samples.npz")), graph.input_shape()).expect("a fixture");
     quantise(&graph, &samples, &Options::default()).expect("it fits").0

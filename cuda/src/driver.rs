@@ -29,6 +29,7 @@ const GRANULE: usize = 512;
 /// A CUDA device. All calls go to one stream.
 ///
 /// Memory that is given back is wiped and kept for the next buffer of its size; the driver gets it back when it has no more, or when this is dropped.
+/// Calls of several threads wait for each other, and for what one of them waits for: a device is for one proof at a time.
 /// An error of a kernel shows at a later call: `CUDA_LAUNCH_BLOCKING=1` makes it show at its own. After an error that spoils what the device holds, all calls
 /// return it.
 pub struct Cuda {
@@ -40,6 +41,7 @@ pub struct Cuda {
     stream: CUstream,
     /// Most shared memory that a block may have if a kernel asks for it.
     most_shared: c_int,
+    is_translated: bool,
     state: Mutex<State>,
 }
 
@@ -63,7 +65,7 @@ struct State {
 #[derive(Clone)]
 struct Kernel {
     function: CUfunction,
-    parameters: Option<Arc<[usize]>>,
+    parameters: Arc<[usize]>,
     /// Most dynamic shared memory that it may be launched with.
     shared: u32,
 }
@@ -99,10 +101,17 @@ impl Cuda {
             module: ptr::null_mut(),
             stream: ptr::null_mut(),
             most_shared,
+            is_translated: false,
             state: Mutex::default(),
         };
         cuda.start(is_hopper).map_err(|code| unavailable(format!("{}: {}", cuda.name, cuda.api.text(code))))?;
         Ok(cuda)
+    }
+
+    /// Whether the driver translated the kernels, as there is no machine code for the device: at the first start that takes it some seconds.
+    #[must_use]
+    pub const fn is_translated(&self) -> bool {
+        self.is_translated
     }
 
     /// Makes what needs a context.
@@ -111,12 +120,15 @@ impl Cuda {
         // SAFETY: the device exists, and the context is given back when `self` is dropped.
         unsafe { (api.cuDevicePrimaryCtxRetain)(&raw mut self.context, self.device) }.ok()?;
         self.enter()?;
-        let mut loaded = false;
+        self.is_translated = !is_hopper;
         if is_hopper {
             // SAFETY: an aligned image of machine code, whose header has its size.
-            loaded = unsafe { (api.cuModuleLoadData)(&raw mut self.module, CUBIN.0.as_ptr().cast()) }.ok().is_ok();
+            match unsafe { (api.cuModuleLoadData)(&raw mut self.module, CUBIN.0.as_ptr().cast()) }.ok() {
+                Err(Code::NO_BINARY) => self.is_translated = true,
+                loaded => loaded?,
+            }
         }
-        if !loaded {
+        if self.is_translated {
             let text = CString::new(PTX).expect("no zero byte in a text");
             // SAFETY: a text that ends with a zero byte.
             unsafe { (api.cuModuleLoadData)(&raw mut self.module, text.as_ptr().cast()) }.ok()?;
@@ -225,7 +237,7 @@ impl Cuda {
             unsafe { (api.cuFuncSetAttribute)(function, most, dynamic) }.ok()?;
         }
         // SAFETY: as above; the module's context is current.
-        let parameters = unsafe { api.parameters(function) }.map(Arc::from);
+        let parameters = unsafe { api.parameters(function) }.into();
         Ok(Kernel { function, parameters, shared: u32::try_from(dynamic).unwrap_or(0) })
     }
 }
@@ -295,8 +307,8 @@ impl Device for Cuda {
         let failed = |reason: String| DeviceError::Failed { what: name, reason };
         let kernel = self.kernel(name)?;
         let got: Vec<usize> = arguments.iter().map(|a| if let Argument::U32(_) = a { 4 } else { 8 }).collect();
-        if let Some(wanted) = kernel.parameters.as_deref().filter(|wanted| **wanted != got) {
-            return Err(failed(format!("arguments of {got:?} bytes, {wanted:?} are wanted")));
+        if *kernel.parameters != *got {
+            return Err(failed(format!("arguments of {got:?} bytes, {:?} are wanted", kernel.parameters)));
         }
         if launch.shared > kernel.shared {
             return Err(failed(format!("{} bytes of shared memory, {} may be had", launch.shared, kernel.shared)));
@@ -313,8 +325,7 @@ impl Device for Cuda {
         let Launch { grid: [x, y, z], block, shared } = launch;
         self.with(name, |state| {
             let (function, arguments, extra) = (kernel.function, pointers.as_mut_ptr(), ptr::null_mut());
-            // SAFETY: the driver copies the arguments within the call; their sizes are right if the driver tells them, else they are those that the
-            // emulator checks. What kernels do with the addresses is what tests are for.
+            // SAFETY: the driver copies the arguments within the call, and their sizes are those that it told. What kernels do with the addresses is what tests are for.
             unsafe { (self.api.cuLaunchKernel)(function, x, y, z, block, 1, 1, shared, self.stream, arguments, extra) }
                 .ok()?;
             state.last = name;

@@ -26,7 +26,12 @@ fn cuda() -> Option<(MutexGuard<'static, ()>, Arc<dyn Device>)> {
 #[test]
 fn opens_or_says_why() {
     match Cuda::open(0) {
-        Ok(device) => assert!(!device.name().is_empty()),
+        Ok(device) => {
+            assert!(!device.name().is_empty());
+            // Machine code that a device refuses would go unnoticed.
+            let is_hopper = ["H100", "H200", "GH200"].iter().any(|name| device.name().contains(name));
+            assert!(!(is_hopper && device.is_translated()) || std::env::var_os("FAKE_CUDA").is_some(), "{device:?}");
+        }
         Err(error) => eprintln!("{}", message(&error)),
     }
     message(&Cuda::open(usize::MAX).unwrap_err());
@@ -193,7 +198,7 @@ mod fake {
             ("devices=0", "there is no device 0; the driver has 0"),
             ("init=100", "the driver does not start: error 100"),
             ("init=123456", "the driver does not start: error 123456"),
-            ("version=11040", "the driver is for CUDA 11.4; one for 12.0 or later is needed"),
+            ("version=11040", "the driver is for CUDA 11.4; one for 12.4 or later is needed"),
             ("capability=70", "Fake H200 has compute capability 7.0; 7.5 or later is needed"),
             ("cubin=0,ptx=0", "Fake H200: the provided PTX was compiled with an unsupported toolchain."),
         ] {

@@ -14,6 +14,8 @@ pub(super) struct Code(u32);
 
 impl Code {
     pub(super) const OUT_OF_MEMORY: Self = Self(CUresult::CUDA_ERROR_OUT_OF_MEMORY as u32);
+    /// Machine code that is for no such device.
+    pub(super) const NO_BINARY: Self = Self(CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU as u32);
     /// Errors of a call that did nothing; after any other, what the device holds is not to be trusted.
     const HARMLESS: [Self; 4] = [
         Self::OUT_OF_MEMORY,
@@ -49,8 +51,8 @@ macro_rules! api {
         pub(super) struct Api {
             $(pub(super) $name: unsafe extern "C" fn($($type),*) -> Code,)*
             cuGetErrorString: ErrorString,
-            /// Drivers of CUDA 12.4 and later.
-            cuFuncGetParamInfo: Option<ParameterInfo>,
+            /// Drivers of CUDA 12.4 and later have it.
+            cuFuncGetParamInfo: ParameterInfo,
         }
 
         impl Api {
@@ -65,7 +67,7 @@ macro_rules! api {
                     Ok(Self {
                         $($name: symbol(stringify!($name))?,)*
                         cuGetErrorString: symbol("cuGetErrorString")?,
-                        cuFuncGetParamInfo: symbol("cuFuncGetParamInfo").ok(),
+                        cuFuncGetParamInfo: symbol("cuFuncGetParamInfo")?,
                     })
                 }
             }
@@ -121,18 +123,18 @@ impl Api {
         }
     }
 
-    /// Sizes of a kernel's parameters, if the driver tells.
+    /// Sizes of a kernel's parameters.
     ///
     /// # Safety
     /// The function is one of a module that is loaded, and the context of the module is current.
-    pub(super) unsafe fn parameters(&self, function: CUfunction) -> Option<Vec<usize>> {
-        let info = self.cuFuncGetParamInfo?;
+    pub(super) unsafe fn parameters(&self, function: CUfunction) -> Vec<usize> {
+        let info = self.cuFuncGetParamInfo;
         let mut sizes = Vec::new();
         let [mut offset, mut size] = [0; 2];
         // SAFETY: by this function's own contract; beyond the last parameter the driver returns an error.
         while unsafe { info(function, sizes.len(), &raw mut offset, &raw mut size) }.ok().is_ok() {
             sizes.push(size);
         }
-        Some(sizes)
+        sizes
     }
 }

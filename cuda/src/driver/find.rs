@@ -8,8 +8,8 @@ use std::ffi::{CStr, c_int};
 
 /// The first compute capability that the PTX is for.
 const LEAST_CAPABILITY: [c_int; 2] = [7, 5];
-/// The first version of CUDA whose drivers may load what NVRTC 12.2 makes.
-const LEAST_VERSION: c_int = 12_000;
+/// The first version of CUDA whose drivers say what parameters a kernel has; they load what NVRTC 12.2 makes.
+const LEAST_VERSION: c_int = 12_040;
 /// Shared memory that every block may have.
 pub(super) const SHARED: c_int = 48 << 10;
 
@@ -34,7 +34,7 @@ pub(super) fn find(api: &Api, ordinal: usize) -> Result<Found, DeviceError> {
     }
     if version < LEAST_VERSION {
         let [major, minor] = [version / 1000, version % 1000 / 10];
-        return Err(unavailable(format!("the driver is for CUDA {major}.{minor}; one for 12.0 or later is needed")));
+        return Err(unavailable(format!("the driver is for CUDA {major}.{minor}; one for 12.4 or later is needed")));
     }
     let Some(number) = c_int::try_from(ordinal).ok().filter(|number| *number < count) else {
         return Err(unavailable(format!("there is no device {ordinal}; the driver has {count}")));

@@ -86,7 +86,7 @@ void *pointer(u64 address) { return reinterpret_cast<void *>(address); }
 
 API cuInit(unsigned) { return static_cast<int>(option("init", success)); }
 API cuDriverGetVersion(int *version) {
-    *version = static_cast<int>(option("version", 12020));
+    *version = static_cast<int>(option("version", 12040));
     return success;
 }
 API cuDeviceGetCount(int *count) {
