@@ -133,28 +133,39 @@ fn proofs_of_halo2s_prover_verify() {
     [secret(), searched()].into_iter().chain(random_fixtures(6)).for_each(|fixture| a_proof_of_halo2s_prover(&fixture));
 }
 
-/// The networks that come with the project; the largest of them in `.ci/large`.
+/// A network that comes with the project.
+fn network(name: &str, srs: &'static Srs, options: &Options) -> Fixture {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name);
+    let graph = crate::onnx::import_file(path.with_extension("onnx")).unwrap();
+    let samples = Samples::load(format!("{}_samples.npz", path.display()), graph.input_shape()).unwrap();
+    let (model, _) = quantise(&graph, &samples, options).unwrap();
+    Fixture::over(srs, model, &SetupOptions::default())
+}
+
 #[test]
 fn proofs_of_halo2s_prover_of_networks() {
     static SRS: std::sync::OnceLock<Srs> = std::sync::OnceLock::new();
     let srs = SRS.get_or_init(|| Srs::development(14, StdRng::seed_from_u64(1)).unwrap());
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
-    let operators = std::fs::read_dir(folder.join("ops")).unwrap().map(|entry| entry.unwrap().path());
-    let small = operators.filter(|path| path.extension().is_some_and(|e| e == "onnx"));
-    let networks = ["digits_mlp", "digits_cnn"].map(|name| folder.join(name).with_extension("onnx"));
-    let mut count = 0;
-    for path in networks.into_iter().chain(small) {
-        let graph = crate::onnx::import_file(&path).unwrap();
-        let stem = path.file_stem().unwrap().to_string_lossy();
-        let samples = path.with_file_name(format!("{stem}_samples.npz"));
-        let samples = Samples::load(samples, graph.input_shape()).unwrap();
-        let (activation_bits, shift) = if stem.starts_with("digits") { (8, 10) } else { (6, 7) };
-        let options = Options { activation_bits, shift, ..Options::default() };
-        let (model, _) = quantise(&graph, &samples, &options).unwrap();
-        a_proof_of_halo2s_prover(&Fixture::over(srs, model, &SetupOptions::default()));
-        count += 1;
+    for name in ["digits_mlp", "digits_cnn"] {
+        a_proof_of_halo2s_prover(&network(name, srs, &Options::default()));
     }
-    assert!(count >= 27, "{count} networks");
+    let operators = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/ops");
+    let files = std::fs::read_dir(operators).unwrap().map(|entry| entry.unwrap().path());
+    let files: Vec<_> = files.filter(|path| path.extension().is_some_and(|e| e == "onnx")).collect();
+    assert!(files.len() >= 25, "{} operators", files.len());
+    let small = Options { activation_bits: 6, shift: 7, ..Options::default() };
+    for file in files {
+        let name = format!("ops/{}", file.file_stem().unwrap().to_string_lossy());
+        a_proof_of_halo2s_prover(&network(&name, srs, &small));
+    }
+}
+
+#[test]
+#[ignore = "half a minute, for `.ci/large`"]
+fn a_proof_of_halo2s_prover_of_the_largest_network() {
+    static SRS: std::sync::OnceLock<Srs> = std::sync::OnceLock::new();
+    let srs = SRS.get_or_init(|| Srs::development(17, StdRng::seed_from_u64(1)).unwrap());
+    a_proof_of_halo2s_prover(&network("resnet8", srs, &Options::default()));
 }
 
 fn a_proof_of_halo2s_prover(fixture: &Fixture) {
