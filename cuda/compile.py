@@ -2,7 +2,8 @@
 """Compiles kernels/all.cu by NVRTC into kernels/compiled/, or checks what is there.
 
     compile.py              write inferproof_sm90.cubin, inferproof_compute75.ptx and MANIFEST.json
-    compile.py --check      compile for every architecture we support, write nothing, and compare with the products on disk
+    compile.py --check      compile again, write nothing, and compare with the products on disk
+    compile.py --usage      compile for other architectures too, and print registers and spills of every kernel
     compile.py --verify     compare sources and products with MANIFEST.json; needs no compiler
 
 NVRTC comes from a pinned wheel, installed into a virtual environment of its own (--venv). No GPU and no CUDA toolkit is needed.
@@ -31,7 +32,7 @@ PRODUCTS = {
     "inferproof_sm90.cubin": ("sm_90", "cubin"),
     "inferproof_compute75.ptx": ("compute_75", "ptx"),
 }
-CHECKED_ONLY = [("sm_80", "cubin"), ("sm_89", "cubin"), ("sm_75", "cubin")]
+OTHERS = [("sm_80", "cubin"), ("sm_89", "cubin"), ("sm_75", "cubin")]
 
 
 def default_venv():
@@ -119,8 +120,7 @@ def without_comments(ptx):
 def compile_products(nvrtc, files):
     products = {}
     for name, (architecture, kind) in PRODUCTS.items():
-        products[name], log = nvrtc.compile(files, architecture, kind)
-        print_usage(architecture, log)
+        products[name], _ = nvrtc.compile(files, architecture, kind)
     return products
 
 
@@ -144,13 +144,15 @@ def write(nvrtc):
     MANIFEST.write_text(json.dumps(manifest(nvrtc, files, products), indent=2) + "\n")
 
 
-def check(nvrtc):
-    files = sources()
-    for architecture, kind in CHECKED_ONLY:
-        cubin, log = nvrtc.compile(files, architecture, kind)
-        print(f"{architecture}: {len(cubin)} bytes")
+def usage(nvrtc):
+    for architecture, kind in [*PRODUCTS.values(), *OTHERS]:
+        product, log = nvrtc.compile(sources(), architecture, kind)
+        print(f"{architecture}: {len(product)} bytes")
         print_usage(architecture, log)
-    products = compile_products(nvrtc, files)
+
+
+def check(nvrtc):
+    products = compile_products(nvrtc, sources())
     stale = [n for n, d in products.items() if not (COMPILED / n).exists() or (COMPILED / n).read_bytes() != d]
     return [f"{name} is not what the sources compile to" for name in stale]
 
@@ -175,11 +177,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--check", action="store_true")
+    mode.add_argument("--usage", action="store_true")
     mode.add_argument("--verify", action="store_true")
     parser.add_argument("--venv", type=pathlib.Path, default=default_venv())
     arguments = parser.parse_args()
     if arguments.verify:
         problems = verify()
+    elif arguments.usage:
+        problems = usage(Nvrtc(arguments.venv))
     elif arguments.check:
         problems = check(Nvrtc(arguments.venv))
     else:
