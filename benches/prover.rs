@@ -14,7 +14,7 @@ use halo2_proofs::poly::kzg::multiopen::ProverSHPLONK;
 use halo2_proofs::transcript::{Blake2bWrite, Challenge255, TranscriptWriterBuffer};
 use inferproof::engine::{Bases, Domain};
 use inferproof::prove::{Source, Step};
-use inferproof::{Model, Options, OsRng, Prover, Samples, SetupOptions, Srs, import_file, quantise, setup};
+use inferproof::{Model, Options, OsRng, Prover, ProvingKey, Samples, SetupOptions, Srs, import_file, quantise, setup};
 use inferproof_circuits::interface::Interface;
 use inferproof_circuits::layers::compile;
 use inferproof_circuits::machine::{MachineCircuit, PhaseOneInput};
@@ -115,6 +115,27 @@ fn versus(name: &str, model: &Model) {
     let input = vec![node.range.hi; node.len()];
     let params = srs.params(k).expect("large enough");
     let (mut ours, mut theirs) = (vec![], vec![]);
+    let file = std::env::temp_dir().join(format!("inferproof-{}.key", std::process::id()));
+    key.save(&file).expect("a writable folder");
+    let loading = |load: &dyn Fn()| {
+        let mut times: Vec<Duration> = (0..REPEATS)
+            .map(|_| {
+                let start = Instant::now();
+                load();
+                start.elapsed()
+            })
+            .collect();
+        times.sort();
+        times[REPEATS / 2].as_secs_f64() * 1e3
+    };
+    let read = loading(&|| drop(black_box(ProvingKey::load(&file).expect("just written"))));
+    let prepared = loading(&|| drop(black_box(Prover::new(key.clone(), &srs).expect("its own SRS"))));
+    let _ = std::fs::remove_file(&file);
+    let prover = Prover::new(key.clone(), &srs).expect("its own SRS");
+    let proved = loading(&|| drop(black_box(prover.prove(&input, [0; 32], OsRng).expect("in the domain"))));
+    println!(
+        "{name}: wall ms of the key's file {read:.1}, of preparing a prover {prepared:.1}, of a proof {proved:.1}"
+    );
     for _ in 0..REPEATS {
         let start = ProcessTime::now();
         let prover = Prover::new(key.clone(), &srs).expect("its own SRS");

@@ -70,6 +70,10 @@ fn cells_a_weight_and_an_activation() {
             // Limbs cost rows of an activation, and save more of them in the table. Without them there is a plan too.
             let mut direct = costs.iter().filter(|cost| cost.layout.limb.is_none()).peekable();
             assert!(optimise == Optimise::Gas || direct.peek().is_some(), "{name}: not listed");
+            if let Some(first) = direct.peek() {
+                let full = first.full_cells_per_weight * first.layout.lanes as f64;
+                assert!(full <= 2.0, "{name}: {full} without limbs");
+            }
             for direct in direct {
                 assert!(direct.cells_per_activation <= 7.0, "{name}");
                 assert!(program.layout.limb.is_none() || program.k < direct.k, "{name}");

@@ -1,9 +1,9 @@
 // Tests of the foundation, on the host alone. Run in this folder:
 //
-//   g++ -std=c++17 -O1 selftest.cpp -o /tmp/selftest && /tmp/selftest
-//   g++ -std=c++17 -O1 -DFAST_HOST_FIELD selftest.cpp -o /tmp/selftest && /tmp/selftest
-//   g++ -std=c++17 -O1 -DWITHOUT_BARRIERS selftest.cpp -o /tmp/selftest && /tmp/selftest   (must fail)
-//   g++ -std=c++17 -O1 -DEMULATOR_UCONTEXT selftest.cpp -o /tmp/selftest && /tmp/selftest
+//   g++ -std=c++17 -O1 selftest.cpp -o selftest && ./selftest
+//   g++ -std=c++17 -O1 -DFAST_HOST_FIELD selftest.cpp -o selftest && ./selftest
+//   g++ -std=c++17 -O1 -DWITHOUT_BARRIERS selftest.cpp -o selftest && ./selftest   (must fail)
+//   g++ -std=c++17 -O1 -DEMULATOR_UCONTEXT selftest.cpp -o selftest && ./selftest
 //
 // An argument sets the number of random pairs per field.
 #include "host.cpp"

@@ -8,7 +8,7 @@ mod scan;
 pub use copies::{Copies, copy_product};
 pub use scan::{batch_invert, divide, evaluate, prefix_product};
 
-use crate::device::{Argument, Buffer, Device, DeviceError, Launch};
+use crate::device::{Argument, Buffer, Device, DeviceError, Launch, wipe};
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
 use std::sync::Arc;
@@ -91,8 +91,11 @@ pub fn combine(
     assert!(n > 0, "X is a term");
     let polynomials: Vec<&Buffer<Fr>> = terms.iter().map(|(_, polynomial)| *polynomial).collect();
     assert!(polynomials.iter().all(|polynomial| polynomial.len() <= n + 1), "of degree {n} at most");
-    let factors: Vec<Fr> = [linear, top].into_iter().chain(terms.iter().map(|(factor, _)| *factor)).collect();
-    let factors = Buffer::from_slice(device, &factors)?;
+    let mut host: Vec<Fr> = [linear, top].into_iter().chain(terms.iter().map(|(factor, _)| *factor)).collect();
+    let factors = Buffer::from_slice(device, &host);
+    // What blinds is among them.
+    wipe(&mut host, Fr::ZERO);
+    let factors = factors?;
     let polynomials = places(device, &polynomials)?;
     let out = Buffer::new(device, n + 1)?;
     let [terms, degree] = [terms.len(), n].map(count);

@@ -42,6 +42,24 @@ pub enum Argument {
     U64(u64),
 }
 
+impl Argument {
+    /// Bytes of the parameter.
+    pub(crate) const fn bytes(self) -> usize {
+        match self {
+            Self::U32(_) => 4,
+            Self::Address(_) | Self::U64(_) => 8,
+        }
+    }
+
+    /// The value in a word that a pointer to the parameter may point at: a `u32` stands in the lower half, as devices and their hosts are little-endian.
+    pub(crate) const fn word(self) -> u64 {
+        match self {
+            Self::Address(Address(value)) | Self::U64(value) => value,
+            Self::U32(value) => value as u64,
+        }
+    }
+}
+
 /// How many threads run a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Launch {
@@ -260,6 +278,13 @@ impl<T: Plain> Buffer<T> {
     pub fn argument_at(&self, start: usize) -> Argument {
         Argument::Address(self.at(start, 0))
     }
+}
+
+/// Overwrites what is secret before its memory is given back.
+pub(crate) fn wipe<T: Copy>(elements: &mut [T], with: T) {
+    elements.fill(with);
+    // Or the compiler sees that nobody reads it.
+    std::hint::black_box(elements);
 }
 
 fn bytes_of<T: Plain>(elements: &[T]) -> &[u8] {

@@ -306,21 +306,14 @@ impl Device for Cuda {
     fn launch(&self, name: &'static str, launch: Launch, arguments: &[Argument]) -> Result<(), DeviceError> {
         let failed = |reason: String| DeviceError::Failed { what: name, reason };
         let kernel = self.kernel(name)?;
-        let got: Vec<usize> = arguments.iter().map(|a| if let Argument::U32(_) = a { 4 } else { 8 }).collect();
+        let got: Vec<usize> = arguments.iter().map(|argument| argument.bytes()).collect();
         if *kernel.parameters != *got {
             return Err(failed(format!("arguments of {got:?} bytes, {:?} are wanted", kernel.parameters)));
         }
         if launch.shared > kernel.shared {
             return Err(failed(format!("{} bytes of shared memory, {} may be had", launch.shared, kernel.shared)));
         }
-        // A u32 stands in the lower half of its word: hosts of CUDA are little-endian.
-        let mut words: Vec<u64> = arguments
-            .iter()
-            .map(|argument| match *argument {
-                Argument::Address(Address(value)) | Argument::U64(value) => value,
-                Argument::U32(value) => value.into(),
-            })
-            .collect();
+        let mut words: Vec<u64> = arguments.iter().map(|argument| argument.word()).collect();
         let mut pointers: Vec<*mut c_void> = words.iter_mut().map(|word| ptr::from_mut(word).cast()).collect();
         let Launch { grid: [x, y, z], block, shared } = launch;
         self.with(name, |state| {

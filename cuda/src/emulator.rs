@@ -138,18 +138,11 @@ impl Device for Emulator {
         let mut sizes = [0; PARAMETERS];
         // SAFETY: the name ends with a zero byte, and there is room for as many sizes as is said.
         let count = unsafe { inferproof_emulator_parameters(name.as_ptr(), sizes.as_mut_ptr(), PARAMETERS as u32) };
-        let got: Vec<u32> = arguments.iter().map(|a| if let Argument::U32(_) = a { 4 } else { 8 }).collect();
+        let got: Vec<u32> = arguments.iter().map(|argument| argument.bytes() as u32).collect();
         if usize::try_from(count).ok() != Some(got.len()) || sizes[..got.len()] != got {
             return Err(failed(format!("arguments of {got:?} bytes, {count} are wanted: {sizes:?}")));
         }
-        // A u32 stands in the lower half of its word: the emulator is for little-endian processors, as devices are.
-        let mut words: Vec<u64> = arguments
-            .iter()
-            .map(|argument| match *argument {
-                Argument::Address(Address(value)) | Argument::U64(value) => value,
-                Argument::U32(value) => value.into(),
-            })
-            .collect();
+        let mut words: Vec<u64> = arguments.iter().map(|argument| argument.word()).collect();
         let mut pointers: Vec<*mut c_void> = words.iter_mut().map(|word| std::ptr::from_mut(word).cast()).collect();
         let block = [launch.block, 1, 1];
         // SAFETY: the kernel has these parameters, by the sizes above, and the words outlive the call. What kernels do with the

@@ -174,11 +174,10 @@ pub(crate) fn program_key(
     })
 }
 
-/// Input and output of a program, with their scales; of several inputs with an axis before the others.
+/// Input and output of a program, with their scales.
 pub(super) fn io_spec(architecture: &Architecture, program: &Program, scales: [f64; 2]) -> IoSpec {
     let tensor = |id: NodeId, packing, scale| {
-        let inputs = Some(program.layout.batch).filter(|batch| *batch > 1);
-        let shape = inputs.into_iter().chain(architecture.nodes[id].shape.iter().copied()).collect();
+        let shape = program.layout.shape(&architecture.nodes[id].shape);
         TensorSpec { shape, packing, scale }
     };
     let [input, output] = scales;

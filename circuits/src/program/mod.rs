@@ -330,6 +330,13 @@ impl Layout {
     pub const fn direct(lanes: usize) -> Self {
         Self { lanes, limb: None, batch: 1 }
     }
+
+    /// Shape of a tensor of all inputs: of several with an axis before the others.
+    #[must_use]
+    pub fn shape(&self, of_one: &[usize]) -> Vec<usize> {
+        let inputs = Some(self.batch).filter(|batch| *batch > 1);
+        inputs.into_iter().chain(of_one.iter().copied()).collect()
+    }
 }
 
 /// Instance words of a tensor: none unless it is public.

@@ -3,7 +3,7 @@
 use super::batch::{Piece, roomy, segment_length};
 use super::plan::Plan;
 use super::{BLOCK, Bases};
-use crate::device::{Argument, Buffer, DeviceError, Launch};
+use crate::device::{Argument, Buffer, DeviceError, Launch, wipe};
 use crate::field::Jacobian;
 use group::Group as _;
 use halo2_proofs::halo2curves::bn256::{Fq, Fr, G1};
@@ -22,14 +22,17 @@ pub(super) fn of_pieces(bases: &Bases, columns: &[&Buffer<Fr>], pieces: &[Piece]
         return Ok(vec![G1::identity(); pieces.len()]);
     }
     let buckets = Buckets::sum(bases, entries)?;
-    let parts = buckets.weigh(bases, pieces.len() * bases.plan.groups as usize)?;
-    let parts: Option<Vec<G1>> = parts.into_iter().map(Jacobian::to_point).collect();
-    let parts = parts.ok_or_else(|| DeviceError::Failed {
+    let mut host = buckets.weigh(bases, pieces.len() * bases.plan.groups as usize)?;
+    let parts: Option<Vec<G1>> = host.iter().map(|part| part.to_point()).collect();
+    wipe(&mut host, Jacobian::default());
+    let mut parts = parts.ok_or_else(|| DeviceError::Failed {
         what: "msm_finish",
         reason: "a sum is not on the curve; the bases may not be either".into(),
     })?;
     let a_piece = (bases.plan.groups * bases.plan.window) as usize;
-    Ok(parts.chunks_exact(a_piece).map(|parts| weighted(&bases.plan, parts)).collect())
+    let sums = parts.chunks_exact(a_piece).map(|parts| weighted(&bases.plan, parts)).collect();
+    wipe(&mut parts, G1::identity());
+    Ok(sums)
 }
 
 /// `sum_g 2^(c g) (parts[g][0] + sum_j 2^j parts[g][1 + j])` for `j < c - 1`, from the highest power of two down.

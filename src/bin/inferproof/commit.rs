@@ -16,6 +16,7 @@ use inferproof::quantise::{load_array, load_tensor};
 use inferproof::srs::Srs;
 use inferproof_circuits::integer::Interval;
 use inferproof_circuits::network::execute_batch;
+use inferproof_circuits::program::Layout;
 use rand_core::OsRng;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -219,24 +220,23 @@ fn described(path: &Path, of_output: bool) -> Result<TensorSpec, Failure> {
             .map_err(|e| Failure::Unusable(format!("cannot read {}: {e}", path.display())))?
     };
     head.truncate(read);
-    let of_network = |architecture: &inferproof_circuits::network::Architecture, scales: [f64; 2], batch: usize| {
+    let of_network = |architecture: &inferproof_circuits::network::Architecture, scales: [f64; 2], layout: Layout| {
         let (node, scale) = if of_output { (architecture.output, scales[1]) } else { (0, scales[0]) };
         let node = &architecture.nodes[node];
-        let inputs = Some(batch).filter(|batch| *batch > 1);
-        TensorSpec::new(inputs.into_iter().chain(node.shape.iter().copied()).collect(), node.range, scale)
+        TensorSpec::new(layout.shape(&node.shape), node.range, scale)
     };
     let of_key = |key: &VerifyingKey| if of_output { key.io().output.clone() } else { key.io().input.clone() };
     match identify(&head) {
         Identity::Artefact { kind: Kind::NETWORK, .. } => {
             let model = Model::load(path)?;
-            Ok(of_network(&model.architecture, [model.input_scale(), model.output_scale()], 1)?)
+            Ok(of_network(&model.architecture, [model.input_scale(), model.output_scale()], Layout::direct(1))?)
         }
         Identity::Artefact { kind: Kind::VERIFYING_KEY, .. } => Ok(of_key(&VerifyingKey::load(path)?)),
         Identity::Artefact { kind: Kind::PROVING_KEY, .. } => Ok(of_key(ProvingKey::load(path)?.verifying_key())),
         Identity::Artefact { kind: Kind::TENSOR_COMMITMENT, .. } => Ok(TensorCommitment::load(path)?.spec().clone()),
         _ if PublicModel::begins(&head) => {
             let model = PublicModel::load(path)?;
-            Ok(of_network(&model.architecture, [model.input_scale, model.output_scale], model.layout.batch)?)
+            Ok(of_network(&model.architecture, [model.input_scale, model.output_scale], model.layout)?)
         }
         other => Err(Failure::Unusable(format!(
             "{}: this is {other}; give a quantised model, a key, a model.pub or a commitment",
