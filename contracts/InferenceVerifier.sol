@@ -3,7 +3,7 @@
 pragma solidity ^0.8.24;
 
 import {IInferenceVerifier, Inference} from "./IInferenceVerifier.sol";
-import {KEY_POINTS, PROOF_TAG} from "./MachineShape.sol";
+import {FIXED_COMMITMENTS, KEY_POINTS, MACHINE_VERSION, PROOF_TAG} from "./MachineShape.sol";
 import {ModelKeys} from "./ModelKeys.sol";
 
 /// @title Verifies proofs of the machine, version 4
@@ -14,6 +14,11 @@ import {ModelKeys} from "./ModelKeys.sol";
 contract InferenceVerifier is ModelKeys {
     /// @param srs See `ModelKeys`.
     constructor(bytes memory srs) ModelKeys(srs) {}
+
+    /// @inheritdoc ModelKeys
+    function _machine() internal pure override returns (uint16 version, bytes4 tag, uint256 fixedCommitments) {
+        return (MACHINE_VERSION, PROOF_TAG, FIXED_COMMITMENTS);
+    }
 
     /// @dev Length of a proof with public weights, and what secret weights and committed tensors add, without the mask.
     uint256 private constant PUBLIC_PROOF = 2340;

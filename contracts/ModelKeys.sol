@@ -2,7 +2,6 @@
 pragma solidity ^0.8.24;
 
 import {IInferenceVerifier} from "./IInferenceVerifier.sol";
-import {FIXED_COMMITMENTS, MACHINE_VERSION, PERMUTATION_COMMITMENTS, PROOF_TAG} from "./MachineShape.sol";
 
 /// @title Keys of models, as data
 /// @notice A key is checked and written once, as the code of a data contract, under the id that follows from its bytes. Anyone
@@ -50,9 +49,8 @@ abstract contract ModelKeys is IInferenceVerifier {
     uint256 private constant UNUSABLE_ROWS = 6;
     /// @dev Offset of the fixed commitments in a key: domain (20), version (2), tag (4), k (1), srsId (32), insecure (1), count (4).
     uint256 private constant AT_FIXED = 64;
-    uint256 private constant AT_PERMUTATION = AT_FIXED + 64 * FIXED_COMMITMENTS + 4;
-    /// @dev Then the count of words (4), the digest of the program (32), and the two tensors.
-    uint256 private constant AT_WORDS = AT_PERMUTATION + 64 * PERMUTATION_COMMITMENTS;
+    /// @dev Columns under the copy argument, in every shape of the machine.
+    uint256 private constant PERMUTATION_COMMITMENTS = 3;
     bytes20 private constant PROGRAM_DOMAIN = "inferproof/program/1";
     bytes20 private constant WEIGHTS_DOMAIN = "inferproof/weights/1";
     /// @dev Bytes of the SRS data: flag (1), greatest k (1), `[tau]_2` (128), three points for each k from 4 on.
@@ -110,8 +108,8 @@ abstract contract ModelKeys is IInferenceVerifier {
     }
 
     /// @inheritdoc IInferenceVerifier
-    function proofTag() external pure returns (bytes4) {
-        return PROOF_TAG;
+    function proofTag() external pure returns (bytes4 tag) {
+        (, tag,) = _machine();
     }
 
     /// @inheritdoc IInferenceVerifier
@@ -163,6 +161,9 @@ abstract contract ModelKeys is IInferenceVerifier {
         }
     }
 
+    /// @dev The machine's version, the first four bytes of its proofs, and how many fixed columns its programs have.
+    function _machine() internal pure virtual returns (uint16 version, bytes4 tag, uint256 fixedCommitments);
+
     /// @dev `keyPointer` for the verifier.
     function _pointer(bytes32 modelId) internal view returns (address) {
         return _pointers[modelId];
@@ -192,26 +193,40 @@ abstract contract ModelKeys is IInferenceVerifier {
 
     /// @dev Checks the program's part of a key and returns where the weights' part begins.
     function _checkProgram(bytes calldata key) private view returns (uint256 end) {
-        if (key.length < AT_WORDS + 36 || bytes20(key[:20]) != PROGRAM_DOMAIN) revert MalformedKey();
-        if (uint16(bytes2(key[20:22])) != MACHINE_VERSION || bytes4(key[22:26]) != PROOF_TAG) revert OtherMachine();
+        (uint256 fixedCommitments, uint256 permutationAt, uint256 wordsAt) = _places();
+        if (key.length < wordsAt + 36 || bytes20(key[:20]) != PROGRAM_DOMAIN) revert MalformedKey();
+        _checkMachine(key);
         uint256 k = uint8(key[26]);
         if (k < MIN_K || k > SRS_K) revert KeyOutOfBounds();
         if (bytes32(key[27:59]) != srsId) revert OtherSrs(srsId, bytes32(key[27:59]));
         if (uint8(key[59]) != (insecure ? 1 : 0)) revert OtherSrs(srsId, srsId);
         if (
-            uint32(bytes4(key[60:64])) != FIXED_COMMITMENTS
-                || uint32(bytes4(key[AT_PERMUTATION - 4:AT_PERMUTATION])) != PERMUTATION_COMMITMENTS
+            uint32(bytes4(key[60:64])) != fixedCommitments
+                || uint32(bytes4(key[permutationAt - 4:permutationAt])) != PERMUTATION_COMMITMENTS
         ) revert MalformedKey();
-        _checkPoints(key, AT_FIXED, FIXED_COMMITMENTS, 0, true);
-        _checkPoints(key, AT_PERMUTATION, PERMUTATION_COMMITMENTS, FIXED_COMMITMENTS, true);
-        if (uint256(bytes32(key[AT_WORDS + 4:AT_WORDS + 36])) >= FR) revert KeyOutOfBounds();
-        Tensor memory input = _tensor(key, AT_WORDS + 36);
+        _checkPoints(key, AT_FIXED, fixedCommitments, 0, true);
+        _checkPoints(key, permutationAt, PERMUTATION_COMMITMENTS, fixedCommitments, true);
+        if (uint256(bytes32(key[wordsAt + 4:wordsAt + 36])) >= FR) revert KeyOutOfBounds();
+        Tensor memory input = _tensor(key, wordsAt + 36);
         if (input.visibility == IS_GIVEN) revert KeyOutOfBounds();
         Tensor memory output = _tensor(key, input.end);
         uint256 words = _words(input) + _words(output);
-        if (uint32(bytes4(key[AT_WORDS:AT_WORDS + 4])) != words || words >= 1 << k) revert KeyOutOfBounds();
+        if (uint32(bytes4(key[wordsAt:wordsAt + 4])) != words || words >= 1 << k) revert KeyOutOfBounds();
         // The number of lanes ends the program's part; the weights' part is longer, and its length is checked.
         end = output.end + 4;
+    }
+
+    function _checkMachine(bytes calldata key) private pure {
+        (uint16 version, bytes4 tag,) = _machine();
+        if (uint16(bytes2(key[20:22])) != version || bytes4(key[22:26]) != tag) revert OtherMachine();
+    }
+
+    /// @dev How many fixed commitments a key has, where those of the permutation begin, and what follows them: the count of words (4), the
+    /// digest of the program (32), and the two tensors.
+    function _places() private pure returns (uint256 fixedCommitments, uint256 permutationAt, uint256 wordsAt) {
+        (,, fixedCommitments) = _machine();
+        permutationAt = AT_FIXED + 64 * fixedCommitments + 4;
+        wordsAt = permutationAt + 64 * PERMUTATION_COMMITMENTS;
     }
 
     /// @dev Checks the weights' part of a key and returns the number of lanes.
@@ -225,7 +240,8 @@ abstract contract ModelKeys is IInferenceVerifier {
             revert KeyOutOfBounds();
         }
         // A public lane of zeros is the point at infinity; a secret one is blinded.
-        _checkPoints(key, cursor + 25, lanes, FIXED_COMMITMENTS + PERMUTATION_COMMITMENTS, secret == 0);
+        (uint256 fixedCommitments,,) = _places();
+        _checkPoints(key, cursor + 25, lanes, fixedCommitments + PERMUTATION_COMMITMENTS, secret == 0);
     }
 
     struct Tensor {
@@ -284,7 +300,8 @@ abstract contract ModelKeys is IInferenceVerifier {
         header[2] = _power(header[1], FR - 2);
         header[3] = _power(header[2], UNUSABLE_ROWS);
         header[4] = _power(1 << k, FR - 2);
-        Tensor memory tensor = _tensor(key, AT_WORDS + 36);
+        (, uint256 permutationAt, uint256 wordsAt) = _places();
+        Tensor memory tensor = _tensor(key, wordsAt + 36);
         (header[5], header[6], header[7]) = _encoding(tensor);
         header[16] = _header(key, tensor);
         tensor = _tensor(key, tensor.end);
@@ -295,10 +312,10 @@ abstract contract ModelKeys is IInferenceVerifier {
         header[15] = header[16] != 0 || tensor.visibility == IS_GIVEN ? 1 : 0;
         header[14] += header[15];
         header[11] = uint8(key[weightsAt + 20]);
-        header[12] = uint256(bytes32(key[AT_WORDS + 4:AT_WORDS + 36]));
+        header[12] = uint256(bytes32(key[wordsAt + 4:wordsAt + 36]));
         header[13] = lanes;
         return abi.encodePacked(
-            header, _rows(k), key[AT_FIXED:AT_PERMUTATION - 4], key[AT_PERMUTATION:AT_WORDS], key[weightsAt + 25:]
+            header, _rows(k), key[AT_FIXED:permutationAt - 4], key[permutationAt:wordsAt], key[weightsAt + 25:]
         );
     }
 

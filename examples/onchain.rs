@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let verifying_key = key.verifying_key().clone();
     println!("model      {}", hex::encode(verifying_key.model_id()));
 
-    let mut chain = Deployed::new(&srs.verifier_part(), Fork::Osaka)?;
+    let mut chain = Deployed::new(verifying_key.shape(), &srs.verifier_part(), Fork::Osaka)?;
     println!("deploy     {:9} gas, once for all models", chain.deployment_gas());
     println!("store key  {:9} gas, once for this model", chain.store(&verifying_key)?);
 

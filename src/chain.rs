@@ -10,8 +10,9 @@ use crate::srs::SrsVerifier;
 use crate::verify::{VerifyError, committed_tensor, verify};
 use inferproof_circuits::CompileError;
 use inferproof_circuits::interface::{End, Interface, Visibility};
+use inferproof_circuits::machine::Shape;
 use inferproof_circuits::network::{Architecture, Node, NodeId, Op, Weights};
-use inferproof_circuits::plan::{Optimise, plan};
+use inferproof_circuits::plan::{Optimise, plan_batch};
 use sha3::{Digest, Keccak256};
 use thiserror::Error;
 
@@ -206,7 +207,8 @@ fn cuts(architecture: &Architecture) -> Vec<NodeId> {
 
 /// Rows of the segment between places `i < j`, as a function: place 0 is the input, then come the cuts, the last place is the output.
 fn segment_rows(architecture: &Architecture, cuts: &[NodeId]) -> Result<impl Fn(usize, usize) -> usize, CompileError> {
-    let (program, _) = plan(architecture, Interface::default(), Optimise::Prover)?;
+    // As setup plans segments: of one shape, which one verifier contract is for.
+    let (program, _) = plan_batch(architecture, Interface::default(), Optimise::Prover, 1, Some(Shape::Single))?;
     let mut sums = vec![0; architecture.nodes.len() + 1];
     for ((node, _), rows) in program.usage() {
         if let Some(node) = node {

@@ -49,8 +49,39 @@ fn a_plan_by_name() {
     assert_eq!((&made["plans"][0]["lanes"], &made["plans"][0]["limb"]), (&json!(16), &Value::Null));
     assert!(made["plans"][0]["cellsPerActivation"].as_f64().unwrap() <= 7.0);
     assert_eq!(keys("16:4", 0)["plans"][0]["limb"], 4);
-    for wrong in ["0", "16:1", "300"] {
+    for wrong in ["0", "16:1", "300", "paired", "16:pair"] {
         assert_eq!(keys(wrong, 2)["ok"], false, "{wrong}");
+    }
+}
+
+/// Keys, a published model and proofs of the machine with two activations a row.
+#[test]
+fn the_other_shape() {
+    let job = Job::proved();
+    let made = job.json(&["setup", "m.ifq", "--srs", "dev.srs", "-o", "paired", "--layout", "16:4:paired"], 0);
+    let plan = &made["plans"][0];
+    assert_eq!((&plan["lanes"], &plan["limb"], &plan["shape"]), (&json!(16), &json!(4), &json!("paired")));
+    for key in ["paired/verifying.key", "paired/proving.key"] {
+        assert_eq!(job.json(&["inspect", key], 0)["shape"], "paired");
+    }
+    assert_eq!(job.json(&["inspect", "keys/verifying.key"], 0)["shape"], "single");
+    let input = fixture("digits_mlp_input.npy");
+    job.json(&["prove", "--keys", "paired", "--srs", "dev.srs", "--input", &input, "-o", "p.json"], 0);
+    let verify = ["verify", "--key", "paired/verifying.key", "--srs", "dev.srs", "--expect-output", "y.npy", "p.json"];
+    assert_eq!(job.json(&verify, 0)["valid"], true);
+    job.json(&["audit", "paired/model.pub", "--srs", "dev.srs", "--key", "paired/verifying.key"], 0);
+    // Another shape than the file says, and another file than the key's.
+    let text = std::fs::read_to_string(job.path("paired/model.pub")).unwrap();
+    let other = text.replace("\"paired\"", "\"single\"");
+    assert_ne!(text, other);
+    std::fs::write(job.path("other.pub"), other).unwrap();
+    let refused = job.json(&["audit", "other.pub", "--srs", "dev.srs"], 2);
+    assert!(refused["error"].as_str().unwrap().contains("machine version"), "{refused}");
+    // A shape to plan for.
+    for shape in ["single", "paired"] {
+        let made = job.json(&["setup", "m.ifq", "--srs", "dev.srs", "-o", "planned", "--shape", shape], 0);
+        let plans = made["plans"].as_array().unwrap();
+        assert!(plans.iter().all(|plan| plan.get("shape").map_or("single", |s| s.as_str().unwrap()) == shape));
     }
 }
 

@@ -2,6 +2,7 @@
 //! `UPDATE_GOLDEN=1 cargo test --release --test golden`, and say in the changelog why.
 
 use inferproof::circuits::interface::Interface;
+use inferproof::circuits::machine::Shape;
 use inferproof::circuits::plan::{Cost, Optimise, plan};
 use inferproof::{Model, Options, Samples, import_file, quantise};
 use serde_json::{Value, json};
@@ -26,7 +27,7 @@ fn costs(name: &str) -> Value {
         let unread: serde_json::Map<String, Value> =
             program.unread_cells().iter().map(|(column, count)| (format!("{column:?}"), json!(count))).collect();
         json!({
-            "lanes": layout.lanes, "limb": layout.limb, "k": k, "rows": rows, "table": table, "weightRows": weight_rows,
+            "lanes": layout.lanes, "limb": layout.limb, "shape": layout.shape, "k": k, "rows": rows, "table": table, "weightRows": weight_rows,
             "activationRows": activation_rows, "proofBytes": proof_bytes, "gas": gas, "unreadCells": unread,
             "copies": program.copies().count(),
         })
@@ -68,7 +69,8 @@ fn cells_a_weight_and_an_activation() {
             let full = costs[0].full_cells_per_weight * program.layout.lanes as f64;
             assert!(full <= 2.0, "{name}: {full} full-size cells for as many weights as there are lanes");
             // Limbs cost rows of an activation, and save more of them in the table. Without them there is a plan too.
-            let mut direct = costs.iter().filter(|cost| cost.layout.limb.is_none()).peekable();
+            let single = costs.iter().filter(|cost| cost.layout.shape == Shape::Single);
+            let mut direct = single.filter(|cost| cost.layout.limb.is_none()).peekable();
             assert!(optimise == Optimise::Gas || direct.peek().is_some(), "{name}: not listed");
             if let Some(first) = direct.peek() {
                 let full = first.full_cells_per_weight * first.layout.lanes as f64;
@@ -77,6 +79,11 @@ fn cells_a_weight_and_an_activation() {
             for direct in direct {
                 assert!(direct.cells_per_activation <= 7.0, "{name}");
                 assert!(program.layout.limb.is_none() || program.k < direct.k, "{name}");
+            }
+            // Two a row: eleven cells for them, where most have a neighbour.
+            let paired = costs.iter().filter(|cost| cost.layout.shape == Shape::Paired && cost.layout.limb.is_none());
+            for paired in paired.filter(|_| name != "digits_mlp") {
+                assert!(paired.cells_per_activation <= 6.0, "{name}: {}", paired.cells_per_activation);
             }
         }
     }

@@ -6,7 +6,7 @@
 use crate::error::CompileError;
 use crate::interface::{End, Interface, Visibility};
 use crate::layers::compile;
-use crate::machine::{COPY_COLUMNS, DEGREE, FIXED_COLUMNS, PHASE0_COLUMNS, PHASE1_COLUMNS, RESERVED_ROWS};
+use crate::machine::{COPY_COLUMNS, DEGREE, RESERVED_ROWS, Shape};
 use crate::network::{Architecture, Op};
 use crate::program::{Lane, Layout, ProductOp, Program};
 use serde::{Deserialize, Serialize};
@@ -41,19 +41,29 @@ impl Default for ProverCosts {
     }
 }
 
+/// Work on a row of [`Shape::Paired`], that on one of [`Shape::Single`] being 1: the same on every machine, nearly.
+const PAIRED_WORK: f64 = 1.12;
+/// Gas of four columns, two fixed ones and their values more.
+const PAIRED_GAS: u64 = 50_250;
+
 impl ProverCosts {
-    /// CPU-seconds of a proof of `2^k` rows.
+    /// CPU-seconds of a proof of `2^k` rows. What is measured is [`Shape::Single`].
     #[must_use]
-    pub fn proof_seconds(&self, k: u32) -> f64 {
-        self.seconds + self.seconds_per_row * (1u64 << k) as f64
+    pub fn proof_seconds(&self, k: u32, shape: Shape) -> f64 {
+        let work = if shape == Shape::Paired { PAIRED_WORK } else { 1.0 };
+        self.seconds + work * self.seconds_per_row * (1u64 << k) as f64
     }
 }
 
 /// Peak memory of a prover in bytes: a process, and for each of the `2^k` rows the columns, their polynomials and
 /// their cosets. Depends on the program alone, not on the machine.
 #[must_use]
-pub const fn prover_bytes(k: u32) -> u64 {
-    (18 << 20) + 3_100 * (1 << k)
+pub const fn prover_bytes(k: u32, shape: Shape) -> u64 {
+    let row = match shape {
+        Shape::Single => 3_100,
+        Shape::Paired => 3_700,
+    };
+    (18 << 20) + row * (1 << k)
 }
 
 /// Lane counts that are tried.
@@ -61,13 +71,19 @@ const LANES: [usize; 8] = [2, 4, 8, 16, 32, 64, 128, 256];
 /// Limbs that are tried where the table of a layout without limbs is what sets `k`.
 const LIMBS: std::ops::RangeInclusive<u32> = 3..=14;
 
-/// Advice evaluations: six columns of the twelve at two rotations.
-const ADVICE_EVALUATIONS: usize = PHASE0_COLUMNS + PHASE1_COLUMNS + 6;
 /// Points of a proof without the span proof: columns, copies, random polynomial, quotient; the last two are of the openings
 /// and follow the scalars.
-pub const POINTS: usize = PHASE0_COLUMNS + PHASE1_COLUMNS + 1 + 1 + (DEGREE - 1) + 2;
-/// Scalars of a proof without the span proof.
-pub const SCALARS: usize = ADVICE_EVALUATIONS + (FIXED_COLUMNS + 1) + 1 + COPY_COLUMNS + 2;
+#[must_use]
+pub const fn points(shape: Shape) -> usize {
+    shape.advice() + 1 + 1 + (DEGREE - 1) + 2
+}
+
+/// Scalars of a proof without the span proof. Six advice columns and a fixed one are read on the next row too.
+#[must_use]
+pub const fn scalars(shape: Shape) -> usize {
+    (shape.advice() + 6) + (shape.fixed() + 1) + 1 + COPY_COLUMNS + 2
+}
+
 /// Name of the verifier before the proof, span proof after it.
 const TAG_BYTES: usize = 4;
 const SPAN_BYTES: usize = 64 + 2 * 32;
@@ -77,11 +93,11 @@ const MASK_BYTES: usize = 64;
 
 /// Bytes of a proof, with secret or public weights.
 #[must_use]
-pub fn proof_bytes(secret: bool, interface: Interface) -> usize {
+pub fn proof_bytes(shape: Shape, secret: bool, interface: Interface) -> usize {
     let span = if secret { SPAN_BYTES } else { 0 };
     let link = if interface.is_linked() { LINK_BYTES } else { 0 };
     let mask = if interface.is_masked() { MASK_BYTES } else { 0 };
-    TAG_BYTES + 64 * POINTS + 32 * SCALARS + span + link + mask
+    TAG_BYTES + 64 * points(shape) + 32 * scalars(shape) + span + link + mask
 }
 
 /// Sizes and predicted costs of one plan.
@@ -103,7 +119,7 @@ pub struct Cost {
     pub activation_rows: usize,
     /// Full-size cells a weight: `omega`, and its chain where it is not 0 by construction.
     pub full_cells_per_weight: f64,
-    /// Cells an activation: `r, q, y, m`, two chains and the running sum, times rows an activation.
+    /// Cells an activation: `r, q, y, m`, two chains and the running sum, or eleven where two share a row, times rows an activation.
     pub cells_per_activation: f64,
     /// Bytes of a proof with secret weights.
     pub proof_bytes: usize,
@@ -125,6 +141,10 @@ impl Cost {
         let activation_rows = program.rows.iter().filter(|r| is_activation(&r.lane)).count();
         let weights = weight_count(architecture).max(1);
         let activations = activation_count(architecture).max(1);
+        let cells = match program.layout.shape {
+            Shape::Single => 7,
+            Shape::Paired => 11,
+        };
         Self {
             layout: program.layout,
             k: program.k,
@@ -133,10 +153,11 @@ impl Cost {
             weight_rows,
             activation_rows,
             full_cells_per_weight: (weight_rows + chain_cells) as f64 / weights as f64,
-            cells_per_activation: 7.0 * activation_rows as f64 / (activations * program.layout.batch) as f64,
-            proof_bytes: proof_bytes(true, program.interface),
-            prover_seconds: ProverCosts::default().proof_seconds(program.k),
-            prover_bytes: prover_bytes(program.k),
+            cells_per_activation: f64::from(cells) * activation_rows as f64
+                / (activations * program.layout.batch) as f64,
+            proof_bytes: proof_bytes(program.layout.shape, true, program.interface),
+            prover_seconds: ProverCosts::default().proof_seconds(program.k, program.layout.shape),
+            prover_bytes: prover_bytes(program.k, program.layout.shape),
             gas: gas(program),
         }
     }
@@ -144,7 +165,7 @@ impl Cost {
     /// The same with the seconds of another machine.
     #[must_use]
     pub fn on(self, machine: &ProverCosts) -> Self {
-        Self { prover_seconds: machine.proof_seconds(self.k), ..self }
+        Self { prover_seconds: machine.proof_seconds(self.k, self.layout.shape), ..self }
     }
 }
 
@@ -155,6 +176,7 @@ const fn is_activation(lane: &Lane) -> bool {
             | Lane::Constant(_)
             | Lane::Value { .. }
             | Lane::Rim { .. }
+            | Lane::RimSum { .. }
             | Lane::Piece { .. }
             | Lane::Blind { .. }
     )
@@ -184,17 +206,22 @@ fn gas(program: &Program) -> u64 {
         Visibility::Committed | Visibility::Given => 64,
         Visibility::Private => 0,
     };
-    let linked = proof_bytes(true, program.interface) - proof_bytes(true, Interface::default());
+    let bytes_of = |interface| proof_bytes(program.layout.shape, true, interface);
+    let linked = bytes_of(program.interface) - bytes_of(Interface::default());
     let bytes = (bytes(End::Input) + bytes(End::Output) + linked) as u64;
     let links = match program.interface.polynomials() as u64 {
         0 => 0,
         polynomials => 21_500 + 6_700 * polynomials,
     };
+    let shape = match program.layout.shape {
+        Shape::Single => 437_200,
+        Shape::Paired => 437_200 + PAIRED_GAS,
+    };
     // The last part of the words is that of memory, four of its words each.
-    437_200 + 6_685 * program.layout.lanes as u64 + 591 * words + words * words / 32 + 16 * bytes + links
+    shape + 6_685 * program.layout.lanes as u64 + 591 * words + words * words / 32 + 16 * bytes + links
 }
 
-/// Compiles `architecture` for each number of lanes, with and without limbs where they make it smaller, and takes the cheapest.
+/// Compiles `architecture` for each shape and number of lanes, with and without limbs where they make it smaller, and takes the cheapest.
 ///
 /// Returns the program and the cost of every candidate, the chosen one first.
 ///
@@ -205,10 +232,10 @@ pub fn plan(
     interface: Interface,
     optimise: Optimise,
 ) -> Result<(Program, Vec<Cost>), CompileError> {
-    plan_batch(architecture, interface, optimise, 1)
+    plan_batch(architecture, interface, optimise, 1, None)
 }
 
-/// As [`plan`], for proofs of `batch` inputs.
+/// As [`plan`], for proofs of `batch` inputs, in one shape if one is named.
 ///
 /// # Errors
 /// As [`plan`].
@@ -217,17 +244,20 @@ pub fn plan_batch(
     interface: Interface,
     optimise: Optimise,
     batch: usize,
+    shape: Option<Shape>,
 ) -> Result<(Program, Vec<Cost>), CompileError> {
     let mut candidates = vec![];
     let mut failure = None;
-    for lanes in LANES {
-        let (programs, error) = of_layout(architecture, interface, Layout { batch, ..Layout::direct(lanes) });
+    let shapes = Shape::ALL.into_iter().filter(|one| shape.is_none_or(|only| only == *one));
+    for (shape, lanes) in shapes.flat_map(|shape| LANES.map(|lanes| (shape, lanes))) {
+        let (programs, error) = of_layout(architecture, interface, Layout { batch, shape, ..Layout::direct(lanes) });
         candidates.extend(programs.into_iter().map(|program| (Cost::of(&program, architecture), program)));
         failure = error.or(failure);
     }
     // More lanes than needed cost registration and verification, so they break ties.
     let rank = |cost: &Cost| match optimise {
-        Optimise::Prover | Optimise::Memory => (u64::from(cost.k), cost.layout.lanes as u64),
+        Optimise::Prover => ((cost.prover_seconds * 1e6) as u64, cost.layout.lanes as u64),
+        Optimise::Memory => (cost.prover_bytes, cost.layout.lanes as u64),
         Optimise::Gas => (cost.gas, u64::from(cost.k)),
     };
     let tractable = gas_row_limit(&candidates);

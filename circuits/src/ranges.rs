@@ -6,7 +6,7 @@
 use crate::error::CompileError;
 use crate::integer::Interval;
 use crate::interface::{Interface, Visibility};
-use crate::machine::RESERVED_ROWS;
+use crate::machine::{RESERVED_ROWS, Shape};
 use crate::packing::Packing;
 use crate::program::{
     Builder, Cell, ChainItem, ChainOp, Lane, Layout, Mono, NULL_TAG, ONE_TAG, Pin, ProductOp, Program, Row, SlotSource,
@@ -145,7 +145,7 @@ impl Plan<'_> {
 
     /// `None` if what is to stand before the weights has no room there.
     fn build(&self) -> Option<Program> {
-        let (mut builder, _) = Builder::new(0, 1);
+        let (mut builder, _) = Builder::new(Shape::Single, 0, 1);
         let early = (self.place == Place::Before).then(|| self.extras(&mut builder));
         let start = self.rows.start - 1;
         if builder.rows.len() > start {
@@ -224,7 +224,7 @@ impl Plan<'_> {
             for row in self.rows.clone() {
                 let Some(piece) = self.piece(row, number) else { continue };
                 let (tag, kappa, lane) = self.lane(&mut builder.table, row, piece);
-                items.push(ChainItem { tag, kappa, lane, y_copy: None, x: None, y: Some(self.mono(row)) });
+                items.push(ChainItem { tag, kappa, lane, y_copy: None, x: None, y: Some(self.mono(row)), read: false });
             }
             if items.is_empty() {
                 break;
@@ -246,6 +246,7 @@ impl Plan<'_> {
             y_copy: None,
             x: Some((0, self.mono(row))),
             y: None,
+            read: false,
         };
         let items: Vec<_> = rows.map(item).collect();
         let sum = builder.chain(&items).x.remove(&0)?;

@@ -5,9 +5,10 @@
 mod link;
 mod phase0;
 mod phase1;
+mod rims;
 
 pub use link::{BLIND_POWERS, FIRST_POWER, Link, tensor_polynomial};
-pub use phase0::{PhaseZero, WitnessError, phase_zero, phase_zero_of_lane};
+pub use phase0::{LaneColumns, PhaseZero, WitnessError, phase_zero, phase_zero_of_lane};
 pub use phase1::{Forced, ForcedCell, PhaseOne, phase_one, phase_one_forced};
 
 use crate::integer::to_field;

@@ -44,8 +44,8 @@ export class Program {
     this.run("contract", "export", "--srs", `${name}.srs`, "-o", name);
     const read = (file) => readFileSync(join(this.#folder, name, file), "utf8");
     const { bytecode } = JSON.parse(read("artifacts/InferenceVerifier.json"));
-    const deployment = read("deployment.hex").trim();
-    if (!deployment.startsWith(bytecode)) throw new Error("deployment.hex does not start with the verifier's bytecode");
+    const deployment = read("InferenceVerifier.hex").trim();
+    if (!deployment.startsWith(bytecode)) throw new Error("InferenceVerifier.hex does not start with the verifier's bytecode");
     // One argument `bytes`: an offset, a length, and the bytes.
     const encoded = deployment.slice(bytecode.length);
     const length = Number(`0x${encoded.slice(64, 128)}`);

@@ -4,7 +4,7 @@ use super::lanes::{powers, run};
 use super::msm::Bases;
 use super::quotient::{Columns, Constants, Fold, QuotientChallenges};
 use super::transform::{Coset, Domain};
-use super::{ADVICE, COPY_COLUMNS, CircuitData, Engine, EngineError, FIXED_COLUMNS, PIECES, SrsPoints, Witness};
+use super::{COPY_COLUMNS, CircuitData, Engine, EngineError, PIECES, Shape, SrsPoints, Witness};
 use ff::{Field, PrimeField};
 use group::Curve;
 use halo2_proofs::halo2curves::bn256::{Fr, G1, G1Affine};
@@ -16,11 +16,6 @@ use std::sync::Arc;
 
 /// Rows that one task works on: their columns fit into the nearest caches.
 const BLOCK: usize = 1 << 9;
-
-/// Columns of a proof that the quotient is computed from: advice, instance and product.
-const WITNESS_COLUMNS: usize = ADVICE + 2;
-/// Those of its program: fixed, permutation, and the usable rows.
-const SHARED_COLUMNS: usize = FIXED_COLUMNS + COPY_COLUMNS + 1;
 
 /// Proves on the processor, with the threads of rayon's pool. The number of threads does not matter to what it computes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,10 +35,11 @@ pub struct CpuBases {
 /// What proofs of one program share.
 #[derive(Debug)]
 pub struct CpuKey {
+    shape: Shape,
     domain: Domain,
     bases: Arc<CpuBases>,
     /// Coefficients.
-    fixed: [SecretColumn; FIXED_COLUMNS],
+    fixed: Vec<SecretColumn>,
     /// Values on the rows.
     names: [Vec<Fr>; COPY_COLUMNS],
     /// Their coefficients.
@@ -75,7 +71,7 @@ pub fn key_commitments(program: &Program, lagrange: &[G1Affine]) -> [Vec<G1Affin
     let points = Bases::new(lagrange).msm_many(&columns);
     let mut affine = vec![G1Affine::default(); points.len()];
     G1::batch_normalize(&points, &mut affine);
-    let permutation = affine.split_off(FIXED_COLUMNS);
+    let permutation = affine.split_off(fixed.len());
     [affine, permutation]
 }
 
@@ -104,9 +100,10 @@ impl Engine for CpuEngine {
         let all = fixed.iter_mut().chain(&mut permutation).chain([&mut usable]).collect::<Vec<_>>();
         all.into_par_iter().for_each(|column| domain.interpolate(column));
         let mut key = CpuKey {
+            shape: circuit.shape,
             bases,
             domain,
-            fixed: fixed.map(SecretColumn),
+            fixed: fixed.into_iter().map(SecretColumn).collect(),
             names,
             permutation: permutation.map(SecretColumn),
             usable: usable.into(),
@@ -119,8 +116,8 @@ impl Engine for CpuEngine {
         Ok(key)
     }
 
-    fn fixed<'a>(&self, key: &'a CpuKey) -> [&'a SecretColumn; FIXED_COLUMNS] {
-        key.fixed.each_ref()
+    fn fixed<'a>(&self, key: &'a CpuKey) -> Vec<&'a SecretColumn> {
+        key.fixed.iter().collect()
     }
 
     fn permutation<'a>(&self, key: &'a CpuKey) -> [&'a SecretColumn; COPY_COLUMNS] {
@@ -193,19 +190,19 @@ impl Engine for CpuEngine {
         challenges: &QuotientChallenges,
     ) -> Result<[SecretColumn; PIECES], EngineError> {
         let shifts = key.domain.cosets(PIECES);
+        let polynomials: Vec<_> = witness.advice.iter().chain([&witness.instance, &witness.product]).collect();
         // The same memory for all cosets.
-        let mut own = columns(&key.domain, WITNESS_COLUMNS);
-        let mut shared = columns(&key.domain, if key.cosets.is_empty() { SHARED_COLUMNS } else { 0 });
+        let mut own = columns(&key.domain, polynomials.len());
+        let mut shared = columns(&key.domain, if key.cosets.is_empty() { key.polynomials().len() } else { 0 });
         let mut cosets = vec![];
         for (index, shift) in shifts.iter().enumerate() {
-            let polynomials: Vec<_> = witness.advice.iter().chain([&witness.instance, &witness.product]).collect();
             let coset = key.domain.coset(*shift);
             evaluate_into(&key.domain, &polynomials, &coset, &mut own);
             let kept = key.cosets.get(index).unwrap_or_else(|| {
                 evaluate_into(&key.domain, &key.polynomials(), &coset, &mut shared);
                 &shared
             });
-            cosets.push(on_coset(&key.domain, [&own, kept], challenges, *shift));
+            cosets.push(on_coset(key, [&own, kept], challenges, *shift));
         }
         cosets.par_iter_mut().for_each(|coset| key.domain.interpolate(&mut coset.0));
         Ok(pieces(&key.domain, &shifts, cosets))
@@ -280,23 +277,29 @@ fn evaluate(domain: &Domain, polynomials: &[&SecretColumn], shift: Fr) -> Vec<Se
 
 /// The values of the quotient on the coset of `shift`, from those of a proof's columns and of its program's.
 fn on_coset(
-    domain: &Domain,
+    key: &CpuKey,
     [own, shared]: [&[SecretColumn]; 2],
     challenges: &QuotientChallenges,
     shift: Fr,
 ) -> SecretColumn {
+    let (shape, domain) = (key.shape, &key.domain);
     let n = domain.n();
+    let ([advice @ .., instance, product], (fixed, [permutation @ .., usable])) = (own, shared.split_at(shape.fixed()))
+    else {
+        unreachable!("as many columns as a shape has")
+    };
     let columns = Columns {
-        advice: std::array::from_fn(|i| &own[i][..]),
-        instance: &own[ADVICE],
-        product: &own[ADVICE + 1],
-        fixed: std::array::from_fn(|i| &shared[i][..]),
-        permutation: std::array::from_fn(|i| &shared[FIXED_COLUMNS + i][..]),
-        usable: &shared[FIXED_COLUMNS + COPY_COLUMNS],
+        shape,
+        advice: advice.iter().map(|column| &column[..]).collect(),
+        instance,
+        product,
+        fixed: fixed.iter().map(|column| &column[..]).collect(),
+        permutation: std::array::from_fn(|i| &permutation[i][..]),
+        usable,
     };
     let vanishing = shift.pow_vartime([n as u64]) - Fr::ONE;
     let inverse = vanishing.invert().expect("the cosets share nothing with the domain");
-    let constants = Constants::new(challenges, inverse);
+    let constants = Constants::new(shape, challenges, inverse);
     // L_i(X) = (X^n - 1) omega^i / (n (X - omega^i)), on the first row and the last usable one.
     let scale = vanishing * Fr::from(n as u64).invert().expect("a power of two");
     let rows = [0, n - UNUSABLE_ROWS].map(|row| domain.omega().pow_vartime([row as u64]));

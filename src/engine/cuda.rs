@@ -2,9 +2,7 @@
 
 use super::cpu::{permutation_values, usable_rows};
 use super::quotient::{Constants, QuotientChallenges};
-use super::{
-    ADVICE, COPY_COLUMNS, CircuitData, Domain, Engine, EngineError, FIXED_COLUMNS, PIECES, SrsPoints, Witness,
-};
+use super::{COPY_COLUMNS, CircuitData, Domain, Engine, EngineError, PIECES, Shape, SrsPoints, Witness};
 use ff::{Field, PrimeField};
 use halo2_proofs::halo2curves::bn256::{Fr, G1};
 use inferproof_circuits::machine::UNUSABLE_ROWS;
@@ -13,10 +11,12 @@ use inferproof_cuda::columns::{self, Copies};
 use inferproof_cuda::{Bases, Buffer, Coset, Device, DeviceError, QuotientColumns, QuotientConstants};
 use std::sync::Arc;
 
+/// The shape that there are kernels for.
+const SHAPE: Shape = Shape::Single;
 /// Columns of a proof that the quotient is computed from: advice, instance and product.
-const WITNESS_COLUMNS: usize = ADVICE + 2;
+const WITNESS_COLUMNS: usize = SHAPE.advice() + 2;
 /// Those of its program: fixed, permutation, and the usable rows.
-const SHARED_COLUMNS: usize = FIXED_COLUMNS + COPY_COLUMNS + 1;
+const SHARED_COLUMNS: usize = SHAPE.fixed() + COPY_COLUMNS + 1;
 /// Part of the free memory that values on the cosets may take, which all proofs of a program share.
 const KEPT: usize = 4;
 
@@ -144,6 +144,9 @@ impl Engine for CudaEngine {
     }
 
     fn load(&self, bases: Arc<CudaBases>, circuit: CircuitData) -> Result<CudaKey, EngineError> {
+        if circuit.shape != SHAPE {
+            return Err(EngineError::OtherShape { expected: SHAPE.name(), got: circuit.shape.name() });
+        }
         let host = Domain::new(circuit.k);
         let n = host.n();
         let domain = inferproof_cuda::Domain::new(&self.device, circuit.k, host.omega())?;
@@ -173,12 +176,12 @@ impl Engine for CudaEngine {
         Ok(key)
     }
 
-    fn fixed<'a>(&self, key: &'a CudaKey) -> [&'a Buffer<Fr>; FIXED_COLUMNS] {
-        std::array::from_fn(|index| &key.shared[index])
+    fn fixed<'a>(&self, key: &'a CudaKey) -> Vec<&'a Buffer<Fr>> {
+        key.shared[..SHAPE.fixed()].iter().collect()
     }
 
     fn permutation<'a>(&self, key: &'a CudaKey) -> [&'a Buffer<Fr>; COPY_COLUMNS] {
-        std::array::from_fn(|index| &key.shared[FIXED_COLUMNS + index])
+        std::array::from_fn(|index| &key.shared[SHAPE.fixed() + index])
     }
 
     fn column(&self, _: &CudaKey, rows: SecretColumn) -> Result<Buffer<Fr>, EngineError> {
@@ -232,11 +235,11 @@ impl Engine for CudaEngine {
             let shared = coset.shared.as_ref().unwrap_or(&computed);
             let columns = QuotientColumns {
                 advice: std::array::from_fn(|index| &own[index]),
-                instance: &own[ADVICE],
-                product: &own[ADVICE + 1],
+                instance: &own[SHAPE.advice()],
+                product: &own[SHAPE.advice() + 1],
                 fixed: std::array::from_fn(|index| &shared[index]),
-                permutation: std::array::from_fn(|index| &shared[FIXED_COLUMNS + index]),
-                usable: &shared[FIXED_COLUMNS + COPY_COLUMNS],
+                permutation: std::array::from_fn(|index| &shared[SHAPE.fixed() + index]),
+                usable: &shared[SHAPE.fixed() + COPY_COLUMNS],
                 points: &coset.points,
                 lagrange: coset.lagrange.each_ref(),
             };
@@ -271,13 +274,13 @@ impl Engine for CudaEngine {
 
 /// The constants of the numerator as the kernel takes them.
 fn constants(challenges: &QuotientChallenges, scale: Fr) -> QuotientConstants {
-    let Constants { machine, weights, beta, gamma, names, copies } = Constants::new(challenges, scale);
+    let Constants { machine, weights, beta, gamma, names, copies } = Constants::new(SHAPE, challenges, scale);
     QuotientConstants {
         channel: machine.channel,
         position: machine.position,
         alpha: machine.alpha,
         lookup_beta: machine.beta,
-        weights,
+        weights: weights.try_into().expect("as many as the shape has constraints"),
         beta,
         gamma,
         names,

@@ -23,20 +23,17 @@ pub use cuda::CudaEngine;
 #[cfg(test)]
 pub(crate) use cuda::devices;
 pub use msm::Bases;
-pub(crate) use quotient::COPIED;
 pub use quotient::QuotientChallenges;
 pub use reference::ReferenceEngine;
 pub use transform::Domain;
 
 use halo2_proofs::halo2curves::bn256::{Fr, G1, G1Affine};
 use inferproof_circuits::machine::DEGREE;
-pub use inferproof_circuits::machine::{COPY_COLUMNS, FIXED_COLUMNS, PHASE0_COLUMNS, PHASE1_COLUMNS};
+pub use inferproof_circuits::machine::{COPY_COLUMNS, Shape};
 use inferproof_circuits::secret::SecretColumn;
 use std::sync::Arc;
 use thiserror::Error;
 
-/// Advice columns.
-pub const ADVICE: usize = PHASE0_COLUMNS + PHASE1_COLUMNS;
 /// Pieces of the quotient, and cosets that it is evaluated on.
 pub const PIECES: usize = DEGREE - 1;
 
@@ -47,6 +44,16 @@ pub enum EngineError {
     /// A challenge is where something would be divided by 0. Happens once in `2^230` proofs.
     #[error("a challenge hit a pole; prove again")]
     Pole,
+    /// It has no code for the quotient of programs of this shape.
+    #[error(
+        "the engine proves programs of the shape `{expected}`, this one's is `{got}`; use the processor (`--engine cpu`), or a key of the other shape (`setup --shape`)"
+    )]
+    OtherShape {
+        /// Shape that it is for.
+        expected: &'static str,
+        /// The program's.
+        got: &'static str,
+    },
     /// The device that it runs on has too little memory.
     #[error(
         "the engine needs {needed} bytes more than its device has; use one with more, or the processor (`--engine cpu`)"
@@ -72,10 +79,12 @@ pub struct SrsPoints<'a> {
 /// What all proofs of one program share.
 #[derive(Debug)]
 pub struct CircuitData {
+    /// Of the machine: which columns there are, and which constraints.
+    pub shape: Shape,
     /// `n = 2^k` rows.
     pub k: u32,
     /// The fixed columns; rows that are not there are 0.
-    pub fixed: [Vec<Fr>; FIXED_COLUMNS],
+    pub fixed: Vec<Vec<Fr>>,
     /// The permutation of the `3 n` cells under the copy argument, see [`inferproof_circuits::machine::copy_permutation`].
     pub permutation: Vec<u32>,
 }
@@ -114,7 +123,7 @@ pub trait Engine: Send + Sync {
     fn load(&self, bases: Arc<Self::Bases>, circuit: CircuitData) -> Result<Self::Key, EngineError>;
 
     /// The polynomials of the fixed columns.
-    fn fixed<'a>(&self, key: &'a Self::Key) -> [&'a Self::Vector; FIXED_COLUMNS];
+    fn fixed<'a>(&self, key: &'a Self::Key) -> Vec<&'a Self::Vector>;
 
     /// The polynomials of the permutation.
     fn permutation<'a>(&self, key: &'a Self::Key) -> [&'a Self::Vector; COPY_COLUMNS];

@@ -1,15 +1,13 @@
 //! The engine that says what engines compute: by definition, without any fast algorithm. An oracle for small programs.
 
 use super::cpu::{permutation_values, usable_rows};
-use super::quotient::{COPIED, QuotientChallenges};
-use super::{
-    COPY_COLUMNS, CircuitData, Domain, Engine, EngineError, FIXED_COLUMNS, PHASE0_COLUMNS, PIECES, SrsPoints, Witness,
-};
+use super::quotient::QuotientChallenges;
+use super::{COPY_COLUMNS, CircuitData, Domain, Engine, EngineError, PIECES, Shape, SrsPoints, Witness};
 use ff::{Field, PrimeField};
 use group::Group;
 use halo2_proofs::halo2curves::bn256::{Fr, G1, G1Affine};
 use halo2_proofs::plonk::{ConstraintSystem, Expression};
-use inferproof_circuits::machine::{Challenges, Machine, Shape, UNUSABLE_ROWS};
+use inferproof_circuits::machine::{Challenges, Machine, Parameters, UNUSABLE_ROWS};
 use inferproof_circuits::secret::SecretColumn;
 use std::sync::Arc;
 
@@ -20,9 +18,10 @@ pub struct ReferenceEngine;
 /// What proofs of one program share.
 #[derive(Debug)]
 pub struct ReferenceKey {
+    shape: Shape,
     domain: Domain,
     bases: Arc<[Vec<G1Affine>; 2]>,
-    fixed: [Vec<Fr>; FIXED_COLUMNS],
+    fixed: Vec<Vec<Fr>>,
     permutation: [[Vec<Fr>; COPY_COLUMNS]; 2],
     usable: Vec<Fr>,
 }
@@ -62,16 +61,17 @@ impl Engine for ReferenceEngine {
         let permutation = permutation_values(&domain, &circuit.permutation);
         let coefficients = permutation.clone().map(polynomial);
         Ok(ReferenceKey {
+            shape: circuit.shape,
             bases,
-            fixed: circuit.fixed.map(polynomial),
+            fixed: circuit.fixed.into_iter().map(polynomial).collect(),
             permutation: [permutation, coefficients],
             usable: polynomial(usable_rows(n)),
             domain,
         })
     }
 
-    fn fixed<'a>(&self, key: &'a ReferenceKey) -> [&'a Vec<Fr>; FIXED_COLUMNS] {
-        key.fixed.each_ref()
+    fn fixed<'a>(&self, key: &'a ReferenceKey) -> Vec<&'a Vec<Fr>> {
+        key.fixed.iter().collect()
     }
 
     fn permutation<'a>(&self, key: &'a ReferenceKey) -> [&'a Vec<Fr>; COPY_COLUMNS] {
@@ -127,7 +127,7 @@ impl Engine for ReferenceEngine {
         let n = key.domain.n();
         // More points than the degree needs: what is no polynomial of that degree shows in the upper coefficients.
         let (large, shift) = (Domain::new(key.domain_k() + 3), Fr::MULTIPLICATIVE_GENERATOR.square());
-        let constraints = constraints();
+        let constraints = constraints(key.shape);
         let values: Vec<Fr> = (0..large.n() as u64)
             .map(|i| {
                 let x = shift * large.omega().pow_vartime([i]);
@@ -178,9 +178,9 @@ impl Engine for ReferenceEngine {
 }
 
 /// The machine's constraints in their order.
-fn constraints() -> Vec<Expression<Fr>> {
+fn constraints(shape: Shape) -> Vec<Expression<Fr>> {
     let mut cs = ConstraintSystem::default();
-    let _ = Machine::configure(&mut cs, Shape::default());
+    let _ = Machine::configure(&mut cs, Parameters::of(shape));
     cs.gates().iter().flat_map(|gate| gate.polynomials().to_vec()).collect()
 }
 
@@ -226,7 +226,7 @@ impl ReferenceKey {
         };
         let [product, next] = [0, 1].map(|rotation| at(&witness.product, rotation));
         let (mut left, mut right) = (next, product);
-        for (j, column) in COPIED.into_iter().enumerate() {
+        for (j, column) in self.shape.copied().into_iter().enumerate() {
             let value = at(&witness.advice[column], 0) + gamma;
             left *= value + beta * at(&self.permutation[1][j], 0);
             right *= value + beta * Fr::DELTA.pow_vartime([j as u64]) * x;
@@ -239,5 +239,3 @@ impl ReferenceKey {
         constraints.iter().map(evaluate).chain(copies).fold(Fr::ZERO, |sum, value| sum * y + value)
     }
 }
-
-const _: () = assert!(PHASE0_COLUMNS == 5, "`COPIED` names y, z, P among the advice columns");

@@ -40,15 +40,16 @@ fn columns(n: usize, rng: &mut StdRng) -> Vec<Vec<Fr>> {
 fn circuit(k: u32, rng: &mut StdRng, check: impl Fn(SrsPoints<'_>, &dyn Fn() -> CircuitData)) {
     let n = 1usize << k;
     let (lagrange, powers) = (points(n, rng), points(n + 1, rng));
-    let fixed: [Vec<Fr>; FIXED_COLUMNS] =
-        std::array::from_fn(|i| (0..n - i.min(n)).map(|_| Fr::random(&mut *rng)).collect());
+    let shape = Shape::Single;
+    let fixed: Vec<Vec<Fr>> =
+        (0..shape.fixed()).map(|i| (0..n - i.min(n)).map(|_| Fr::random(&mut *rng)).collect()).collect();
     let mut permutation: Vec<u32> = (0..(COPY_COLUMNS * n) as u32).collect();
     for i in (1..permutation.len()).step_by(2) {
         let j = rng.gen_range(0..i);
         permutation.swap(i, j);
     }
     let points = SrsPoints { lagrange: &lagrange, powers: &powers };
-    check(points, &|| CircuitData { k, fixed: fixed.clone(), permutation: permutation.clone() });
+    check(points, &|| CircuitData { shape, k, fixed: fixed.clone(), permutation: permutation.clone() });
 }
 
 /// Holds an engine to [`ReferenceEngine`] on columns of `2^k` rows; `read` gives what a vector holds.
@@ -61,7 +62,8 @@ fn conforms<E: Engine>(engine: &E, k: u32, with_commitments: bool, read: impl Fn
     circuit(k, &mut rng, |points, data| {
         let key = engine.load(engine.bases(points).unwrap().into(), data()).unwrap();
         let reference = naive.load(naive.bases(points).unwrap().into(), data()).unwrap();
-        assert_eq!(engine.fixed(&key).map(&read), naive.fixed(&reference).map(Clone::clone));
+        let fixed: Vec<_> = engine.fixed(&key).into_iter().map(&read).collect();
+        assert_eq!(fixed.iter().collect::<Vec<_>>(), naive.fixed(&reference));
         assert_eq!(engine.permutation(&key).map(&read), naive.permutation(&reference).map(Clone::clone));
         let vectors: Vec<_> = columns.iter().map(|rows| engine.column(&key, rows.clone().into()).unwrap()).collect();
         let (own, theirs): (Vec<_>, Vec<_>) = (vectors.iter().collect(), columns.iter().collect());
@@ -205,7 +207,11 @@ fn transforms_of_every_size() {
 fn a_witness_that_violates_has_no_quotient() {
     let mut rng = StdRng::seed_from_u64(4);
     let mut column = || (0..16).map(|_| Fr::random(&mut rng)).collect::<Vec<_>>();
-    let witness = Witness { advice: (0..ADVICE).map(|_| column()).collect(), instance: column(), product: column() };
+    let witness = Witness {
+        advice: (0..Shape::Single.advice()).map(|_| column()).collect(),
+        instance: column(),
+        product: column(),
+    };
     let mut rng = StdRng::seed_from_u64(5);
     let [channel, position, alpha, beta] = [2, 3, 5, 7].map(Fr::from);
     let machine = Challenges { channel, position, alpha, beta };

@@ -1,6 +1,7 @@
 //! The compiled contracts that ship with the crate.
 
 use alloy_sol_types::private::Bytes;
+use inferproof_circuits::machine::Shape;
 use serde::Deserialize;
 
 /// One compiled contract of `contracts/artifacts/`.
@@ -20,7 +21,7 @@ pub struct Contract {
 }
 
 /// Solidity sources of the package, by path within it.
-pub const SOURCES: [(&str, &str); 11] = [
+pub const SOURCES: [(&str, &str); 14] = [
     ("ChainVerifier.sol", include_str!("../../contracts/ChainVerifier.sol")),
     ("IInferenceVerifier.sol", include_str!("../../contracts/IInferenceVerifier.sol")),
     ("IModelKeys.sol", include_str!("../../contracts/IModelKeys.sol")),
@@ -31,15 +32,23 @@ pub const SOURCES: [(&str, &str); 11] = [
     ("MachineShape.sol", include_str!("../../contracts/MachineShape.sol")),
     ("ModelKeys.sol", include_str!("../../contracts/ModelKeys.sol")),
     ("ModelRegistry.sol", include_str!("../../contracts/ModelRegistry.sol")),
+    ("PairedShape.sol", include_str!("../../contracts/PairedShape.sol")),
+    ("PairedVerifier.sol", include_str!("../../contracts/PairedVerifier.sol")),
     ("artifacts/InferenceVerifier.json", VERIFIER),
+    ("artifacts/PairedVerifier.json", PAIRED_VERIFIER),
 ];
 
 const VERIFIER: &str = include_str!("../../contracts/artifacts/InferenceVerifier.json");
 
-/// The verifier of this machine and shape.
+const PAIRED_VERIFIER: &str = include_str!("../../contracts/artifacts/PairedVerifier.json");
+
+/// The verifier of a shape of the machine.
 #[must_use]
-pub fn verifier() -> Contract {
-    parse(VERIFIER)
+pub fn verifier(shape: Shape) -> Contract {
+    parse(match shape {
+        Shape::Paired => PAIRED_VERIFIER,
+        Shape::Single => VERIFIER,
+    })
 }
 
 /// Verifies networks in segments by a verifier.

@@ -8,6 +8,7 @@ use crate::keys::VerifyingKey;
 use crate::proof::Proof;
 use crate::srs::{SrsError, SrsVerifier};
 use alloy_sol_types::SolInterface;
+use inferproof_circuits::machine::Shape;
 use serde::Serialize;
 use thiserror::Error;
 
@@ -58,13 +59,13 @@ pub struct Deployed {
 }
 
 impl Deployed {
-    /// Deploys the shipped verifier with the constants of `srs`.
+    /// Deploys the shipped verifier of a shape with the constants of `srs`.
     ///
     /// # Errors
     /// The SRS is too small, or the contract refuses it.
-    pub fn new(srs: &SrsVerifier, fork: Fork) -> Result<Self, CheckError> {
+    pub fn new(shape: Shape, srs: &SrsVerifier, fork: Fork) -> Result<Self, CheckError> {
         let mut chain = Chain::new(fork);
-        let receipt = chain.create(deployment(&artefacts::verifier().bytecode, srs)?)?;
+        let receipt = chain.create(deployment(&artefacts::verifier(shape).bytecode, srs)?)?;
         match receipt.created {
             Some(verifier) => Ok(Self { chain, verifier, fork, deployment: receipt.gas }),
             None => Err(refused("deploy", &receipt)),
@@ -126,13 +127,13 @@ pub(super) fn refused(step: &str, receipt: &Receipt) -> CheckError {
 /// # Errors
 /// The first step that the contract refuses.
 pub fn check(key: &VerifyingKey, srs: &SrsVerifier, proofs: &[Proof], fork: Fork) -> Result<GasReport, CheckError> {
-    let mut deployed = Deployed::new(srs, fork)?;
+    let mut deployed = Deployed::new(key.shape(), srs, fork)?;
     let store_key = deployed.store(key)?;
     let verify = proofs.iter().map(|proof| deployed.verify(proof)).collect::<Result<_, _>>()?;
     let batch = if proofs.len() > 1 { Some(deployed.verify_batch(proofs)?) } else { None };
     Ok(GasReport {
         fork: deployed.fork,
-        code_bytes: artefacts::verifier().deployed_bytecode.len(),
+        code_bytes: artefacts::verifier(key.shape()).deployed_bytecode.len(),
         deployment: deployed.deployment,
         store_key,
         verify,

@@ -17,9 +17,9 @@ use alloy_sol_types::SolError;
 use halo2_proofs::halo2curves::bn256::G1Affine;
 use inferproof_circuits::interface::{End, Visibility};
 use inferproof_circuits::layers::MAX_K;
-use inferproof_circuits::machine::{COPY_COLUMNS, FIXED_COLUMNS, Shape};
+use inferproof_circuits::machine::{COPY_COLUMNS, Shape};
 use inferproof_circuits::packing::Packing;
-use inferproof_circuits::plan::{POINTS, SCALARS};
+use inferproof_circuits::plan::{points, scalars};
 use inferproof_circuits::program::Program;
 
 /// Points that follow the scalars of a proof: those of the openings.
@@ -29,20 +29,23 @@ const RETURN: u64 = 2;
 /// Gas of a byte of calldata that is not 0, less that of one that is.
 const NON_ZERO_BYTE: u64 = 12;
 
-/// The shipped verifier on a chain in memory, with keys and proofs of no meaning.
+/// The shipped verifiers on a chain in memory, with keys and proofs of no meaning.
 pub struct Rehearsal {
-    deployed: Deployed,
+    /// One for each shape, in the order of [`Shape::ALL`].
+    deployed: Vec<Deployed>,
     srs: SrsVerifier,
 }
 
 impl Rehearsal {
-    /// Deploys the verifier. Cost: some milliseconds.
+    /// Deploys the verifiers. Cost: some milliseconds.
     ///
     /// # Errors
     /// The chain does not take the shipped contract.
     pub fn new(fork: Fork) -> Result<Self, CheckError> {
         let srs = SrsVerifier::of_one(MAX_K);
-        Ok(Self { deployed: Deployed::new(&srs, fork)?, srs })
+        let deployed =
+            Shape::ALL.into_iter().map(|shape| Deployed::new(shape, &srs, fork)).collect::<Result<_, _>>()?;
+        Ok(Self { deployed, srs })
     }
 
     /// Gas of a transaction that verifies one proof of `program`, exactly: calldata included, every account cold, every byte of statement and
@@ -52,9 +55,11 @@ impl Rehearsal {
     /// A transaction may not use as much gas, or not have as many bytes, as a proof of this program needs.
     pub fn gas(&mut self, program: &Program, visibility: WeightVisibility) -> Result<u64, CheckError> {
         let key = self.key(program, visibility);
-        self.deployed.store(&key)?;
+        let place = Shape::ALL.iter().position(|shape| *shape == key.shape());
+        let deployed = &mut self.deployed[place.expect("one of all shapes")];
+        deployed.store(&key)?;
         let proof = stand_in(&key);
-        let receipt = self.deployed.call(verify_calldata(&proof))?;
+        let receipt = deployed.call(verify_calldata(&proof))?;
         if !receipt.output.starts_with(&InvalidProof::SELECTOR) {
             return Err(refused("rehearse a verification", &receipt));
         }
@@ -62,18 +67,18 @@ impl Rehearsal {
     }
 
     fn key(&self, program: &Program, visibility: WeightVisibility) -> VerifyingKey {
-        let points = |count| vec![G1Affine::generator(); count];
+        let some = |count| vec![G1Affine::generator(); count];
         let tensor = |packing: Packing| TensorSpec { shape: vec![packing.elements], packing, scale: 1.0 };
         VerifyingKey {
-            shape: Shape::default(),
+            shape: program.layout.shape,
             k: program.k,
             lanes: program.layout.lanes,
             srs_id: self.srs.srs_id(),
             insecure: self.srs.insecure(),
-            fixed: points(FIXED_COLUMNS),
-            permutation: points(COPY_COLUMNS),
+            fixed: some(program.layout.shape.fixed()),
+            permutation: some(COPY_COLUMNS),
             io: IoSpec { input: tensor(program.input), output: tensor(program.output), interface: program.interface },
-            weights: WeightCommitments { visibility, points: points(program.layout.lanes) },
+            weights: WeightCommitments { visibility, points: some(program.layout.lanes) },
         }
     }
 }
@@ -86,8 +91,8 @@ fn stand_in(key: &VerifyingKey) -> Proof {
     let scalar = [1; 32];
     let mut bytes = proof_tag(key.shape).to_vec();
     bytes.extend(point.repeat(usize::from(key.io.interface.is_masked())));
-    bytes.extend(point.repeat(POINTS - OPENING_POINTS));
-    bytes.extend(scalar.repeat(SCALARS));
+    bytes.extend(point.repeat(points(key.shape) - OPENING_POINTS));
+    bytes.extend(scalar.repeat(scalars(key.shape)));
     bytes.extend(point.repeat(OPENING_POINTS));
     bytes.extend(scalar.repeat(link));
     bytes.extend(point.repeat(link + span));

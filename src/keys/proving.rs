@@ -118,7 +118,7 @@ impl ProvingKey {
         let lanes = input.u32("lanes")? as usize;
         let limb = input.u32("limb bits")?;
         let batch = input.u32("inputs of a proof")? as usize;
-        let layout = Layout { lanes, limb: (limb != 0).then_some(limb), batch };
+        let layout = Layout { lanes, limb: (limb != 0).then_some(limb), batch, shape: verifying.shape };
         let count = input.count("blinding cells", 32 * BLINDING_ROWS)?;
         let mut tails = Zeroizing::new(Vec::with_capacity(count));
         for _ in 0..count {

@@ -9,7 +9,7 @@ use crate::srs::Srs;
 use inferproof_circuits::formula::Real;
 use inferproof_circuits::interface::Interface;
 use inferproof_circuits::layers::compile;
-use inferproof_circuits::machine::MACHINE_VERSION;
+use inferproof_circuits::machine::Shape;
 use inferproof_circuits::network::Architecture;
 use inferproof_circuits::program::{Layout, Program};
 use serde::{Deserialize, Serialize};
@@ -182,7 +182,7 @@ impl PublicModel {
         let file = PublicFile {
             format: FORMAT.into(),
             version: VERSION,
-            machine_version: MACHINE_VERSION,
+            machine_version: self.layout.shape.version(),
             program_id: self.claimed,
             interface: self.interface,
             layout: self.layout,
@@ -229,8 +229,12 @@ impl PublicModel {
         };
         expected("format", format, FORMAT.into())?;
         expected("version", version.to_string(), VERSION.to_string())?;
-        expected("machine version", machine_version.to_string(), MACHINE_VERSION.to_string())?;
+        if Shape::of_version(machine_version).is_none() {
+            let known = Shape::ALL.map(|shape| shape.version().to_string()).join(" or ");
+            expected("machine version", machine_version.to_string(), known)?;
+        }
         let file: PublicFile = serde_json::from_str(&text).map_err(json)?;
+        expected("machine version", machine_version.to_string(), file.layout.shape.version().to_string())?;
         let PublicFile { program_id, interface, layout, k, input_scale, output_scale, architecture, .. } = file;
         check_architecture(&architecture).map_err(|source| PublicModelError::Architecture { path: name(), source })?;
         let (input_scale, output_scale) = (input_scale.0, output_scale.0);

@@ -64,6 +64,8 @@ pub struct SetupOptions {
     pub interface: Interface,
     /// What the plan is to be good at.
     pub optimise: Optimise,
+    /// The shape of the machine that is planned for, any if none is named: one verifier contract serves one shape.
+    pub shape: Option<Shape>,
     /// A layout to take instead of planning one.
     pub layout: Option<Layout>,
     /// Inputs of one proof, unless a layout says so: proofs of several share the rows with weights. 0 is 1.
@@ -106,9 +108,9 @@ pub fn setup(
 /// # Errors
 /// A network that does not fit, or not in the layout that the options name.
 pub fn planned(architecture: &Architecture, options: &SetupOptions) -> Result<(Program, Vec<Cost>), CompileError> {
-    let SetupOptions { interface, optimise, layout, batch, .. } = *options;
+    let SetupOptions { interface, optimise, shape, layout, batch, .. } = *options;
     let batch = layout.map_or(batch.max(1), |layout| layout.batch);
-    let Some(layout) = layout else { return plan_batch(architecture, interface, optimise, batch) };
+    let Some(layout) = layout else { return plan_batch(architecture, interface, optimise, batch, shape) };
     let program = compile(architecture, interface, layout)?;
     let cost = Cost::of(&program, architecture);
     Ok((program, vec![cost]))
@@ -162,7 +164,7 @@ pub(crate) fn program_key(
 ) -> Result<VerifyingKey, SetupError> {
     let [fixed, permutation] = key_commitments(program, srs.lagrange(program.k)?);
     Ok(VerifyingKey {
-        shape: Shape::default(),
+        shape: program.layout.shape,
         k: program.k,
         lanes: program.layout.lanes,
         srs_id: srs.srs_id(),
@@ -177,7 +179,7 @@ pub(crate) fn program_key(
 /// Input and output of a program, with their scales.
 pub(super) fn io_spec(architecture: &Architecture, program: &Program, scales: [f64; 2]) -> IoSpec {
     let tensor = |id: NodeId, packing, scale| {
-        let shape = program.layout.shape(&architecture.nodes[id].shape);
+        let shape = program.layout.tensor_shape(&architecture.nodes[id].shape);
         TensorSpec { shape, packing, scale }
     };
     let [input, output] = scales;

@@ -9,7 +9,7 @@ use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use halo2_proofs::plonk::{self, ConstraintSystem};
 use halo2_proofs::poly::EvaluationDomain;
 use inferproof_circuits::interface::{End, Interface, Visibility};
-use inferproof_circuits::machine::{COPY_COLUMNS, DEGREE, FIXED_COLUMNS, LANES, MACHINE_VERSION, Machine, Shape};
+use inferproof_circuits::machine::{COPY_COLUMNS, DEGREE, LANES, Machine, Parameters, Shape};
 use sha3::{Digest, Keccak256};
 use std::path::Path;
 use thiserror::Error;
@@ -113,12 +113,17 @@ pub struct VerifyingKey {
 /// First four bytes of every proof for this machine and shape: they name its verifier.
 #[must_use]
 pub fn proof_tag(shape: Shape) -> [u8; 4] {
-    let Shape { .. } = shape;
-    let hash = Keccak256::digest([b"inferproof/verifier/1".as_slice(), &MACHINE_VERSION.to_be_bytes()].concat());
+    let hash = Keccak256::digest([b"inferproof/verifier/1".as_slice(), &shape.version().to_be_bytes()].concat());
     [hash[0], hash[1], hash[2], hash[3]]
 }
 
 impl VerifyingKey {
+    /// Shape of the machine: which verifier it is for.
+    #[must_use]
+    pub const fn shape(&self) -> Shape {
+        self.shape
+    }
+
     /// `n = 2^k` rows.
     #[must_use]
     pub const fn k(&self) -> u32 {
@@ -159,7 +164,7 @@ impl VerifyingKey {
     #[must_use]
     pub fn program_preimage(&self) -> Vec<u8> {
         let mut out = b"inferproof/program/1".to_vec();
-        out.extend(MACHINE_VERSION.to_be_bytes());
+        out.extend(self.shape.version().to_be_bytes());
         out.extend(proof_tag(self.shape));
         out.push(self.k as u8);
         out.extend(self.srs_id);
@@ -213,7 +218,7 @@ impl VerifyingKey {
 
     fn halo2(&self, domain: EvaluationDomain<Fr>) -> plonk::VerifyingKey<G1Affine> {
         let mut cs = ConstraintSystem::default();
-        let _ = Machine::configure(&mut cs, self.shape);
+        let _ = Machine::configure(&mut cs, Parameters::of(self.shape));
         assert_eq!(cs.degree(), DEGREE, "the machine's degree is fixed");
         // Without selectors this changes nothing but marks the system as final.
         let (cs, _) = cs.directly_convert_selectors_to_fixed(vec![]);
@@ -245,7 +250,7 @@ impl VerifyingKey {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::new();
-        out.u16(MACHINE_VERSION).u32(self.k).u32(self.lanes as u32).raw(&self.srs_id).bool(self.insecure);
+        out.u16(self.shape.version()).u32(self.k).u32(self.lanes as u32).raw(&self.srs_id).bool(self.insecure);
         write_io(&mut out, &self.io);
         out.count(self.fixed.len()).g1_many(&self.fixed);
         out.count(self.permutation.len()).g1_many(&self.permutation);
@@ -261,7 +266,10 @@ impl VerifyingKey {
     pub fn decode(payload: &[u8]) -> Result<Self, KeyError> {
         let mut input = Reader::new(payload);
         let version = input.u16("machine version")?;
-        check("machine version", version == MACHINE_VERSION, version, MACHINE_VERSION)?;
+        let shape = Shape::of_version(version);
+        let versions = Shape::ALL.map(|shape| shape.version().to_string()).join(" or ");
+        check("machine version", shape.is_some(), version, versions)?;
+        let shape = shape.unwrap_or_default();
         let k = input.u32("k")?;
         check("k", (4..=super::MAX_KEY_K).contains(&k), k, "4 to 24")?;
         let lanes = input.u32("weight lanes")? as usize;
@@ -270,7 +278,7 @@ impl VerifyingKey {
         let io = read_io(&mut input)?;
         let words = io.words(End::Input) + io.words(End::Output);
         check("public tensors", words < 1 << k, words, "fewer words than rows")?;
-        let fixed = points(&mut input, "fixed commitments", FIXED_COLUMNS)?;
+        let fixed = points(&mut input, "fixed commitments", shape.fixed())?;
         let permutation = points(&mut input, "permutation commitments", COPY_COLUMNS)?;
         let visibility =
             if input.bool("weight visibility")? { WeightVisibility::Secret } else { WeightVisibility::Public };
@@ -282,7 +290,7 @@ impl VerifyingKey {
             visibility == WeightVisibility::Public || weights.points.iter().all(|p| !bool::from(p.is_identity()));
         check("weight commitments", blinded, "the point at infinity", "blinded points")?;
         input.finish()?;
-        Ok(Self { shape: Shape::default(), k, lanes, srs_id, insecure, fixed, permutation, io, weights })
+        Ok(Self { shape, k, lanes, srs_id, insecure, fixed, permutation, io, weights })
     }
 }
 

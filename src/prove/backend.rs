@@ -14,7 +14,7 @@ use ff::Field;
 use group::Group;
 use halo2_proofs::halo2curves::bn256::{G1, G1Affine};
 use inferproof_circuits::machine::{
-    BLINDING_ROWS, MachineCircuit, OMEGA_INDEX, Queries, UNUSABLE_ROWS, copy_permutation, fixed_columns,
+    BLINDING_ROWS, MachineCircuit, Queries, UNUSABLE_ROWS, copy_permutation, fixed_columns,
 };
 use inferproof_circuits::program::Program;
 use rand_core::{CryptoRng, RngCore};
@@ -56,13 +56,15 @@ impl<E: Engine> Backend<E> {
         let points = SrsPoints { lagrange, powers: &powers };
         let columns = |program: Program| {
             let (fixed, permutation) = rayon::join(|| fixed_columns(&program), || copy_permutation(&program));
-            (program, CircuitData { k, fixed, permutation })
+            let shape = program.layout.shape;
+            (program, CircuitData { shape, k, fixed, permutation })
         };
         let (bases, compiled) = rayon::join(|| engine.bases(points), || compile().map(columns));
         let ((program, circuit), bases) = (compiled?, bases?);
         assert_eq!(program.k, k, "the program that was asked for");
         let key = engine.load(bases.into(), circuit)?;
-        Ok(Self { program, srs: srs.verifier_part(), powers, queries: Queries::new(), engine, key })
+        let queries = Queries::new(program.layout.shape);
+        Ok(Self { program, srs: srs.verifier_part(), powers, queries, engine, key })
     }
 
     /// The proof in which `omega` has these two blinding cells.
@@ -86,6 +88,7 @@ impl<E: Engine> Backend<E> {
         let proving = Proving {
             engine: &self.engine,
             key: &self.key,
+            shape: self.program.layout.shape,
             n,
             omega: Domain::generator(self.program.k),
             first_powers: [self.powers[0], self.powers[1]],
@@ -95,8 +98,10 @@ impl<E: Engine> Backend<E> {
             transcript: ProverTranscript::new(&prefix),
             rng: &mut rng,
         };
-        let challenged = Start::new(proving, registered.key.halo2_digest(), &claim.instance)?
+        let bound = Start::new(proving, registered.key.halo2_digest(), &claim.instance)?
             .phase_zero(circuit.phase_zero_columns())?;
+        let rims = circuit.rim_column(bound.channel());
+        let challenged = bound.rims(rims)?;
         let phase1 = circuit.phase_one_columns(challenged.challenges()).ok_or(EngineError::Pole)?;
         let mut omega = Zeroizing::new([Secret::default(); UNUSABLE_ROWS]);
         omega[UNUSABLE_ROWS - BLINDING_ROWS..].copy_from_slice(tail);
@@ -129,7 +134,7 @@ impl<E: Engine> Backend<E> {
         rng: impl RngCore + CryptoRng,
     ) -> Result<(), ProveError> {
         let channel = transcript.challenge(0).ok_or_else(incomplete)?;
-        let omega = transcript.point_written(OMEGA_INDEX).ok_or_else(incomplete)?;
+        let omega = transcript.point_written(self.program.layout.shape.omega()).ok_or_else(incomplete)?;
         let blinding = registered.opening.fold(channel);
         let delta = Zeroizing::new([0, 1].map(|i| Secret(tail[i].0 - blinding[i].0)));
         let statement = SpanStatement {

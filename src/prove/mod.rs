@@ -18,7 +18,7 @@ pub use progress::{Observer, Step};
 pub use ranges::prove_range;
 
 use crate::commitment::{Mask, Secret, TensorOpening, WeightVisibility};
-use crate::engine::{CpuEngine, Engine};
+use crate::engine::{COPY_COLUMNS, CpuEngine, Engine, PIECES, Shape};
 use crate::keys::ProvingKey;
 use crate::proof::Proof;
 use crate::srs::Srs;
@@ -67,17 +67,19 @@ pub struct ProverOptions {
 
 impl ProverOptions {
     /// Trades kept cosets for computing them again, and refuses what cannot fit.
-    fn engine(&self, k: u32) -> Result<CpuEngine, ProveError> {
-        let (needed, limit) = (prover_bytes(k), self.memory_limit.unwrap_or(u64::MAX));
+    fn engine(&self, k: u32, shape: Shape) -> Result<CpuEngine, ProveError> {
+        let (needed, limit) = (prover_bytes(k, shape), self.memory_limit.unwrap_or(u64::MAX));
         if needed > limit {
             return Err(ProveError::Memory { k, needed: needed.div_ceil(1 << 20), limit: limit >> 20 });
         }
-        Ok(CpuEngine { keep_cosets: self.many && needed + (KEPT_BYTES << k) <= limit })
+        Ok(CpuEngine { keep_cosets: self.many && needed + (kept_bytes(shape) << k) <= limit })
     }
 }
 
 /// Bytes a row of what [`CpuEngine::keep_cosets`] keeps.
-const KEPT_BYTES: u64 = 32 * (4 * 12);
+const fn kept_bytes(shape: Shape) -> u64 {
+    32 * (PIECES * (shape.fixed() + COPY_COLUMNS + 1)) as u64
+}
 
 impl<E: Engine> std::fmt::Debug for Prover<E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -101,7 +103,7 @@ impl Prover {
     /// # Errors
     /// As [`Self::new`], and [`ProveError::Memory`].
     pub fn with_options(key: ProvingKey, srs: &Srs, options: ProverOptions) -> Result<Self, ProveError> {
-        let engine = options.engine(key.verifying.k)?;
+        let engine = options.engine(key.verifying.k, key.verifying.shape)?;
         Self::with_engine(engine, key, srs)
     }
 }

@@ -23,12 +23,12 @@ use halo2_proofs::halo2curves::bn256::{Bn256, G1};
 use halo2_proofs::plonk;
 use halo2_proofs::poly::kzg::commitment::KZGCommitmentScheme;
 use inferproof_circuits::interface::Interface;
-use inferproof_circuits::machine::OMEGA_INDEX;
+use inferproof_circuits::machine::Shape;
 use inferproof_circuits::plan::Optimise;
 use inferproof_circuits::program::Layout;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use support::{Fixture, development_srs, small_cnn, small_search};
+use support::{Fixture, development_srs, small_chain, small_cnn, small_search};
 
 const CONTEXT: [u8; 32] = [7; 32];
 
@@ -45,6 +45,23 @@ fn limbed() -> Fixture {
 /// The first network, for two inputs a proof.
 fn batched() -> Fixture {
     Fixture::new(small_cnn(1), &SetupOptions { batch: 2, ..SetupOptions::default() })
+}
+
+/// A network for the machine with two activations a row, with every way in which two share one.
+fn paired() -> Fixture {
+    let layout = Some(Layout { shape: Shape::Paired, ..Layout::direct(2) });
+    Fixture::new(small_chain(1), &SetupOptions { layout, ..SetupOptions::default() })
+}
+
+/// The first network there.
+fn paired_maxima() -> Fixture {
+    let layout = Some(Layout { shape: Shape::Paired, ..Layout::direct(2) });
+    Fixture::new(small_cnn(1), &SetupOptions { layout, ..SetupOptions::default() })
+}
+
+/// Every kind of program whose tensors are public.
+fn fixtures() -> impl Iterator<Item = Fixture> {
+    [secret, limbed, searched, batched, paired, paired_maxima].into_iter().map(|fixture| fixture())
 }
 
 /// Another network, with the kinds of layers that the first has not.
@@ -81,8 +98,8 @@ fn honest_proofs_hold() {
             let fixture = Fixture::new(small_cnn(1), &SetupOptions { visibility, optimise, ..Default::default() });
             let proof = fixture.proof(3);
             assert!(fixture.verifies(&proof));
-            let expected =
-                inferproof_circuits::plan::proof_bytes(visibility == WeightVisibility::Secret, Interface::default());
+            let (shape, secret) = (fixture.prover.key.verifying.shape, visibility == WeightVisibility::Secret);
+            let expected = inferproof_circuits::plan::proof_bytes(shape, secret, Interface::default());
             assert_eq!(proof.bytes.len(), expected);
         }
     }
@@ -91,7 +108,7 @@ fn honest_proofs_hold() {
 /// The proof as the verifier's own transcript sees it: statement first, weights last.
 #[test]
 fn every_byte_of_a_proof_counts() {
-    for fixture in [secret(), public(), masked(), linked(), given()] {
+    for fixture in [secret(), public(), masked(), linked(), given(), paired()] {
         let proof = fixture.proof(4);
         let mut rng = StdRng::seed_from_u64(8);
         for word in 0..proof.bytes.len().div_ceil(32) {
@@ -316,7 +333,7 @@ fn the_difference_is_the_blinding() {
     let words =
         instance(&fixture.prover.backend.program, &fixture.input, &output.values[key.model.architecture.output]);
     words.iter().for_each(|w| transcript.common_scalar(*w).unwrap());
-    for _ in 0..OMEGA_INDEX {
+    for _ in 0..Shape::Single.omega() {
         transcript.read_point().unwrap();
     }
     let channel = *transcript.squeeze_challenge_scalar::<()>();

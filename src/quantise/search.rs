@@ -231,7 +231,8 @@ impl Candidate {
 
     /// Cheaper, or as cheap and more exact.
     fn is_better_than(&self, other: &Self) -> bool {
-        let rank = |candidate: &Self| candidate.cost.map(|cost| (cost.k, cost.rows));
+        // Times are whole multiples of one per row, so equal ones compare equal.
+        let rank = |candidate: &Self| candidate.cost.map(|cost| (cost.prover_seconds, cost.rows));
         let error = |candidate: &Self| candidate.fit.map_or(f64::INFINITY, |fit| fit.mean_abs_error);
         match (rank(self), rank(other)) {
             (Some(own), Some(others)) => own < others || (own == others && error(self) < error(other)),

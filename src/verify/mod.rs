@@ -19,7 +19,6 @@ use halo2_proofs::poly::kzg::commitment::KZGCommitmentScheme;
 use halo2_proofs::poly::kzg::multiopen::VerifierSHPLONK;
 use halo2_proofs::poly::kzg::strategy::SingleStrategy;
 use inferproof_circuits::interface::{End, Visibility};
-use inferproof_circuits::machine::OMEGA_INDEX;
 use thiserror::Error;
 
 /// Why a proof is not accepted.
@@ -202,7 +201,7 @@ pub(crate) fn weights(
 ) -> Result<(), VerifyError> {
     let invalid = || VerifyError::Invalid("the weights are not the registered ones");
     let channel = transcript.challenge(0).ok_or_else(invalid)?;
-    let omega = transcript.point_read(OMEGA_INDEX).ok_or_else(invalid)?;
+    let omega = transcript.point_read(key.shape.omega()).ok_or_else(invalid)?;
     let difference = G1::from(omega) - key.weights.fold(channel) - linked;
     let holds = match key.weights.visibility {
         WeightVisibility::Public => bool::from(difference.is_identity()),

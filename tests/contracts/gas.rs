@@ -1,8 +1,9 @@
 //! What the chain charges, pinned. After a change that is meant: `UPDATE_GOLDEN=1 cargo test --release --test contracts`.
 
 use crate::story::{Proved, Story, model, root};
+use inferproof::circuits::machine::Shape;
 use inferproof::circuits::plan::plan_batch;
-use inferproof::circuits::program::Program;
+use inferproof::circuits::program::{Layout, Program};
 use inferproof::evm::chain::Fork;
 use inferproof::evm::{Rehearsal, batch_calldata, zero_bytes};
 use inferproof::{Interface, Optimise, Options, Proof, SetupOptions, Srs, VerifyingKey, Visibility, WeightVisibility};
@@ -44,6 +45,15 @@ fn gas_table() {
     let proof = proved.proof(1);
     programs.push((proved.program(), proved.planned_gas(), proved.key.clone(), proof.clone()));
     models.push(("resnet8, secret weights".into(), proved.key, vec![proof.clone(), proof.clone(), proof]));
+    // Two activations a row, and a verifier of their own.
+    let layout = Some(Layout { shape: Shape::Paired, ..Layout::direct(8) });
+    let (mut paired_models, mut paired_programs) = (vec![], vec![]);
+    for (visibility, kind) in [(WeightVisibility::Public, "public"), (WeightVisibility::Secret, "secret")] {
+        let proved = Proved::in_layout("digits_cnn", &Options::default(), visibility, &srs, layout);
+        let proofs: Vec<Proof> = (0..BATCH as u64).map(|seed| proved.proof(seed)).collect();
+        paired_programs.push((proved.program(), proved.planned_gas(), proved.key.clone(), proofs[0].clone()));
+        paired_models.push((format!("digits_cnn, {kind} weights, paired"), proved.key, proofs));
+    }
     let mut table = serde_json::Map::new();
     for (fork, name) in [(Fork::Osaka, "osaka"), (Fork::Prague, "prague")] {
         let mut story = Story::on(&srs, fork);
@@ -60,6 +70,13 @@ fn gas_table() {
             within_differences(&rows);
         }
         rehearsed(fork, &mut story, &programs);
+        let mut paired = Story::of(Shape::Paired, &srs, fork);
+        rows.insert("deployment, paired".into(), json!(paired.deployment.gas));
+        for (model, key, proofs) in &paired_models {
+            let row = row(&mut paired, key, proofs);
+            rows.insert(model.clone(), row);
+        }
+        rehearsed(fork, &mut paired, &paired_programs);
         let plain = models.iter().filter(|(_, key, _)| !key.io().interface.is_linked());
         let firsts: Vec<Proof> = plain.map(|(_, _, proofs)| proofs[0].clone()).collect();
         rows.insert("batch of these five".into(), json!(mixed_batch(&mut story, &firsts)));
@@ -97,7 +114,8 @@ fn the_planner_knows_the_gas_of_large_statements() {
     let (model, _) = model("digits_mlp", &Options::default());
     let mut rehearsal = Rehearsal::new(Fork::Osaka).unwrap();
     for batch in [64, 512, 1024] {
-        let (program, costs) = plan_batch(&model.architecture, Interface::default(), Optimise::Prover, batch).unwrap();
+        let (program, costs) =
+            plan_batch(&model.architecture, Interface::default(), Optimise::Prover, batch, None).unwrap();
         let gas = rehearsal.gas(&program, WeightVisibility::Secret).unwrap();
         assert!(
             costs[0].gas.abs_diff(gas) * 100 <= gas,

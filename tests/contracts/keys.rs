@@ -2,6 +2,7 @@
 
 use crate::story::{Story, digits_mlp, is, srs};
 use alloy_sol_types::{SolCall, SolConstructor};
+use inferproof::circuits::machine::Shape;
 use inferproof::evm::abi::InferenceVerifier as abi;
 use inferproof::evm::chain::Receipt;
 use inferproof::evm::{artefacts, model_data, srs_data, verify_calldata};
@@ -158,7 +159,7 @@ fn a_verifier_checks_its_srs_data() {
     let data = srs_data(&srs().verifier_part()).unwrap();
     let mut deploy = |data: Vec<u8>| {
         let arguments = abi::constructorCall { srs: data.into() }.abi_encode();
-        story.chain.create([artefacts::verifier().bytecode.to_vec(), arguments].concat()).unwrap()
+        story.chain.create([artefacts::verifier(Shape::Single).bytecode.to_vec(), arguments].concat()).unwrap()
     };
     assert!(deploy(data.clone()).success);
     for (at, value) in

@@ -1,8 +1,10 @@
 //! Rust and the contract agree on true proofs and on every kind of false one.
 
-use crate::story::{Proved, Story, digits_mlp, is, linked, model, reason, root, shown, srs};
+use crate::story::{Proved, Story, digits_mlp, is, linked, model, paired, reason, root, shown, srs};
+use inferproof::circuits::machine::Shape;
 use inferproof::circuits::program::Layout;
 use inferproof::evm::abi::InferenceVerifier as abi;
+use inferproof::evm::chain::Fork;
 use inferproof::evm::verify_calldata;
 use inferproof::{Interface, Options, Proof, Visibility, WeightVisibility, verify};
 use rand::rngs::StdRng;
@@ -18,7 +20,7 @@ const BOTH: [WeightVisibility; 2] = [WeightVisibility::Public, WeightVisibility:
 #[test]
 fn every_operator_is_accepted() {
     let options = Options { activation_bits: 6, shift: 7, ..Options::default() };
-    let mut story = Story::new(srs());
+    let [mut story, mut paired_story] = Shape::ALL.map(|shape| Story::of(shape, srs(), Fork::Osaka));
     let mut count = 0;
     let mut names: Vec<_> =
         std::fs::read_dir(root().join("fixtures/ops")).unwrap().map(|e| e.unwrap().path()).collect();
@@ -28,11 +30,15 @@ fn every_operator_is_accepted() {
         // Without layers there is nothing to commit to in public.
         let weightless = model(&name, &options).0.weights.layers.is_empty();
         let visibility = if weightless { WeightVisibility::Secret } else { BOTH[count % 2] };
-        let layout = Some(Layout { limb: [None, Some(4)][count / 2 % 2], ..Layout::direct(1 + count % 3) });
-        let proved = Proved::in_layout(&name, &options, visibility, srs(), layout);
-        story.store(&proved.key);
-        let receipt = story.verify(&proved.proof(1));
-        assert!(receipt.success, "{name}: {:?}", reason(&receipt));
+        let layout = Layout { limb: [None, Some(4)][count / 2 % 2], ..Layout::direct(1 + count % 3) };
+        for shape in Shape::ALL {
+            let layout = Layout { shape, ..layout };
+            let proved = Proved::in_layout(&name, &options, visibility, srs(), Some(layout));
+            let story = if shape == Shape::Single { &mut story } else { &mut paired_story };
+            story.store(&proved.key);
+            let receipt = story.verify(&proved.proof(1));
+            assert!(receipt.success, "{name}, {shape:?}: {:?}", reason(&receipt));
+        }
         count += 1;
     }
     assert!(count >= 25, "{count} operator models");
@@ -53,8 +59,12 @@ type Change<'a> = &'a dyn Fn(&mut [u8], &mut StdRng);
 #[test]
 fn every_word_of_a_proof_counts() {
     let given = shown(Interface { input: Visibility::Committed, output: Visibility::Given }, BOTH[1]);
-    for proved in BOTH.map(digits_mlp).into_iter().chain(BOTH.map(linked)).chain([given]) {
-        let mut story = Story::new(srs());
+    let two_lanes = [
+        paired(Interface::default(), BOTH[0]),
+        paired(Interface { input: Visibility::Committed, output: Visibility::Committed }, BOTH[1]),
+    ];
+    for proved in BOTH.map(digits_mlp).into_iter().chain(BOTH.map(linked)).chain([given]).chain(two_lanes) {
+        let mut story = Story::for_key(&proved.key, srs());
         story.store(&proved.key);
         let proof = proved.proof(1);
         assert!(story.accepts(&proof));
@@ -103,8 +113,9 @@ fn add(word: &mut [u8], number: &[u8]) -> bool {
 
 #[test]
 fn random_damage_is_refused() {
-    for proved in BOTH.map(digits_mlp).into_iter().chain(BOTH.map(linked)) {
-        let mut story = Story::new(srs());
+    let two_lanes = paired(Interface::default(), BOTH[1]);
+    for proved in BOTH.map(digits_mlp).into_iter().chain(BOTH.map(linked)).chain([two_lanes]) {
+        let mut story = Story::for_key(&proved.key, srs());
         story.store(&proved.key);
         let proof = proved.proof(1);
         let mut rng = StdRng::seed_from_u64(4);
@@ -257,5 +268,23 @@ fn abi_offsets_make_no_difference() {
     }
     for length in 0..head {
         assert!(!story.call(data[..length].to_vec()).success);
+    }
+}
+
+/// A verifier takes keys and proofs of its own shape alone.
+#[test]
+fn shapes_do_not_mix() {
+    let proved = [digits_mlp(BOTH[1]), paired(Interface::default(), BOTH[1])];
+    for (own, other) in [(0, 1), (1, 0)] {
+        let mut story = Story::for_key(&proved[own].key, srs());
+        let stored = story.call(inferproof::evm::store_calldata(&proved[other].key));
+        assert!(is::<abi::OtherMachine>(&stored), "{stored:?}");
+        story.store(&proved[own].key);
+        let mut proof = proved[own].proof(1);
+        assert!(story.accepts(&proof));
+        proof.bytes = proved[other].proof(1).bytes;
+        assert!(is::<abi::WrongVerifier>(&story.verify(&proof)));
+        assert!(verify(&proved[own].key, &srs().verifier_part(), &proof).is_err());
+        assert_ne!(proved[own].key.program_id(), proved[other].key.program_id());
     }
 }

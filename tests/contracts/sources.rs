@@ -5,17 +5,17 @@ use inferproof::circuits::machine::Shape;
 use inferproof::evm::abi::ChainVerifier::{ChainVerifierCalls, ChainVerifierErrors};
 use inferproof::evm::abi::InferenceVerifier::{InferenceVerifierCalls, InferenceVerifierErrors};
 use inferproof::evm::artefacts;
-use inferproof::evm::generator::{shape_source, verifier_source};
+use inferproof::evm::generator::{constants_name, contract_name, shape_source, verifier_source};
 use std::collections::BTreeSet;
 
 /// After a change that is meant: `UPDATE_GOLDEN=1 cargo test --release --test contracts`, then `npm run build` in `contracts/`.
 #[test]
 fn generated_sources_are_current() {
-    for (name, source) in [
-        ("InferenceVerifier.sol", verifier_source(Shape::default())),
-        ("MachineShape.sol", shape_source(Shape::default())),
-    ] {
-        let path = root().join("contracts").join(name);
+    let of_shape =
+        |shape| [(contract_name(shape), verifier_source(shape)), (constants_name(shape), shape_source(shape))];
+    for (name, source) in Shape::ALL.into_iter().flat_map(of_shape) {
+        let name = format!("{name}.sol");
+        let path = root().join("contracts").join(&name);
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             std::fs::write(&path, &source).unwrap();
         }
@@ -37,7 +37,7 @@ fn every_contract_can_be_deployed() {
 /// What Rust encodes is what the compiler's ABI has.
 #[test]
 fn interfaces_agree() {
-    let contract = artefacts::verifier();
+    let [contract, paired] = Shape::ALL.map(artefacts::verifier);
     let chains = artefacts::chain_verifier();
     let of = |contract: &artefacts::Contract, kind: &str| -> BTreeSet<String> {
         let items = contract.abi.as_array().unwrap().iter().filter(|item| item["type"] == kind);
@@ -46,6 +46,7 @@ fn interfaces_agree() {
     let ours = |signatures: &[&str]| -> BTreeSet<String> { signatures.iter().map(ToString::to_string).collect() };
     assert_eq!(of(&contract, "function"), ours(InferenceVerifierCalls::SIGNATURES));
     assert_eq!(of(&contract, "error"), ours(InferenceVerifierErrors::SIGNATURES));
+    assert_eq!(contract.abi, paired.abi);
     assert_eq!(of(&chains, "function"), ours(ChainVerifierCalls::SIGNATURES));
     assert_eq!(of(&chains, "error"), ours(ChainVerifierErrors::SIGNATURES));
 }

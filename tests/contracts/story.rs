@@ -1,6 +1,7 @@
 //! A deployed verifier, models and proofs for the tests beside it.
 
 use alloy_sol_types::{SolError, SolInterface};
+use inferproof::circuits::machine::Shape;
 use inferproof::circuits::plan::Cost;
 use inferproof::circuits::program::{Layout, Program};
 use inferproof::evm::abi::InferenceVerifier::InferenceVerifierErrors;
@@ -39,8 +40,17 @@ impl Story {
     }
 
     pub fn on(srs: &Srs, fork: Fork) -> Self {
+        Self::of(Shape::Single, srs, fork)
+    }
+
+    /// With the verifier that proofs under this key need.
+    pub fn for_key(key: &VerifyingKey, srs: &Srs) -> Self {
+        Self::of(key.shape(), srs, Fork::Osaka)
+    }
+
+    pub fn of(shape: Shape, srs: &Srs, fork: Fork) -> Self {
         let mut chain = Chain::new(fork);
-        let code = deployment(&artefacts::verifier().bytecode, &srs.verifier_part()).unwrap();
+        let code = deployment(&artefacts::verifier(shape).bytecode, &srs.verifier_part()).unwrap();
         let deployment = chain.create(code).unwrap();
         assert!(deployment.success, "{deployment:?}");
         Self { chain, verifier: deployment.created.unwrap(), deployment }
@@ -144,6 +154,16 @@ pub fn shown(interface: Interface, visibility: WeightVisibility) -> Proved {
 /// The small MLP with input and output committed.
 pub fn linked(visibility: WeightVisibility) -> Proved {
     shown(Interface { input: Visibility::Committed, output: Visibility::Committed }, visibility)
+}
+
+/// Two convolutions with two activations a row.
+pub fn paired(interface: Interface, visibility: WeightVisibility) -> Proved {
+    let layout = Some(Layout { shape: Shape::Paired, ..Layout::direct(2) });
+    let setup = SetupOptions { visibility, interface, layout, ..SetupOptions::default() };
+    let options = Options { activation_bits: 6, shift: 7, ..Options::default() };
+    let proved = Proved::with("ops/conv_relu_maxpool", &options, &setup, srs());
+    assert!(proved.program().rows.iter().any(|row| row.earlier.is_some()));
+    proved
 }
 
 /// The small MLP with its weights public or secret.

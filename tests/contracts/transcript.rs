@@ -1,6 +1,8 @@
 //! Every challenge of the contract, word by word, against the order of `docs/spec/transcript.md` hashed here by hand.
 
-use crate::story::{digits_mlp, linked, root, shown, srs};
+use crate::story::{digits_mlp, linked, paired, root, shown, srs};
+use inferproof::circuits::machine::Shape;
+use inferproof::evm::generator::contract_name;
 use inferproof::evm::{artefacts, deployment, model_data, store_calldata, verify_calldata};
 use inferproof::{Interface, Proof, VerifyingKey, Visibility, WeightVisibility};
 use revm::bytecode::opcode::STATICCALL;
@@ -32,7 +34,7 @@ impl<C> Inspector<C, EthInterpreter> for AtPairing {
 
 fn memory_of(key: &VerifyingKey, proof: &Proof) -> Vec<u8> {
     let mut evm = Context::mainnet().with_db(InMemoryDB::default()).build_mainnet_with_inspector(AtPairing::default());
-    let code = deployment(&artefacts::verifier().bytecode, &srs().verifier_part()).unwrap();
+    let code = deployment(&artefacts::verifier(key.shape()).bytecode, &srs().verifier_part()).unwrap();
     let mut verifier = Address::ZERO;
     for (nonce, data) in [code, store_calldata(key), verify_calldata(proof)].into_iter().enumerate() {
         let kind = if nonce == 0 { TxKind::Create } else { TxKind::Call(verifier) };
@@ -55,8 +57,9 @@ fn memory_of(key: &VerifyingKey, proof: &Proof) -> Vec<u8> {
 }
 
 /// Addresses of the contract's words, from its source.
-fn slots() -> HashMap<String, usize> {
-    let source = std::fs::read_to_string(root().join("contracts/InferenceVerifier.sol")).unwrap();
+fn slots(shape: Shape) -> HashMap<String, usize> {
+    let source = root().join("contracts").join(contract_name(shape)).with_extension("sol");
+    let source = std::fs::read_to_string(source).unwrap();
     let constant = |line: &str| {
         let (name, value) = line.trim().strip_prefix("uint256 private constant ")?.split_once(" = 0x")?;
         Some((name.to_string(), usize::from_str_radix(value.strip_suffix(';')?, 16).ok()?))
@@ -121,14 +124,17 @@ fn words(bytes: &[u8], signed: bool) -> Vec<u8> {
 
 #[test]
 fn every_challenge_is_the_specified_one() {
-    let slots = slots();
     let both = [WeightVisibility::Public, WeightVisibility::Secret];
     let cases = both.into_iter().flat_map(|visibility| [(0, visibility), (1, visibility), (2, visibility)]);
-    for (links, visibility) in cases {
+    let cases = cases.flat_map(|(links, visibility)| Shape::ALL.map(|shape| (links, visibility, shape)));
+    for (links, visibility, shape) in cases {
+        let slots = slots(shape);
         let masked = Interface { input: Visibility::Committed, output: Visibility::Public };
-        let proved = match links {
-            0 => digits_mlp(visibility),
-            1 => shown(masked, visibility),
+        let committed = Interface { output: Visibility::Committed, ..masked };
+        let proved = match (shape, links) {
+            (Shape::Paired, links) => paired([Interface::default(), masked, committed][links], visibility),
+            (_, 0) => digits_mlp(visibility),
+            (_, 1) => shown(masked, visibility),
             _ => linked(visibility),
         };
         let proof = proved.proof(1);
@@ -138,43 +144,53 @@ fn every_challenge_is_the_specified_one() {
         let mut absorbed = b"inferproof/proof/1\x00\x01".to_vec();
         absorbed.extend(statement.model_id);
         absorbed.extend(statement.context);
-        for (tensor, signed) in [(&statement.input, false), (&statement.output, true)] {
+        for tensor in [&statement.input, &statement.output] {
             absorbed.extend((tensor.len() as u32).to_be_bytes());
             absorbed.extend(tensor);
-            assert_eq!(
-                signed,
-                if tensor == &statement.input { proved.key.io().input.packing.range.lo < 0 } else { true }
-            );
         }
+        let signed = [&proved.key.io().input, &proved.key.io().output].map(|tensor| tensor.packing.range.lo < 0);
         absorbed.extend(mask);
-        absorbed.extend(&model_data(&proved.key)[776..808]);
+        // After the commitments, and the number of words.
+        let digest = 776 + 64 * (shape.fixed() - 8);
+        absorbed.extend(&model_data(&proved.key)[digest..digest + 32]);
         if links == 0 {
-            absorbed.extend(words(&statement.input, false));
+            absorbed.extend(words(&statement.input, signed[0]));
         }
         if links < 2 {
-            absorbed.extend(words(&statement.output, true));
+            absorbed.extend(words(&statement.output, signed[1]));
         }
-        absorbed.extend(&bytes[..320]);
+        // Bytes of the three phases, of the evaluations, and where each of what follows begins.
+        let (phases, evaluations) = match shape {
+            Shape::Paired => ([448, 64, 512], 1_248),
+            Shape::Single => ([320, 0, 448], 1_056),
+        };
+        let [zero, between, _] = phases;
+        let copies = phases.iter().sum::<usize>();
+        let values = copies + 128 + 256;
+        let first = values + evaluations;
+        absorbed.extend(&bytes[..zero]);
         let mut sponge = Sponge([0; 32]);
         let mut expected = vec![("R", sponge.squeeze(&absorbed))];
-        for name in ["POSITION", "ALPHA", "BETA"] {
+        expected.push(("POSITION", sponge.squeeze(&bytes[zero..zero + between])));
+        for name in ["ALPHA", "BETA"] {
             expected.push((name, sponge.squeeze(&[])));
         }
-        sponge.squeeze(&bytes[320..768]);
+        sponge.squeeze(&bytes[zero + between..copies]);
         expected.push(("COPY_BETA", sponge.squeeze(&[])));
         expected.push(("COPY_GAMMA", sponge.squeeze(&[])));
-        expected.push(("Y", sponge.squeeze(&bytes[768..896])));
-        expected.push(("X", sponge.squeeze(&bytes[896..1152])));
-        expected.push(("Y_OPEN", sponge.squeeze(&bytes[1152..2208])));
+        expected.push(("Y", sponge.squeeze(&bytes[copies..copies + 128])));
+        expected.push(("X", sponge.squeeze(&bytes[copies + 128..values])));
+        expected.push(("Y_OPEN", sponge.squeeze(&bytes[values..first])));
         expected.push(("V", sponge.squeeze(&[])));
-        expected.push(("U", sponge.squeeze(&bytes[2208..2272])));
+        expected.push(("U", sponge.squeeze(&bytes[first..first + 64])));
+        let last = &bytes[first + 64..];
         // The value and the quotient of the link proof.
         let link = if links > 0 { 96 } else { 0 };
         if visibility == WeightVisibility::Secret {
-            expected.push(("SPAN_CHALLENGE", sponge.squeeze(&bytes[2272..2400 + link])));
-            sponge.squeeze(&bytes[2400 + link..2464 + link]);
+            expected.push(("SPAN_CHALLENGE", sponge.squeeze(&last[..128 + link])));
+            sponge.squeeze(&last[128 + link..192 + link]);
         } else {
-            sponge.squeeze(&bytes[2272..2336 + link]);
+            sponge.squeeze(&last[..64 + link]);
         }
         expected.push(("MERGE", sponge.squeeze(&[])));
         let mut one = [0; 32];
@@ -182,7 +198,7 @@ fn every_challenge_is_the_specified_one() {
         expected.push(("FACTOR", one));
         for (name, value) in expected {
             let at = slots[name];
-            assert_eq!(hex::encode(&memory[at..at + 32]), hex::encode(value), "{name}, {visibility:?}");
+            assert_eq!(hex::encode(&memory[at..at + 32]), hex::encode(value), "{name}, {visibility:?}, {shape:?}");
         }
     }
 }

@@ -6,6 +6,7 @@ use super::forms::{FormKey, NativeForm, gated};
 use super::position::{Axis, Batch, plane};
 use super::{Compiler, groups};
 use crate::integer::Activation;
+use crate::machine::Shape;
 use crate::network::{Architecture, NodeId, Op, Term};
 use crate::program::{
     Blocks, Builder, Cell, ChainItem, Group, Lane, Mono, NULL_TAG, ProductGeometry, SlotSource, TableKind, Val,
@@ -51,6 +52,7 @@ impl Compiler<'_> {
         let (tag, lo) = self.activation_tag(activation);
         let accumulated = self.shifted(id, lo);
         let native = self.forms.native(id);
+        let read = self.forms.is_read(id);
         let output = |item: Element| ChainItem {
             tag,
             kappa,
@@ -58,6 +60,7 @@ impl Compiler<'_> {
             y_copy: None,
             x: native.and_then(|n| n.place(item.index)),
             y: Some(item.mono),
+            read,
         };
         let items = self.with_rims(id, native.as_ref(), output);
         let requantised = self.emit_tensor(id, &items).y.expect("a producer chain");
@@ -72,11 +75,16 @@ impl Compiler<'_> {
         assert_eq!(lo, blocks.arguments().lo, "the table holds the blocks");
         let accumulated = self.shifted(id, blocks.origin());
         let native = self.forms.native(id);
-        let row = |tag, kappa, lane, x, mono| ChainItem { tag, kappa, lane, y_copy: None, x, y: Some(mono) };
+        let row =
+            |tag, kappa, lane, x, mono| ChainItem { tag, kappa, lane, y_copy: None, x, y: Some(mono), read: false };
+        let read = self.forms.is_read(id);
         let one_row = Builder::idle_kappa();
         let inside = self.elements(id, native.as_ref()).into_iter().map(|Element { index, mono }| {
             let place = native.and_then(|n| n.place(index));
-            (Some(index), row(tag, one_row, Lane::Inside { node: id, index, blocks }, place, mono))
+            (
+                Some(index),
+                ChainItem { read, ..row(tag, one_row, Lane::Inside { node: id, index, blocks }, place, mono) },
+            )
         });
         let inside: Vec<_> = inside.collect();
         let inside = self.emit_tensor(id, &inside).y.expect("a producer chain");
@@ -150,7 +158,7 @@ impl Compiler<'_> {
         output: impl Fn(Element) -> ChainItem,
     ) -> Vec<(Option<usize>, ChainItem)> {
         let [channels, h, w] = self.architecture.nodes[id].dims().expect("checked");
-        let coefficients = self.coefficients(id, &BTreeSet::new());
+        let [coefficients, summed] = self.coefficients(id, &BTreeSet::new());
         let rims: Vec<usize> = (0..channels).map(|channel| self.exponent(id, channel)).collect();
         let rim = |channel: usize, offset: i64| {
             (None, rim_item(id, channel, Mono::element(rims[channel], offset), offset, false))
@@ -168,20 +176,23 @@ impl Compiler<'_> {
             }
         } else {
             items.extend(self.elements(id, native).into_iter().map(output));
-            for channel in 0..channels {
-                items.extend(coefficients.iter().filter_map(|(_, c)| match *c {
-                    Coefficient::Output(_) => None,
-                    Coefficient::Rim(offset) => Some(rim(channel, offset)),
-                }));
-            }
+            let offsets = coefficients.iter().filter_map(|(_, c)| match *c {
+                Coefficient::Output(_) => None,
+                Coefficient::Rim(offset) => Some(offset),
+            });
+            let offsets: Vec<i64> = offsets.collect();
+            items.extend((0..channels).flat_map(|channel| offsets.iter().map(move |offset| rim(channel, *offset))));
         }
+        items.extend(rim_sums(id, &summed, false).map(|rim| (None, rim)));
         items
     }
 
-    /// Outputs (other than those in `dropped`, which become rims) and rims of one channel, by offset, each with its input.
-    pub(super) fn coefficients(&mut self, id: NodeId, dropped: &BTreeSet<usize>) -> Vec<(usize, Coefficient)> {
+    /// Outputs (other than those in `dropped`, which become rims) and rims, by offset, each with its input: those that every channel has rows
+    /// of, and those that are summed over the channels.
+    pub(super) fn coefficients(&mut self, id: NodeId, dropped: &BTreeSet<usize>) -> [Vec<(usize, Coefficient)>; 2] {
         let (q, batch) = (self.forms.row_stride(id), self.forms.batch());
-        self.geometry.insert(id, ProductGeometry { row_stride: q, input_stride: batch.stride });
+        let group = self.group(id);
+        self.geometry.insert(id, ProductGeometry { row_stride: q, input_stride: batch.stride, group });
         let first = coefficients(self.architecture, id, q, dropped);
         let [_, _, w] = self.architecture.nodes[id].dims().expect("checked");
         let span = span(&first, w, q);
@@ -191,7 +202,14 @@ impl Compiler<'_> {
             output => output,
         };
         let inputs = batch.shifts();
-        inputs.flat_map(|(input, shift)| first.iter().map(move |c| (input, moved(*c, shift)))).collect()
+        let all = inputs.flat_map(|(input, shift)| first.iter().map(move |c| (input, moved(*c, shift))));
+        match self.layout.shape {
+            Shape::Single => [all.collect(), vec![]],
+            Shape::Paired => {
+                let (outputs, rims) = all.partition(|(_, coefficient)| matches!(coefficient, Coefficient::Output(_)));
+                [outputs, rims]
+            }
+        }
     }
 
     /// A cell that is the layer's accumulators, shifted bias included, as a polynomial in the challenges.
@@ -291,7 +309,7 @@ impl Compiler<'_> {
         }
         let mut total: Option<(Cell, Mono)> = None;
         for Element { index, mono } in self.elements(id, None).into_iter().rev() {
-            let [x, y] = operands.map(|operand| self.tensors[operand][index]);
+            let [x, y] = operands.map(|operand| self.cell(operand, index));
             let product = self.builder.multiply(x, y);
             let cell = match total {
                 None => product,
@@ -314,7 +332,8 @@ impl Compiler<'_> {
         let channels: Vec<Option<Val>> = (0..dims[0])
             .map(|channel| {
                 let form = self.channel_form(&key, channel, [0, 0])?;
-                let cell = self.builder.multiply(form.cell, self.tensors[gate][channel * plane]);
+                let gate = self.cell(gate, channel * plane);
+                let cell = self.builder.multiply(form.cell, gate);
                 Some(Val { cell, ..form })
             })
             .collect();
@@ -342,7 +361,9 @@ impl Compiler<'_> {
     fn dense(&self, id: NodeId, term: usize, input: NodeId, groups: &mut Vec<Group>) {
         let channels = 0..self.architecture.nodes[id].shape[0];
         let operands: Vec<Option<Val>> = match self.layout.batch {
-            1 => self.tensors[input].iter().map(|cell| Some(Val { cell: *cell, mono: Mono::ONE })).collect(),
+            1 => (0..self.tensors[input].len())
+                .map(|index| Some(Val { cell: self.cell(input, index), mono: Mono::ONE }))
+                .collect(),
             // The polynomial of each element in all inputs.
             _ => self.channel_forms(&FormKey::elements(self.architecture, input)),
         };
@@ -476,5 +497,21 @@ pub(super) fn rim_item(node: NodeId, channel: usize, mono: Mono, offset: i64, ne
         y_copy: None,
         x: None,
         y: Some(mono),
+        read: false,
     }
+}
+
+/// Rows that hold the rims of a layer, each summed over the channels with the powers of `R` that their outputs have.
+pub(super) fn rim_sums(
+    node: NodeId,
+    coefficients: &[(usize, Coefficient)],
+    negative: bool,
+) -> impl Iterator<Item = ChainItem> {
+    coefficients.iter().filter_map(move |(_, coefficient)| match *coefficient {
+        Coefficient::Output(_) => None,
+        Coefficient::Rim(offset) => Some(ChainItem {
+            lane: Lane::RimSum { node, offset, negative },
+            ..rim_item(node, 0, Mono::element(0, offset), offset, negative)
+        }),
+    })
 }

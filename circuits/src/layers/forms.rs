@@ -11,7 +11,7 @@ use super::{Compiler, unsupported};
 use crate::error::CompileError;
 use crate::network::{Architecture, NodeId, Op, Term, origins, storage};
 use crate::program::{Builder, Cell, ChainItem, Lane, Layout, Mono, Val};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Which polynomial of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -131,6 +131,8 @@ pub(crate) struct Forms {
     row_strides: Vec<i64>,
     fused: HashMap<NodeId, NodeId>,
     batch: Batch,
+    /// Tensors whose elements are read one by one, beside their native form.
+    read: HashSet<NodeId>,
 }
 
 impl Forms {
@@ -142,6 +144,7 @@ impl Forms {
             row_strides: vec![],
             fused: if layout.limb.is_none() { fused_pools(architecture) } else { HashMap::new() },
             batch: Batch { count: layout.batch, ..Batch::ONE },
+            read: HashSet::new(),
         };
         for (id, node) in architecture.nodes.iter().enumerate() {
             match &node.op {
@@ -171,6 +174,7 @@ impl Forms {
             }
         }
         forms.choose_native(architecture);
+        forms.find_read(architecture);
         forms.choose_row_strides(architecture, layout);
         if layout.batch > 1 {
             forms.batch.stride = forms.input_stride(architecture);
@@ -250,6 +254,25 @@ impl Forms {
         best.into_values().for_each(|(_, index)| self.forms[index].native = true);
     }
 
+    /// Tensors of which something reads single elements: copies, dense layers, products, the output, and what moves elements for those.
+    fn find_read(&mut self, architecture: &Architecture) {
+        self.read.insert(architecture.output);
+        self.read.extend(self.forms.iter().filter(|form| !form.native).map(|form| form.key.node));
+        for (id, node) in architecture.nodes.iter().enumerate().rev() {
+            if let Op::Affine { terms, .. } = &node.op {
+                let one_by_one = terms.iter().filter(|term| match term {
+                    Term::Dense { .. } => self.batch.count == 1,
+                    Term::Product { .. } => true,
+                    Term::Conv { .. } | Term::Scale { .. } | Term::SumPool { .. } => false,
+                });
+                self.read.extend(one_by_one.flat_map(Term::inputs));
+            }
+            if node.op.moves() && self.read.contains(&id) {
+                self.read.extend(node.op.inputs());
+            }
+        }
+    }
+
     fn root(&self, mut group: usize) -> usize {
         while self.parents[group] != group {
             group = self.parents[group];
@@ -280,6 +303,11 @@ impl Forms {
             }
         };
         self.layers.keys().map(|id| span(*id)).max().unwrap_or(1)
+    }
+
+    /// Whether elements of tensor `id` are read one by one, beside its native form.
+    pub(crate) fn is_read(&self, id: NodeId) -> bool {
+        self.read.contains(&id)
     }
 
     /// Row stride of the exponents in layer `id`.
@@ -368,7 +396,7 @@ pub(super) fn gated(
 
 /// Affine nodes whose requantisation a max-pool takes over: nobody else reads them and the
 /// activation commutes with a maximum.
-fn fused_pools(architecture: &Architecture) -> HashMap<NodeId, NodeId> {
+pub(super) fn fused_pools(architecture: &Architecture) -> HashMap<NodeId, NodeId> {
     let consumers = architecture.consumers();
     let mut fused = HashMap::new();
     for (id, node) in architecture.nodes.iter().enumerate() {
@@ -402,16 +430,17 @@ impl Compiler<'_> {
             let items: Vec<ChainItem> = key
                 .order(batch)
                 .into_iter()
-                .filter(|element| self.tensors[id][*element] != Builder::zero())
+                .filter(|element| self.tensors[id][*element] != Some(Builder::zero()))
                 .filter_map(|element| {
                     let x = key.place(element, q, batch, per_channel)?;
                     Some(ChainItem {
                         tag,
                         kappa: Builder::idle_kappa(),
                         lane: Lane::Value { node: id, index: element, lo },
-                        y_copy: Some(self.tensors[id][element]),
+                        y_copy: Some(self.cell(id, element)),
                         x: Some(x),
                         y: None,
+                        read: false,
                     })
                 })
                 .collect();
@@ -451,7 +480,7 @@ impl Compiler<'_> {
             let place = key.place(element, 1, Batch::ONE, part.is_some());
             place.is_some_and(|(chain, _)| number.is_none_or(|number| number == chain))
         });
-        elements.all(|element| self.tensors[key.node][element] == Builder::zero())
+        elements.all(|element| self.tensors[key.node][element] == Some(Builder::zero()))
     }
 
     /// `sum over channels of R^c times the channel's form`.

@@ -106,6 +106,7 @@ impl Compiler<'_> {
         let range = self.packing(End::Input).range;
         let (tag, lo) = if over_f { (self.identity_tag(range), range.lo) } else { self.value_tag(range) };
         let native = self.forms.native(0);
+        let read = self.forms.is_read(0);
         let order = native.map_or_else(|| (0..self.packing(End::Input).elements).collect(), |n| n.order());
         let items: Vec<_> = order
             .into_iter()
@@ -118,6 +119,7 @@ impl Compiler<'_> {
                     y_copy: None,
                     x: native.map_or(place.map(|place| (0, place)), |n| n.place(index)),
                     y: native.and(place),
+                    read,
                 };
                 (Some(index), item)
             })
@@ -176,9 +178,10 @@ impl Compiler<'_> {
                 tag,
                 kappa: Builder::idle_kappa(),
                 lane: Lane::Value { node: id, index, lo },
-                y_copy: Some(self.tensors[id][index]),
+                y_copy: Some(self.cell(id, index)),
                 x: self.shown_monomial(End::Output, index).map(|place| (0, place)),
                 y: None,
+                read: false,
             })
             .collect();
         let value = self.builder.chain(&items).x[&0];
@@ -202,6 +205,7 @@ impl Compiler<'_> {
                 y_copy: None,
                 x: None,
                 y: Some(link_monomial(polynomial, power)),
+                read: false,
             })
             .collect();
         let blinds = self.builder.chain(&items).y.expect("a producer chain");

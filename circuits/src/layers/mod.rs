@@ -13,16 +13,17 @@ mod search;
 use crate::error::CompileError;
 use crate::integer::{Activation, Function, Interval};
 use crate::interface::{End, Interface, Visibility};
-use crate::machine::{LANES, LINK_ROW, RESERVED_ROWS};
+use crate::machine::{LANES, LINK_ROW, RESERVED_ROWS, Shape};
 use crate::network::{Architecture, MAX_AXES, NodeId, Op, Term, sources};
 use crate::packing::Packing;
 use crate::program::{
     Blocks, Builder, Cell, ChainItem, ChainValues, Layout, MAX_BATCH, ProductGeometry, Program, TableKind, public_words,
 };
-use forms::Forms;
+use forms::{Forms, fused_pools, gated};
 use io::Shown;
+use position::Batch;
 pub(crate) use position::plane;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Greatest `k` the compiler accepts.
 pub const MAX_K: u32 = 24;
@@ -59,7 +60,7 @@ pub fn compile(architecture: &Architecture, interface: Interface, layout: Layout
     if interface.input == Visibility::Given {
         return Err(unsupported("-", "an input that is `given`; a committed input is committed beforehand".into()));
     }
-    within_limit(architecture, layout)?;
+    within_limit(architecture, interface, layout)?;
     let (input, output) = (&architecture.nodes[0], &architecture.nodes[architecture.output]);
     let input = Packing::new(layout.batch * input.len(), input.range);
     let output = Packing::new(layout.batch * output.len(), output.range);
@@ -68,7 +69,7 @@ pub fn compile(architecture: &Architecture, interface: Interface, layout: Layout
     let words = public_words(interface.input, &input) + public_words(interface.output, &output);
     // The rows around the link row are of no chain.
     let rows = if interface.is_linked() { LINK_ROW + 2 } else { 1 };
-    let (builder, instance) = Builder::new(words, rows);
+    let (builder, instance) = Builder::new(layout.shape, words, rows);
     let mut compiler = Compiler {
         architecture,
         interface,
@@ -96,40 +97,74 @@ fn unsupported(node: &str, what: String) -> CompileError {
 }
 
 /// Refuses, before anything is laid out, a network that surely exceeds the greatest `k`.
-fn within_limit(architecture: &Architecture, layout: Layout) -> Result<(), CompileError> {
+fn within_limit(architecture: &Architecture, interface: Interface, layout: Layout) -> Result<(), CompileError> {
+    let (rows, moved) = least_rows(architecture, interface, layout);
+    if rows > 1 << MAX_K || moved > MAX_MOVED {
+        Err(CompileError::TooLarge { rows, table: 0, limit: MAX_K })
+    } else {
+        Ok(())
+    }
+}
+
+/// Rows that the program has at least, but for places in kernels that meet nothing but padding; and elements that are moved.
+fn least_rows(architecture: &Architecture, interface: Interface, layout: Layout) -> (usize, usize) {
     let batch = layout.batch;
-    let mut moved = 0usize;
-    let mut rows = batch.saturating_mul(architecture.nodes[architecture.output].len());
+    let paired = layout.shape == Shape::Paired;
+    // Two elements share a row at best.
+    let shared = |elements: usize| if paired { elements.div_ceil(2) } else { elements };
+    let fused = if layout.limb.is_none() { fused_pools(architecture) } else { HashMap::new() };
+    let (mut moved, mut rows) = (0usize, 0usize);
+    if interface.output != Visibility::Private {
+        rows = batch.saturating_mul(architecture.nodes[architecture.output].len());
+    }
     for (id, node) in architecture.nodes.iter().enumerate() {
         let Op::Affine { terms, .. } = &node.op else {
             // What moves elements has cells, 16 bytes each, and no rows.
-            let sum = if node.op.moves() { &mut moved } else { &mut rows };
-            *sum = sum.saturating_add(batch.saturating_mul(node.len()));
+            let elements = batch.saturating_mul(node.len());
+            if node.op.moves() {
+                moved = moved.saturating_add(elements);
+            } else {
+                rows = rows.saturating_add(shared(elements));
+            }
             continue;
         };
-        let limbs = layout.limb.map_or(0, |bits| 1 + architecture.shift.div_ceil(bits) as usize);
-        rows = rows.saturating_add(node.len().saturating_mul(batch).saturating_mul(1 + limbs));
         let channels = node.shape[0];
+        let plane_len = node.len() / channels;
+        // Outputs that no window of a fused maximum covers are rims.
+        let covered = fused.get(&id).map_or(plane_len, |pool| covered(architecture, *pool));
+        let limbs = layout.limb.map_or(0, |bits| 1 + architecture.shift.div_ceil(bits) as usize);
+        let outputs = channels.saturating_mul(covered).saturating_mul(batch);
+        rows = rows.saturating_add(shared(outputs.saturating_mul(1 + limbs)));
+        // Coefficients that are no outputs are laid out one by one, those of several terms together.
+        let mut rims = plane_len - covered;
         for term in terms {
             let columns = architecture.term_weights(id, term) / channels;
             let groups = groups(architecture, id);
             let blocks = groups.saturating_mul((channels / groups).div_ceil(layout.lanes));
             rows = rows.saturating_add(columns.saturating_mul(blocks));
             if term.is_polynomial() {
-                // Rims and outputs are laid out one by one; outputs are counted above.
-                let coefficients = plane(architecture, id, term).least_support().saturating_mul(channels);
-                rows = rows.saturating_add(coefficients.saturating_sub(node.len()).saturating_mul(batch));
+                let support = plane(architecture, id, term).least_support();
+                rims = rims.max(support.saturating_sub(covered));
             }
-            if let Term::Product { .. } = term {
-                rows = rows.saturating_add(node.len().saturating_mul(batch).saturating_mul(4));
+            if let Term::Product { left, right, .. } = term {
+                let dims = node.dims().unwrap_or([1; 3]);
+                let batches = Batch { count: batch, ..Batch::ONE };
+                let gated = gated(architecture, [*left, *right], dims, batches).is_some();
+                let products = if gated { channels } else { node.len().saturating_mul(batch) };
+                rows = rows.saturating_add(products.saturating_mul(4));
             }
         }
+        let rims = if paired { rims } else { rims.saturating_mul(channels) };
+        rows = rows.saturating_add(rims.saturating_mul(batch));
     }
-    if rows > 1 << MAX_K || moved > MAX_MOVED {
-        Err(CompileError::TooLarge { rows, table: 0, limit: MAX_K })
-    } else {
-        Ok(())
-    }
+    (rows, moved)
+}
+
+/// Positions of a channel that the windows of a max-pool cover.
+fn covered(architecture: &Architecture, pool: NodeId) -> usize {
+    let Op::MaxPool { input, kernel } = architecture.nodes[pool].op else { unreachable!("a max-pool") };
+    let [_, h, w] = architecture.nodes[input].dims().expect("validated");
+    (h / kernel[0] * kernel[0]) * (w / kernel[1] * kernel[1])
 }
 
 /// Groups of channels of an affine layer.
@@ -219,8 +254,8 @@ struct Compiler<'a> {
     builder: Builder,
     forms: Forms,
     domains: Domains,
-    /// The `y` cell of every element, by node; empty where no row holds them.
-    tensors: Vec<Vec<Cell>>,
+    /// The `y` cell of every element, by node; empty where no row holds them, `None` where it is the earlier of two on a row.
+    tensors: Vec<Vec<Option<Cell>>>,
     bias_shifts: BTreeMap<NodeId, i64>,
     geometry: BTreeMap<NodeId, ProductGeometry>,
 }
@@ -255,6 +290,12 @@ impl Compiler<'_> {
         members.div_ceil(self.layout.lanes) * self.layout.lanes
     }
 
+    /// Output channels of a group of a layer, and how far apart the exponents of two groups' first channels are.
+    fn group(&self, id: NodeId) -> [usize; 2] {
+        let members = self.architecture.nodes[id].shape[0] / groups(self.architecture, id);
+        [members, self.group_span(members)]
+    }
+
     fn node(&mut self, id: NodeId) -> Result<(), CompileError> {
         match &self.architecture.nodes[id].op {
             Op::Input => {}
@@ -283,7 +324,9 @@ impl Compiler<'_> {
         let from = sources(self.architecture, id).expect("it moves elements");
         let fill = if from.contains(&None) { self.builder.constant(fill) } else { Builder::zero() };
         let cell = |input: usize, from: &Option<(NodeId, usize)>| {
-            from.map_or(fill, |(node, index)| self.tensors[node][input * self.architecture.nodes[node].len() + index])
+            from.map_or(Some(fill), |(node, index)| {
+                self.tensors[node][input * self.architecture.nodes[node].len() + index]
+            })
         };
         let inputs = 0..self.layout.batch;
         self.tensors[id] = inputs.flat_map(|input| from.iter().map(move |from| cell(input, from))).collect();
@@ -324,6 +367,11 @@ impl Compiler<'_> {
         self.builder.table.tag(TableKind::Difference { max: self.domains.difference })
     }
 
+    /// The `y` cell of an element of a tensor whose elements are read one by one.
+    fn cell(&self, node: NodeId, index: usize) -> Cell {
+        self.tensors[node][index].expect("what is read by itself has a cell that copies may read")
+    }
+
     /// Emits the rows of a tensor and records its cells and forms.
     ///
     /// `items` are in emission order, each with the element it holds, if any.
@@ -333,10 +381,10 @@ impl Compiler<'_> {
         let mut cells = vec![None; self.layout.batch * self.architecture.nodes[id].len()];
         for ((element, _), row) in items.iter().zip(&values.rows) {
             if let Some(element) = element {
-                cells[*element] = Some(Cell::Y(*row));
+                cells[*element] = row.map(Cell::Y);
             }
         }
-        self.tensors[id] = cells.into_iter().map(|cell| cell.expect("every element has a row")).collect();
+        self.tensors[id] = cells;
         self.forms.record_native(id, &values.x);
         values
     }
@@ -366,3 +414,6 @@ impl Compiler<'_> {
         Ok(program)
     }
 }
+
+#[cfg(test)]
+mod tests;

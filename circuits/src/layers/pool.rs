@@ -3,7 +3,7 @@
 //! Spec: `docs/spec/machine.md#maximum-of-non-overlapping-windows-fused-with-the-requantisation`.
 
 use super::Compiler;
-use super::affine::{Coefficient, position_offset, rim_item};
+use super::affine::{Coefficient, position_offset, rim_item, rim_sums};
 use super::forms::FormKey;
 use super::position::Batch;
 use crate::network::{NodeId, Op};
@@ -97,7 +97,7 @@ impl Compiler<'_> {
         let [channels, h, w] = windows.dims;
         let q = self.forms.row_stride(id);
         let dropped: BTreeSet<usize> = (0..h * w).filter(|p| windows.window(*p).is_none()).collect();
-        let coefficients = self.coefficients(id, &dropped);
+        let [coefficients, summed] = self.coefficients(id, &dropped);
         let mut items = vec![];
         for channel in 0..channels {
             items.extend(coefficients.iter().map(|&(input, c)| match c {
@@ -115,10 +115,12 @@ impl Compiler<'_> {
                         y_copy: None,
                         x: Some((0, Mono::position(-(window as i64)))),
                         y: Some(Mono::element(self.exponent(id, channel), offset)),
+                        read: false,
                     }
                 }
             }));
         }
+        items.extend(rim_sums(id, &summed, true));
         let values = self.builder.chain(&items);
         (values.y.expect("a producer chain"), values.x[&0])
     }
@@ -133,7 +135,7 @@ impl Compiler<'_> {
         lane: impl Fn(usize) -> Lane,
     ) -> Val {
         let q = self.forms.row_stride(layer);
-        let native = self.forms.native(pool);
+        let (native, read) = (self.forms.native(pool), self.forms.is_read(pool));
         let order = native.map_or_else(|| (0..windows.count()).collect(), |n| n.order());
         let items: Vec<_> = order
             .into_iter()
@@ -146,6 +148,7 @@ impl Compiler<'_> {
                     y_copy: None,
                     x: native.and_then(|n| n.place(window)),
                     y: Some(Mono::element(self.exponent(layer, channel), offset)),
+                    read,
                 };
                 (Some(window), item)
             })
@@ -184,6 +187,7 @@ impl Compiler<'_> {
                 y_copy: None,
                 x: Some((0, Mono::position(-(window as i64)))),
                 y: Some(Mono::element(channel, offset)),
+                read: false,
             }));
         }
         let below = self.builder.chain(&items);

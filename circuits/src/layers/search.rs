@@ -20,7 +20,7 @@ impl Compiler<'_> {
             let (input, row) = (index / length / rows, index / length % rows);
             Mono::element(row, (index % length) as i64 * q + batch.shift(input))
         };
-        let chain = |tag, lane: &dyn Fn(usize, usize) -> Lane| -> Vec<ChainItem> {
+        let chain = |tag, read, lane: &dyn Fn(usize, usize) -> Lane| -> Vec<ChainItem> {
             let item = |index: usize| ChainItem {
                 tag,
                 kappa: Builder::idle_kappa(),
@@ -28,15 +28,17 @@ impl Compiler<'_> {
                 y_copy: None,
                 x: Some((0, element(index))),
                 y: Some(element(index)),
+                read,
             };
             (0..batch.count * rows * length).map(item).collect()
         };
         let (first, before) = (self.difference_tag(), self.before_tag());
-        let firsts = chain(first, &|index, window| Lane::BelowValue { node: input, index, pool: maximum, window });
+        let firsts =
+            chain(first, false, &|index, window| Lane::BelowValue { node: input, index, pool: maximum, window });
         let firsts = self.builder.chain(&firsts);
-        let befores = chain(before, &|index, window| Lane::Before { node: input, index, pool: maximum, window });
+        let befores = chain(before, true, &|index, window| Lane::Before { node: input, index, pool: maximum, window });
         let befores = self.builder.chain(&befores);
-        self.tensors[id] = befores.rows.iter().map(|row| Cell::Y(*row)).collect();
+        self.tensors[id] = befores.rows.iter().map(|row| row.map(Cell::Y)).collect();
 
         // Both hold the differences: sum mon (x + d) = sum over rows of R^row M, times the positions.
         let values = self.total_form(&FormKey::rows(self.architecture, input, rows, length), [0, 0]);

@@ -1,18 +1,15 @@
 //! The columns of a program and its witness as field elements, for provers that take them without a synthesis.
 
-use super::{COPY_COLUMNS, Challenges, FIXED_COLUMNS, PHASE0_COLUMNS, PHASE1_COLUMNS};
+use super::{COPY_COLUMNS, Challenges, Shape};
 use crate::integer::to_field;
-use crate::program::{Cell, ChainOp, ProductOp, Program, Row};
-use crate::secret::SecretColumn;
+use crate::program::{Cell, ChainOp, ConsumerRatio, ProducerRatio, ProductOp, Program, Row};
+use crate::secret::{Secret, SecretColumn};
 use crate::witness::{PhaseOne, PhaseZero};
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
 use rayon::prelude::*;
+use zeroize::Zeroizing;
 
-/// Columns of phase 0 in the order of their commitments.
-pub type PhaseZeroColumns = [SecretColumn; PHASE0_COLUMNS];
-/// Columns of phase 1 in the order of their commitments.
-pub type PhaseOneColumns = [SecretColumn; PHASE1_COLUMNS];
 /// The challenges of a proof as values.
 pub(crate) type ChallengeValues = Challenges<Fr>;
 
@@ -33,9 +30,23 @@ const fn chain_code(op: ChainOp) -> u64 {
     }
 }
 
+/// What says how many elements are on a row and how the earlier one enters the two chains: 1 for one element.
+const fn lane_codes(row: &Row) -> [u64; 2] {
+    let Some(earlier) = row.earlier else { return [1; 2] };
+    let x = match earlier.x {
+        ConsumerRatio::U => 2,
+        ConsumerRatio::One => 3,
+    };
+    let y = match earlier.y {
+        ProducerRatio::U => 2,
+        ProducerRatio::USquared => 3,
+    };
+    [x, y]
+}
+
 /// The fixed columns on the active rows, in the order of their commitments; every other row is 0.
 #[must_use]
-pub fn fixed_columns(program: &Program) -> [Vec<Fr>; FIXED_COLUMNS] {
+pub fn fixed_columns(program: &Program) -> Vec<Vec<Fr>> {
     let active = program.active_rows();
     let default = Row::default();
     let of_table = |cell: fn((u64, i64, i64)) -> Fr| -> Vec<Fr> {
@@ -45,18 +56,27 @@ pub fn fixed_columns(program: &Program) -> [Vec<Fr>; FIXED_COLUMNS] {
     let of_rows = |cell: fn(&Row) -> u64| -> Vec<Fr> {
         padded(program.k, (0..active).map(|row| Fr::from(cell(program.rows.get(row).unwrap_or(&default)))))
     };
-    let columns: [&(dyn Fn() -> Vec<Fr> + Sync); FIXED_COLUMNS] = [
+    let common: [&(dyn Fn() -> Vec<Fr> + Sync); 6] = [
         &|| of_table(|(tag, _, _)| Fr::from(tag)),
         &|| of_table(|(_, input, _)| to_field(input)),
         &|| of_table(|(_, _, output)| to_field(output)),
         &|| of_rows(|row| row.tag),
         &|| of_rows(|row| row.kappa),
         &|| of_rows(|row| product_code(row.product)),
-        &|| of_rows(|row| chain_code(row.x)),
-        &|| of_rows(|row| chain_code(row.y) + 1),
     ];
-    let columns: Vec<Vec<Fr>> = columns.par_iter().map(|column| column()).collect();
-    columns.try_into().expect("as many as there are")
+    let single: [&(dyn Fn() -> Vec<Fr> + Sync); 2] =
+        [&|| of_rows(|row| chain_code(row.x)), &|| of_rows(|row| chain_code(row.y) + 1)];
+    let paired: [&(dyn Fn() -> Vec<Fr> + Sync); 4] = [
+        &|| of_rows(|row| chain_code(row.x)),
+        &|| of_rows(|row| chain_code(row.y)),
+        &|| of_rows(|row| lane_codes(row)[0]),
+        &|| of_rows(|row| lane_codes(row)[1]),
+    ];
+    let own: &[_] = match program.layout.shape {
+        Shape::Single => &single,
+        Shape::Paired => &paired,
+    };
+    common.par_iter().chain(own).map(|column| column()).collect()
 }
 
 /// Cells with room for those of all `2^k` rows.
@@ -115,23 +135,43 @@ fn column(k: u32, cells: impl Iterator<Item = Fr>) -> SecretColumn {
     SecretColumn(rows)
 }
 
-/// Phase 0.
-pub(super) fn phase_zero_columns(k: u32, w: &PhaseZero) -> PhaseZeroColumns {
-    [
-        column(k, w.r.iter().map(|v| Fr::from(*v))),
-        column(k, w.q.iter().map(|v| Fr::from(*v))),
-        column(k, w.y.iter().map(|v| to_field(*v))),
-        column(k, (0..w.e.len()).map(|row| w.rim(row))),
-        column(k, w.m.iter().map(|v| Fr::from(*v))),
-    ]
+/// Phase 0, in the order of the commitments.
+pub(super) fn phase_zero_columns(program: &Program, w: &PhaseZero) -> Vec<SecretColumn> {
+    let k = program.k;
+    let natural = |cells: &[u64]| column(k, cells.iter().map(|v| Fr::from(*v)));
+    let integer = |cells: &[i64]| column(k, cells.iter().map(|v| to_field(*v)));
+    match &w.earlier {
+        None => {
+            let e = Zeroizing::new(w.rims(Fr::ZERO).into_iter().map(Secret).collect::<Vec<_>>());
+            let e = column(k, e.iter().map(|cell| cell.0));
+            vec![natural(&w.r), natural(&w.q), integer(&w.y), e, natural(&w.m)]
+        }
+        Some(earlier) => vec![
+            natural(&earlier.r),
+            natural(&earlier.q),
+            integer(&earlier.y),
+            natural(&w.r),
+            natural(&w.q),
+            integer(&w.y),
+            natural(&w.m),
+        ],
+    }
 }
 
-/// Phase 1.
-pub(super) fn phase_one_columns(k: u32, mut w: PhaseOne) -> PhaseOneColumns {
-    let PhaseOne { omega, h_w, h_x, h_y, z, p, phi } = &mut w;
-    [omega, h_w, h_x, h_y, z, p, phi].map(|cells| {
-        let mut rows = std::mem::take(cells);
+/// The phase between, for the challenge `R`; `None` if the shape has none.
+pub(super) fn rim_column(program: &Program, w: &PhaseZero, channel: Fr) -> Option<SecretColumn> {
+    w.earlier.as_ref()?;
+    let e = Zeroizing::new(w.rims(channel).into_iter().map(Secret).collect::<Vec<_>>());
+    Some(column(program.k, e.iter().map(|cell| cell.0)))
+}
+
+/// Phase 1, in the order of the commitments.
+pub(super) fn phase_one_columns(k: u32, w: PhaseOne) -> Vec<SecretColumn> {
+    let PhaseOne { omega, h_w, h_x, h_y, z, p, psi, phi } = w;
+    let columns = [Some(omega), Some(h_w), Some(h_x), Some(h_y), Some(z), Some(p), psi, Some(phi)];
+    let full = |mut rows: Vec<Fr>| {
         rows.resize(1 << k, Fr::ZERO);
         SecretColumn(rows)
-    })
+    };
+    columns.into_iter().flatten().map(full).collect()
 }

@@ -3,28 +3,36 @@
 //! Each forgery claims a wrong public output in a real proof. It differs from an honest witness in phase 0
 //! and, by solving a linear equation once the challenges are known, in one cell that the missing constraint frees.
 
-use super::MachineCircuit;
+use super::{MachineCircuit, Shape};
 use crate::integer::{Interval, to_field};
 use crate::network::Term;
 use crate::program::{AdviceColumn, Cell, ChainOp, Lane, Layout, ProductOp};
-use crate::testing::{Case, Keys, NetworkBuilder, SIGNED8, conv};
+use crate::testing::{Case, Keys, NetworkBuilder, RELU8, SIGNED8, conv};
 use crate::witness::{ChallengeValues, ForcedCell, PhaseOne, PhaseZero, phase_one, phase_one_forced};
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
 
 /// One input word, one output word, a dense layer of two outputs.
-fn dense(lanes: usize) -> Case {
+fn dense(lanes: usize, shape: Shape) -> Case {
     let mut b = NetworkBuilder::new(&[4], Interval::new(1, 15), 21);
     b.affine(&[2], SIGNED8, vec![Term::Dense { input: 0 }]);
-    b.build(lanes)
+    b.build_in(Layout { shape, ..Layout::direct(lanes) })
 }
 
 /// A convolution whose output is public.
-fn convolution() -> Case {
+fn convolution(shape: Shape) -> Case {
     let mut b = NetworkBuilder::new(&[1, 4, 4], Interval::new(1, 15), 22);
     let conv = conv(0, [3, 3], [1, 1], [0; 4]);
     b.affine(&[1, 2, 2], SIGNED8, vec![conv]);
-    b.build(1)
+    b.build_in(Layout { shape, ..Layout::direct(1) })
+}
+
+/// A convolution, then one of 1x1 whose output is public: two outputs of the first share a row.
+fn two_convolutions() -> Case {
+    let mut b = NetworkBuilder::new(&[1, 4, 4], Interval::new(1, 15), 23);
+    let first = b.affine(&[1, 2, 2], RELU8, vec![conv(0, [3, 3], [1, 1], [0; 4])]);
+    b.affine(&[1, 2, 2], SIGNED8, vec![conv(first, [1, 1], [1, 1], [0; 4])]);
+    b.build_in(Layout { shape: Shape::Paired, ..Layout::direct(1) })
 }
 
 /// A case whose claimed outputs are `delta` quotients away from the true ones.
@@ -122,27 +130,127 @@ fn row_where(case: &Case, found: impl Fn(usize) -> bool) -> usize {
 
 #[test]
 fn honest_proofs_are_accepted() {
-    for case in [dense(1), dense(2), convolution()] {
-        assert!(accepts(&case.circuit(), case.circuit(), &case));
+    for shape in Shape::ALL {
+        for case in [dense(1, shape), dense(2, shape), convolution(shape)] {
+            assert!(accepts(&case.circuit(), case.circuit(), &case));
+        }
     }
+    let case = two_convolutions();
+    assert!(accepts(&case.circuit(), case.circuit(), &case));
 }
 
 #[test]
 fn lookups() {
-    let case = lookup_forgery(&dense(2));
-    assert_needed("lookup-sum", &case, &|w, _| w.phi.fill(Fr::ZERO));
-    assert_needed("lookup-end", &case, &|_, _| {});
-    assert_needed("first-phi", &case, &|w, _| {
+    for shape in Shape::ALL {
+        let case = lookup_forgery(&dense(2, shape));
+        assert_needed("lookup-sum", &case, &|w, _| w.phi.fill(Fr::ZERO));
+        assert_needed("lookup-end", &case, &|_, _| {});
+        assert_needed("first-phi", &case, &|w, _| {
+            let end = *w.phi.last().unwrap();
+            w.phi.iter_mut().for_each(|phi| *phi -= end);
+        });
+    }
+    // With a free part of the sum any row makes up for what is in no table.
+    let case = lookup_forgery(&dense(2, Shape::Paired));
+    assert_needed("lookup-part", &case, &|w, _| {
         let end = *w.phi.last().unwrap();
-        w.phi.iter_mut().for_each(|phi| *phi -= end);
+        w.psi.as_mut().unwrap()[0] -= end;
+        w.phi[1..].iter_mut().for_each(|phi| *phi -= end);
     });
+}
+
+/// The output that follows where the earlier element of a row has other cells: its activation is another, and its part of the producer chain is as it was.
+/// `None` if that shows nowhere, or leaves the table.
+fn with_earlier(honest: &Case, row: usize, cells: (u64, u64, i64)) -> Option<Case> {
+    let mut case = honest.clone();
+    let Lane::Requantised { node, index, .. } = case.program.rows[row].earlier.unwrap().lane else { unreachable!() };
+    let output = case.architecture.output;
+    let earlier = case.phase0.earlier.as_mut().unwrap();
+    let kappa = case.program.rows[row].kappa;
+    assert_eq!(kappa * cells.0 + cells.1, kappa * earlier.q[row] + earlier.r[row]);
+    (earlier.q[row], earlier.r[row], earlier.y[row]) = cells;
+    let delta = cells.2 - case.trace.values[node][index];
+    let weight = case.weights.layers[&output].terms[0][0];
+    let shift = case.program.shift;
+    let rounded = case.trace.accumulators[output][index] + weight * delta + (1 << (shift - 1));
+    let crate::network::Op::Affine { activation, .. } = case.architecture.nodes[output].op else { unreachable!() };
+    let mut claimed = case.trace.values[output].clone();
+    claimed[index] = activation.apply(rounded >> shift);
+    if claimed == case.trace.values[output] {
+        return None;
+    }
+    for (at, r) in case.program.rows.iter().enumerate() {
+        match r.lane {
+            Lane::Requantised { node, index: i, lo } if node == output && i == index => {
+                case.phase0.q[at] = u64::try_from((rounded >> shift) - lo).ok()?;
+                case.phase0.r[at] = (rounded & ((1 << shift) - 1)) as u64;
+                case.phase0.y[at] = claimed[index];
+            }
+            Lane::Value { node, index: i, lo } if node == output && i == index => {
+                case.phase0.y[at] = claimed[index];
+                case.phase0.q[at] = (claimed[index] - lo) as u64;
+            }
+            _ => {}
+        }
+        // On a row of one element both lanes look the same up.
+        if r.earlier.is_none() {
+            let PhaseZero { r, q, y, earlier, .. } = &mut case.phase0;
+            let earlier = earlier.as_mut().unwrap();
+            (earlier.r[at], earlier.q[at], earlier.y[at]) = (r[at], q[at], y[at]);
+        }
+    }
+    case.recount();
+    case.instance = crate::witness::instance(&case.program, &case.trace.values[0].clone(), &claimed);
+    Some(case)
+}
+
+/// The earlier element of a row has lookups of its own: without them it may have another activation, or a remainder that is out of range.
+#[test]
+fn earlier_elements_are_looked_up() {
+    let honest = two_convolutions();
+    let earlier = honest.phase0.earlier.as_ref().unwrap();
+    let row = row_where(&honest, |row| honest.program.rows[row].earlier.is_some() && earlier.q[row] > 0);
+    let (q, r, y) = (earlier.q[row], earlier.r[row], earlier.y[row]);
+    for (q, r) in [(q, r), (q - 1, r + (1 << honest.program.shift))] {
+        let forged = (1..99).flat_map(|far| [y + far, y - far]).find_map(|y| with_earlier(&honest, row, (q, r, y)));
+        let case = forged.expect("another activation shows");
+        assert_needed("lookup-part", &case, &|w, _| {
+            let end = *w.phi.last().unwrap();
+            w.psi.as_mut().unwrap()[0] -= end;
+            w.phi[1..].iter_mut().for_each(|phi| *phi -= end);
+        });
+    }
+}
+
+/// An earlier element counts in both chains with its own weight: exchanged with the later one, it is refused.
+#[test]
+fn two_elements_of_a_row_are_not_exchanged() {
+    let honest = two_convolutions();
+    let mut tried = 0;
+    for row in (0..honest.program.rows.len()).filter(|row| honest.program.rows[*row].earlier.is_some()) {
+        let mut case = honest.clone();
+        let PhaseZero { r, q, y, earlier, .. } = &mut case.phase0;
+        let earlier = earlier.as_mut().unwrap();
+        std::mem::swap(&mut r[row], &mut earlier.r[row]);
+        std::mem::swap(&mut q[row], &mut earlier.q[row]);
+        std::mem::swap(&mut y[row], &mut earlier.y[row]);
+        if case.phase0 != honest.phase0 {
+            assert!(!accepts(&case.circuit(), case.circuit(), &case), "row {row}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 0);
 }
 
 /// A quotient and a remainder that give the accumulator modulo `p` and not as integers: the field has many such pairs, and only the two
 /// lookups tell them from the true one.
 #[test]
 fn decompositions_that_wrap() {
-    let honest = dense(2);
+    Shape::ALL.into_iter().for_each(decompositions_that_wrap_in);
+}
+
+fn decompositions_that_wrap_in(shape: Shape) {
+    let honest = dense(2, shape);
     let delta = deltas(&honest, 1);
     let mut case = claim(honest.clone(), &delta);
     let row = row_where(&case, |row| matches!(case.program.rows[row].lane, Lane::Requantised { index: 0, .. }));
@@ -150,6 +258,7 @@ fn decompositions_that_wrap() {
     case.phase0.q[row] = honest.phase0.q[row];
     let (q, r) = (Fr::from(case.phase0.q[row]), Fr::from(case.phase0.r[row]));
     let (kappa, step) = (Fr::from(case.program.rows[row].kappa), to_field(delta[0]));
+    let tag = case.program.rows[row].tag;
     let other = Fr::from(case.phase0.r[row] ^ 1);
     let pairs = [
         // The quotient is in the table, the remainder is negative or too large.
@@ -160,7 +269,14 @@ fn decompositions_that_wrap() {
     for (wrong_q, wrong_r) in pairs {
         assert_eq!(kappa * wrong_q + wrong_r, kappa * q + r);
         let cells = [(AdviceColumn::Q, row, wrong_q), (AdviceColumn::R, row, wrong_r)];
-        let circuit = || case.circuit().wrapped(&cells).tampered(&|w, _| w.phi.fill(Fr::ZERO));
+        // The part of the sum that is no check by itself follows the wrong cell.
+        let tamper = |w: &mut PhaseOne, c: &ChallengeValues| {
+            w.phi.fill(Fr::ZERO);
+            let key = c.beta + c.alpha * to_field(case.phase0.y[row]) + c.alpha.square() * Fr::from(tag);
+            let inverse = |q: Fr| (key + q).invert().unwrap();
+            w.psi.iter_mut().for_each(|psi| psi[row] += inverse(wrong_q) - inverse(q));
+        };
+        let circuit = || case.circuit().wrapped(&cells).tampered(&tamper);
         assert!(accepts(&circuit().without("lookup-sum"), circuit().without("lookup-sum"), &case), "no forgery");
         assert!(!accepts(&circuit(), circuit(), &case), "a decomposition that wraps");
     }
@@ -168,18 +284,24 @@ fn decompositions_that_wrap() {
 
 #[test]
 fn rims() {
-    let honest = dense(2);
-    let delta = deltas(&honest, 1);
-    let mut case = claim(honest, &delta);
-    let row = row_where(&case, |row| matches!(case.program.rows[row].lane, Lane::Requantised { index: 0, .. }));
-    case.phase0.e[row] = -delta[0] << case.program.shift;
-    assert_needed("rim", &case, &|_, _| {});
+    for shape in Shape::ALL {
+        let honest = dense(2, shape);
+        let delta = deltas(&honest, 1);
+        let mut case = claim(honest, &delta);
+        let row = row_where(&case, |row| matches!(case.program.rows[row].lane, Lane::Requantised { index: 0, .. }));
+        case.phase0.e[row] = -delta[0] << case.program.shift;
+        assert_needed("rim", &case, &|_, _| {});
+    }
 }
 
 /// With a free `z_0` the prover picks the root of `delta_0 + R delta_1`.
 #[test]
 fn channel_challenge() {
-    let honest = dense(1);
+    Shape::ALL.into_iter().for_each(channel_challenge_in);
+}
+
+fn channel_challenge_in(shape: Shape) {
+    let honest = dense(1, shape);
     let delta = deltas(&honest, 2);
     let case = claim(honest, &delta);
     let root = -to_field(delta[0]) * to_field(delta[1]).invert().unwrap();
@@ -194,7 +316,11 @@ fn channel_challenge() {
 /// With a free `P_0` the prover picks `u'` with `in u + claimed = in u' + out`.
 #[test]
 fn position_challenge() {
-    let mut case = dense(2);
+    Shape::ALL.into_iter().for_each(position_challenge_in);
+}
+
+fn position_challenge_in(shape: Shape) {
+    let mut case = dense(2, shape);
     let true_words = case.instance.clone();
     let output = case.trace.values[case.architecture.output].clone();
     let claimed = [output[0] - 1, output[1]];
@@ -211,7 +337,11 @@ fn position_challenge() {
 
 #[test]
 fn chains_and_products() {
-    let honest = convolution();
+    Shape::ALL.into_iter().for_each(chains_and_products_in);
+}
+
+fn chains_and_products_in(shape: Shape) {
+    let honest = convolution(shape);
     let delta = deltas(&honest, 1);
     let case = claim(honest, &delta);
     let rows = &case.program.rows;
@@ -301,7 +431,7 @@ fn limbs() {
 
 #[test]
 fn the_solver_finds_nothing_in_an_honest_witness() {
-    let case = convolution();
+    let case = convolution(Shape::Paired);
     let challenges =
         ChallengeValues { channel: Fr::from(3), position: Fr::from(5), alpha: Fr::from(7), beta: Fr::from(1_000_003) };
     let w = phase_one(&case.program, &case.phase0, &case.lanes, &challenges, &case.instance).unwrap();

@@ -6,16 +6,15 @@ mod columns;
 mod gates;
 mod synthesis;
 
-pub use columns::{PhaseOneColumns, PhaseZeroColumns, copy_permutation, fixed_columns};
+pub use columns::{copy_permutation, fixed_columns};
 pub use synthesis::{MachineCircuit, PhaseOneInput, Tamper};
 
 use halo2_proofs::halo2curves::bn256::Fr;
-use halo2_proofs::plonk::{Advice, Challenge, Column, ConstraintSystem, FirstPhase, Fixed, Instance, SecondPhase};
+use halo2_proofs::plonk::{
+    Advice, Challenge, Column, ConstraintSystem, FirstPhase, Fixed, Instance, SecondPhase, ThirdPhase,
+};
 use serde::{Deserialize, Serialize};
 
-/// Version of the machine: changes whenever a column, a gate, a query order, the link row or the encoding of
-/// public tensors does.
-pub const MACHINE_VERSION: u16 = 4;
 /// Degree of the constraint system.
 pub const DEGREE: usize = 5;
 /// Rows at the end of every advice column that hold random values.
@@ -26,32 +25,137 @@ pub const RESERVED_ROWS: usize = UNUSABLE_ROWS + 1;
 pub const BLINDING_ROWS: usize = 2;
 /// Row on which `omega` holds what committed tensors come to; no weight stands there.
 pub const LINK_ROW: usize = 2;
-/// Advice columns of phase 0, committed before the challenges.
-pub const PHASE0_COLUMNS: usize = 5;
-/// Advice columns of phase 1.
-pub const PHASE1_COLUMNS: usize = 7;
-/// Position of `omega` among the advice columns, hence among the commitments of a proof.
-pub const OMEGA_INDEX: usize = PHASE0_COLUMNS;
-/// Fixed columns.
-pub const FIXED_COLUMNS: usize = 8;
 /// Weight lanes a program may have. The key of a model has to fit into a data contract.
 pub const LANES: std::ops::RangeInclusive<usize> = 1..=256;
-/// Names of the advice columns in the order of their commitments.
-pub const ADVICE_NAMES: [&str; PHASE0_COLUMNS + PHASE1_COLUMNS] =
-    ["r", "q", "y", "e", "m", "omega", "hW", "hX", "hY", "z", "P", "phi"];
-/// Names of the fixed columns in the order of their commitments.
-pub const FIXED_NAMES: [&str; FIXED_COLUMNS] = ["t_tag", "t_in", "t_out", "tag", "kappa", "opP", "opX", "opY"];
 /// Columns under the copy argument: `y`, `z`, `P`.
 pub const COPY_COLUMNS: usize = 3;
 
-/// Parameters that the constraint system depends on. One verifier serves one shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// What the constraint system depends on. One verifier serves one shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Shape {
+    /// One activation a row; a rim for each channel.
+    #[default]
+    Single,
+    /// Two activations a row; rims summed over the channels.
+    Paired,
+}
+
+impl Shape {
+    /// Every shape.
+    pub const ALL: [Self; 2] = [Self::Single, Self::Paired];
+
+    /// Version of the machine: the high byte numbers the shape, the low byte changes whenever a column, a gate, a query order, the
+    /// link row or the encoding of public tensors does.
+    #[must_use]
+    pub const fn version(self) -> u16 {
+        match self {
+            Self::Single => 4,
+            Self::Paired => 0x0101,
+        }
+    }
+
+    /// The shape of a version.
+    #[must_use]
+    pub fn of_version(version: u16) -> Option<Self> {
+        Self::ALL.into_iter().find(|shape| shape.version() == version)
+    }
+
+    /// A word for tables.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Single => "single",
+            Self::Paired => "paired",
+        }
+    }
+
+    /// Names of the advice columns in the order of their commitments.
+    #[must_use]
+    pub const fn advice_names(self) -> &'static [&'static str] {
+        match self {
+            Self::Single => &["r", "q", "y", "e", "m", "omega", "hW", "hX", "hY", "z", "P", "phi"],
+            Self::Paired => {
+                &["r0", "q0", "y0", "r", "q", "y", "m", "e", "omega", "hW", "hX", "hY", "z", "P", "psi", "phi"]
+            }
+        }
+    }
+
+    /// Names of the fixed columns in the order of their commitments.
+    #[must_use]
+    pub const fn fixed_names(self) -> &'static [&'static str] {
+        match self {
+            Self::Single => &["t_tag", "t_in", "t_out", "tag", "kappa", "opP", "opX", "opY"],
+            Self::Paired => &["t_tag", "t_in", "t_out", "tag", "kappa", "opP", "opX", "opY", "laneX", "laneY"],
+        }
+    }
+
+    /// Advice columns of each phase: those before all challenges, those between `R` and the others, those after all.
+    #[must_use]
+    pub const fn phases(self) -> [usize; 3] {
+        match self {
+            Self::Single => [5, 0, 7],
+            Self::Paired => [7, 1, 8],
+        }
+    }
+
+    /// Advice columns.
+    #[must_use]
+    pub const fn advice(self) -> usize {
+        self.advice_names().len()
+    }
+
+    /// Fixed columns.
+    #[must_use]
+    pub const fn fixed(self) -> usize {
+        self.fixed_names().len()
+    }
+
+    /// Position of `omega` among the advice columns, hence among the commitments of a proof.
+    #[must_use]
+    pub const fn omega(self) -> usize {
+        let [zero, between, _] = self.phases();
+        zero + between
+    }
+
+    /// Positions of `y`, `z`, `P`, the columns under the copy argument, among the advice columns.
+    #[must_use]
+    pub const fn copied(self) -> [usize; COPY_COLUMNS] {
+        let omega = self.omega();
+        let y = match self {
+            Self::Single => 2,
+            Self::Paired => 5,
+        };
+        [y, omega + 4, omega + 5]
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A shape, and in tests what is changed of its constraints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub struct Shape {
+pub struct Parameters {
+    /// The shape.
+    pub shape: Shape,
     /// A constraint left out, to see that a forgery then passes.
     #[cfg(test)]
-    #[serde(skip)]
     pub(crate) without: Option<&'static str>,
+}
+
+impl Parameters {
+    /// All constraints of a shape.
+    #[must_use]
+    pub const fn of(shape: Shape) -> Self {
+        Self {
+            shape,
+            #[cfg(test)]
+            without: None,
+        }
+    }
 }
 
 /// The challenges, in squeezing order. All come after phase 0.
@@ -91,50 +195,132 @@ pub struct Machine {
     pub(crate) op_p: Column<Fixed>,
     pub(crate) op_x: Column<Fixed>,
     pub(crate) op_y: Column<Fixed>,
+    /// Those of [`Shape::Paired`] alone.
+    pub(crate) pair: Option<PairColumns>,
     pub(crate) challenges: Challenges<Challenge>,
+}
+
+/// What a machine with two lanes has besides.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PairColumns {
+    /// `r`, `q`, `y` of the earlier element.
+    pub(crate) earlier: [Column<Advice>; 3],
+    pub(crate) psi: Column<Advice>,
+    pub(crate) lane_x: Column<Fixed>,
+    pub(crate) lane_y: Column<Fixed>,
 }
 
 impl Machine {
     /// Allocates the columns and creates the gates.
     #[must_use]
-    pub fn configure(cs: &mut ConstraintSystem<Fr>, shape: Shape) -> Self {
-        let machine = Self {
-            inst: cs.instance_column(),
-            r: cs.advice_column_in(FirstPhase),
-            q: cs.advice_column_in(FirstPhase),
-            y: cs.advice_column_in(FirstPhase),
-            e: cs.advice_column_in(FirstPhase),
-            m: cs.advice_column_in(FirstPhase),
-            omega: cs.advice_column_in(SecondPhase),
-            h_w: cs.advice_column_in(SecondPhase),
-            h_x: cs.advice_column_in(SecondPhase),
-            h_y: cs.advice_column_in(SecondPhase),
-            z: cs.advice_column_in(SecondPhase),
-            p: cs.advice_column_in(SecondPhase),
-            phi: cs.advice_column_in(SecondPhase),
-            t_tag: cs.fixed_column(),
-            t_in: cs.fixed_column(),
-            t_out: cs.fixed_column(),
-            tag: cs.fixed_column(),
-            kappa: cs.fixed_column(),
-            op_p: cs.fixed_column(),
-            op_x: cs.fixed_column(),
-            op_y: cs.fixed_column(),
-            challenges: Challenges {
-                channel: cs.challenge_usable_after(FirstPhase),
-                position: cs.challenge_usable_after(FirstPhase),
-                alpha: cs.challenge_usable_after(FirstPhase),
-                beta: cs.challenge_usable_after(FirstPhase),
-            },
+    pub fn configure(cs: &mut ConstraintSystem<Fr>, parameters: Parameters) -> Self {
+        let inst = cs.instance_column();
+        let machine = match parameters.shape {
+            Shape::Single => Self::single(cs, inst),
+            Shape::Paired => Self::paired(cs, inst),
         };
         for column in [machine.y, machine.z, machine.p] {
             cs.enable_equality(column);
         }
-        gates::create(cs, &machine, shape);
+        gates::create(cs, &machine, parameters);
         // `degree()` is clamped by an environment variable of the backend; the minimum is not.
         cs.set_minimum_degree(DEGREE);
         assert_eq!(cs.blinding_factors() + 1, UNUSABLE_ROWS, "the reserved rows follow from the queries");
         machine
+    }
+
+    fn single(cs: &mut ConstraintSystem<Fr>, inst: Column<Instance>) -> Self {
+        let [r, q, y, e, m] = [(); 5].map(|()| cs.advice_column_in(FirstPhase));
+        let [omega, h_w, h_x, h_y, z, p, phi] = [(); 7].map(|()| cs.advice_column_in(SecondPhase));
+        let [t_tag, t_in, t_out, tag, kappa, op_p, op_x, op_y] = [(); 8].map(|()| cs.fixed_column());
+        let challenges = Challenges {
+            channel: cs.challenge_usable_after(FirstPhase),
+            position: cs.challenge_usable_after(FirstPhase),
+            alpha: cs.challenge_usable_after(FirstPhase),
+            beta: cs.challenge_usable_after(FirstPhase),
+        };
+        Self {
+            inst,
+            r,
+            q,
+            y,
+            e,
+            m,
+            omega,
+            h_w,
+            h_x,
+            h_y,
+            z,
+            p,
+            phi,
+            t_tag,
+            t_in,
+            t_out,
+            tag,
+            kappa,
+            op_p,
+            op_x,
+            op_y,
+            pair: None,
+            challenges,
+        }
+    }
+
+    fn paired(cs: &mut ConstraintSystem<Fr>, inst: Column<Instance>) -> Self {
+        let [r0, q0, y0, r, q, y, m] = [(); 7].map(|()| cs.advice_column_in(FirstPhase));
+        let e = cs.advice_column_in(SecondPhase);
+        let [omega, h_w, h_x, h_y, z, p, psi, phi] = [(); 8].map(|()| cs.advice_column_in(ThirdPhase));
+        let [t_tag, t_in, t_out, tag, kappa, op_p, op_x, op_y, lane_x, lane_y] = [(); 10].map(|()| cs.fixed_column());
+        let challenges = Challenges {
+            channel: cs.challenge_usable_after(FirstPhase),
+            position: cs.challenge_usable_after(SecondPhase),
+            alpha: cs.challenge_usable_after(SecondPhase),
+            beta: cs.challenge_usable_after(SecondPhase),
+        };
+        let pair = Some(PairColumns { earlier: [r0, q0, y0], psi, lane_x, lane_y });
+        Self {
+            inst,
+            r,
+            q,
+            y,
+            e,
+            m,
+            omega,
+            h_w,
+            h_x,
+            h_y,
+            z,
+            p,
+            phi,
+            t_tag,
+            t_in,
+            t_out,
+            tag,
+            kappa,
+            op_p,
+            op_x,
+            op_y,
+            pair,
+            challenges,
+        }
+    }
+
+    /// The fixed columns, in the order of their commitments.
+    pub(crate) fn fixed_columns(&self) -> Vec<Column<Fixed>> {
+        let common = [self.t_tag, self.t_in, self.t_out, self.tag, self.kappa, self.op_p, self.op_x, self.op_y];
+        let pair = self.pair.map(|pair| [pair.lane_x, pair.lane_y]);
+        common.into_iter().chain(pair.into_iter().flatten()).collect()
+    }
+
+    /// The advice columns of the three phases, in the order of their commitments.
+    pub(crate) fn advice_columns(&self) -> [Vec<Column<Advice>>; 3] {
+        let Self { r, q, y, e, m, omega, h_w, h_x, h_y, z, p, phi, .. } = *self;
+        match self.pair {
+            None => [vec![r, q, y, e, m], vec![], vec![omega, h_w, h_x, h_y, z, p, phi]],
+            Some(PairColumns { earlier: [r0, q0, y0], psi, .. }) => {
+                [vec![r0, q0, y0, r, q, y, m], vec![e], vec![omega, h_w, h_x, h_y, z, p, psi, phi]]
+            }
+        }
     }
 }
 
@@ -148,20 +334,14 @@ pub struct Queries {
 }
 
 impl Queries {
-    /// The queries of the constraint system.
+    /// The queries of the constraint system of a shape.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(shape: Shape) -> Self {
         let mut cs = ConstraintSystem::default();
-        let _ = Machine::configure(&mut cs, Shape::default());
+        let _ = Machine::configure(&mut cs, Parameters::of(shape));
         let advice = cs.advice_queries().iter().map(|(column, rotation)| (column.index(), rotation.0 == 1));
         let fixed = cs.fixed_queries().iter().map(|(column, rotation)| (column.index(), rotation.0 == 1));
         Self { advice: advice.collect(), fixed: fixed.collect() }
-    }
-}
-
-impl Default for Queries {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -1,10 +1,9 @@
 //! A program and its witness as a halo2 circuit: one region, absolute rows, one synthesis.
 
 use super::columns::{
-    ChallengeValues, PhaseOneColumns, PhaseZeroColumns, copy_position, fixed_columns, phase_one_columns,
-    phase_zero_columns,
+    ChallengeValues, copy_position, fixed_columns, phase_one_columns, phase_zero_columns, rim_column,
 };
-use super::{Challenges, FIXED_COLUMNS, Machine, Shape};
+use super::{Challenges, Machine, Parameters};
 #[cfg(test)]
 use crate::program::AdviceColumn;
 use crate::program::{Cell, Program};
@@ -12,7 +11,7 @@ use crate::secret::SecretColumn;
 use crate::witness::{LaneRows, PhaseOne, PhaseZero, phase_one};
 use halo2_proofs::circuit::{Cell as HaloCell, Layouter, Region, SimpleFloorPlanner, Value};
 use halo2_proofs::halo2curves::bn256::Fr;
-use halo2_proofs::plonk::{Advice, Any, Challenge, Circuit, Column, ConstraintSystem, Error, Fixed};
+use halo2_proofs::plonk::{Advice, Any, Challenge, Circuit, Column, ConstraintSystem, Error};
 
 /// What a witness is made of: phase 1 is computed when the challenges are known.
 #[derive(Clone, Debug)]
@@ -36,7 +35,7 @@ pub struct MachineCircuit<'a> {
     pub program: &'a Program,
     /// The witness; `None` when making keys.
     pub witness: Option<PhaseOneInput<'a>>,
-    shape: Shape,
+    parameters: Parameters,
     tamper: Option<Tamper<'a>>,
     /// Cells of `r` and `q` that no integer of the witness can be.
     #[cfg(test)]
@@ -52,11 +51,11 @@ impl std::fmt::Debug for MachineCircuit<'_> {
 impl<'a> MachineCircuit<'a> {
     /// The circuit of `program`.
     #[must_use]
-    pub fn new(program: &'a Program, witness: Option<PhaseOneInput<'a>>) -> Self {
+    pub const fn new(program: &'a Program, witness: Option<PhaseOneInput<'a>>) -> Self {
         Self {
             program,
             witness,
-            shape: Shape::default(),
+            parameters: Parameters::of(program.layout.shape),
             tamper: None,
             #[cfg(test)]
             wrapped: &[],
@@ -92,22 +91,12 @@ impl<'a> MachineCircuit<'a> {
 
     #[cfg(test)]
     pub(crate) fn without(mut self, constraint: &'static str) -> Self {
-        self.shape.without = Some(constraint);
+        self.parameters.without = Some(constraint);
         self
     }
 
     fn fixed(&self, machine: &Machine, region: &mut Region<'_, Fr>) {
-        let columns: [Column<Fixed>; FIXED_COLUMNS] = [
-            machine.t_tag,
-            machine.t_in,
-            machine.t_out,
-            machine.tag,
-            machine.kappa,
-            machine.op_p,
-            machine.op_x,
-            machine.op_y,
-        ];
-        for (column, values) in columns.into_iter().zip(fixed_columns(self.program)) {
+        for (column, values) in machine.fixed_columns().into_iter().zip(fixed_columns(self.program)) {
             for (row, value) in values.into_iter().enumerate() {
                 region.assign_fixed(column, row, value);
             }
@@ -119,8 +108,17 @@ impl<'a> MachineCircuit<'a> {
     /// # Panics
     /// Without a witness.
     #[must_use]
-    pub fn phase_zero_columns(&self) -> PhaseZeroColumns {
-        phase_zero_columns(self.program.k, self.witness.as_ref().expect("a witness").phase0)
+    pub fn phase_zero_columns(&self) -> Vec<SecretColumn> {
+        phase_zero_columns(self.program, self.witness.as_ref().expect("a witness").phase0)
+    }
+
+    /// The column that is committed between the challenge `R` and the others: rims summed over channels. `None` if the shape has none.
+    ///
+    /// # Panics
+    /// Without a witness.
+    #[must_use]
+    pub fn rim_column(&self, channel: Fr) -> Option<SecretColumn> {
+        rim_column(self.program, self.witness.as_ref().expect("a witness").phase0, channel)
     }
 
     /// The columns of phase 1 for these challenges; rows after the one that ends the chains are 0. `None` as [`phase_one`].
@@ -128,7 +126,7 @@ impl<'a> MachineCircuit<'a> {
     /// # Panics
     /// Without a witness.
     #[must_use]
-    pub fn phase_one_columns(&self, challenges: &ChallengeValues) -> Option<PhaseOneColumns> {
+    pub fn phase_one_columns(&self, challenges: &ChallengeValues) -> Option<Vec<SecretColumn>> {
         let witness = self.witness.as_ref().expect("a witness");
         let mut phase1 = phase_one(self.program, witness.phase0, witness.lanes, challenges, witness.instance)?;
         if let Some(tamper) = self.tamper {
@@ -149,53 +147,41 @@ impl<'a> MachineCircuit<'a> {
 }
 
 /// Assigns the first `rows` cells of each column: the others are halo2's to fill.
-fn assign<const N: usize>(
-    region: &mut Region<'_, Fr>,
-    columns: [Column<Advice>; N],
-    values: &[SecretColumn; N],
-    rows: usize,
-) {
-    for (column, values) in columns.into_iter().zip(values) {
+fn assign(region: &mut Region<'_, Fr>, columns: &[Column<Advice>], values: &[SecretColumn], rows: usize) {
+    assert_eq!(columns.len(), values.len());
+    for (column, values) in columns.iter().zip(values) {
         for (row, value) in values[..rows].iter().enumerate() {
-            region.assign_advice(column, row, Value::known(*value));
+            region.assign_advice(*column, row, Value::known(*value));
         }
     }
 }
 
-/// The challenges, once all phase-0 columns are committed; `None` before.
-fn known_challenges(machine: &Machine, region: &Region<'_, Fr>) -> Option<ChallengeValues> {
-    let known = |challenge: Challenge| {
-        let mut value = None;
-        region.get_challenge(challenge).map(|v| value = Some(v));
-        value
-    };
-    Some(Challenges {
-        channel: known(machine.challenges.channel)?,
-        position: known(machine.challenges.position)?,
-        alpha: known(machine.challenges.alpha)?,
-        beta: known(machine.challenges.beta)?,
-    })
+/// A challenge, once what it comes after is committed; `None` before.
+fn known(region: &Region<'_, Fr>, challenge: Challenge) -> Option<Fr> {
+    let mut value = None;
+    region.get_challenge(challenge).map(|v| value = Some(v));
+    value
 }
 
 impl Circuit<Fr> for MachineCircuit<'_> {
     type Config = Machine;
     type FloorPlanner = SimpleFloorPlanner;
-    type Params = Shape;
+    type Params = Parameters;
 
     fn without_witnesses(&self) -> Self {
         Self { witness: None, ..self.clone() }
     }
 
-    fn params(&self) -> Shape {
-        self.shape
+    fn params(&self) -> Parameters {
+        self.parameters
     }
 
     fn configure(cs: &mut ConstraintSystem<Fr>) -> Machine {
-        Machine::configure(cs, Shape::default())
+        Machine::configure(cs, Parameters::default())
     }
 
-    fn configure_with_params(cs: &mut ConstraintSystem<Fr>, shape: Shape) -> Machine {
-        Machine::configure(cs, shape)
+    fn configure_with_params(cs: &mut ConstraintSystem<Fr>, parameters: Parameters) -> Machine {
+        Machine::configure(cs, parameters)
     }
 
     fn synthesize(&self, machine: Machine, mut layouter: impl Layouter<Fr>) -> Result<(), Error> {
@@ -207,15 +193,23 @@ impl Circuit<Fr> for MachineCircuit<'_> {
                 if self.witness.is_none() {
                     return Ok(());
                 }
-                let m = &machine;
                 let rows = self.program.active_rows();
-                assign(&mut region, [m.r, m.q, m.y, m.e, m.m], &self.phase_zero_columns(), rows);
+                let [zero, between, one] = machine.advice_columns();
+                assign(&mut region, &zero, &self.phase_zero_columns(), rows);
                 #[cfg(test)]
                 self.assign_wrapped(&machine, &mut region);
                 region.next_phase();
-                let Some(challenges) = known_challenges(&machine, &region) else { return Ok(()) };
+                let challenges = &machine.challenges;
+                let Some(channel) = known(&region, challenges.channel) else { return Ok(()) };
+                if let Some(rims) = self.rim_column(channel) {
+                    assign(&mut region, &between, &[rims], rows);
+                    region.next_phase();
+                }
+                let others = [challenges.position, challenges.alpha, challenges.beta].map(|c| known(&region, c));
+                let [Some(position), Some(alpha), Some(beta)] = others else { return Ok(()) };
+                let challenges = Challenges { channel, position, alpha, beta };
                 let phase1 = self.phase_one_columns(&challenges).ok_or(Error::Synthesis)?;
-                assign(&mut region, [m.omega, m.h_w, m.h_x, m.h_y, m.z, m.p, m.phi], &phase1, rows + 1);
+                assign(&mut region, &one, &phase1, rows + 1);
                 Ok(())
             },
         )

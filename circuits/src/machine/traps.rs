@@ -1,6 +1,6 @@
 //! The traps of the construction, one test each: the attack is mounted and refused.
 
-use super::{Machine, PHASE0_COLUMNS, Shape};
+use super::{Machine, Parameters, Shape};
 use crate::integer::Interval;
 use crate::network::{LayerWeights, Term, Window};
 use crate::program::{Lane, Layout, NULL_TAG, Pin, ProductOp, Program, SlotSource};
@@ -101,14 +101,22 @@ fn the_null_table_is_empty() {
 /// No constraint may read what its challenge does not bind: all that is looked up is committed first.
 #[test]
 fn challenges_come_after_what_they_bind() {
-    let mut cs = ConstraintSystem::default();
-    let machine = Machine::configure(&mut cs, Shape::default());
-    let phases = cs.advice_column_phase();
-    assert!(phases[..PHASE0_COLUMNS].iter().all(|phase| *phase == 0));
-    assert!(phases[PHASE0_COLUMNS..].iter().all(|phase| *phase == 1));
-    assert!(cs.challenge_phase().iter().all(|phase| *phase == 0), "drawn after phase 0");
-    assert_eq!(machine.omega.index(), super::OMEGA_INDEX);
-    assert_eq!(cs.num_challenges(), 4);
+    for shape in Shape::ALL {
+        let mut cs = ConstraintSystem::default();
+        let machine = Machine::configure(&mut cs, Parameters::of(shape));
+        let [zero, between, one] = shape.phases();
+        let last = if between == 0 { 1 } else { 2 };
+        let expected = [vec![0; zero], vec![1; between], vec![last; one]].concat();
+        assert_eq!(cs.advice_column_phase(), expected);
+        assert_eq!(cs.challenge_phase()[0], 0, "R comes after phase 0");
+        assert!(cs.challenge_phase()[1..].iter().all(|phase| *phase + 1 == last), "the others after the rims too");
+        assert_eq!(cs.num_challenges(), 4);
+        assert_eq!(machine.omega.index(), shape.omega());
+        assert_eq!([machine.y, machine.z, machine.p].map(|column| column.index()), shape.copied());
+        let columns: Vec<usize> = machine.advice_columns().concat().iter().map(|column| column.index()).collect();
+        assert_eq!(columns, (0..shape.advice()).collect::<Vec<_>>());
+        assert_eq!(cs.num_fixed_columns(), shape.fixed());
+    }
 }
 
 /// Every public word is read.

@@ -3,8 +3,11 @@
 //! Everything here is layout, not semantics: a [`Val`] is a claimed cell together with the monomial it
 //! is off by, and every method says what the machine then enforces about it.
 
-use super::{Cell, ChainOp, Lane, Mono, ONE_TAG, Pin, ProductOp, Row, Table, TableKind, WeightSlot};
-use crate::machine::LINK_ROW;
+use super::{
+    Cell, ChainOp, ConsumerRatio, Earlier, Lane, Mono, ONE_TAG, Pin, ProducerRatio, ProductOp, Row, Table, TableKind,
+    WeightSlot,
+};
+use crate::machine::{LINK_ROW, Shape};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// A scalar of the program: its value is `cell * mono`.
@@ -25,6 +28,8 @@ pub(crate) struct ChainItem {
     pub x: Option<(usize, Mono)>,
     /// Monomial of `F` in the producer chain.
     pub y: Option<Mono>,
+    /// Whether copies may read its `y`.
+    pub read: bool,
 }
 
 /// Weights of one operand: `(sum of slot * monomial) * operand`.
@@ -41,8 +46,8 @@ pub(crate) struct ChainValues {
     pub x: HashMap<usize, Val>,
     /// Value of the producer chain.
     pub y: Option<Val>,
-    /// Row of each item.
-    pub rows: Vec<usize>,
+    /// Row on which each item is the later one, or the only one.
+    pub rows: Vec<Option<usize>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,6 +63,7 @@ pub struct Builder {
     pub(crate) rows: Vec<Row>,
     pub(crate) equalities: Vec<(Cell, Cell)>,
     pub(crate) table: Table,
+    shape: Shape,
     constants: HashMap<i64, Cell>,
     powers: HashMap<(Base, i64), Cell>,
     monos: HashMap<Mono, Cell>,
@@ -79,11 +85,12 @@ impl Builder {
     ///
     /// Row 0 starts it; `P_0 = u` and `z_0 = R` by the gates of the first row. The chain's value
     /// `sum_i inst_i u^(-i)` is returned.
-    pub(crate) fn new(words: usize, rows: usize) -> (Self, Val) {
+    pub(crate) fn new(shape: Shape, words: usize, rows: usize) -> (Self, Val) {
         let mut builder = Self {
             rows: vec![],
             equalities: vec![],
             table: Table::new(),
+            shape,
             constants: HashMap::new(),
             powers: HashMap::new(),
             monos: HashMap::new(),
@@ -228,20 +235,22 @@ impl Builder {
     /// `y = sum of F * monomial` over the items with a producer monomial. Items without one must have `F = 0`
     /// if others have one.
     pub(crate) fn chain(&mut self, items: &[ChainItem]) -> ChainValues {
-        let plan = ChainPlan::new(items);
+        let plan = ChainPlan::new(items, self.shape);
         let monos: BTreeSet<Mono> = plan.steps.iter().filter_map(|s| s.multiplier).collect();
         for mono in monos {
             self.mono(mono);
         }
         let first = self.rows.len();
-        let mut rows = vec![0; items.len()];
+        let mut rows = vec![None; items.len()];
         for (offset, step) in plan.steps.iter().enumerate() {
             let z_pin = step.multiplier.map_or(Pin::Free, |m| Pin::Copy(self.monos[&m]));
             let mut row = Row { x: step.x, y: step.y, z_pin, ..Row::default() };
             if let Some(index) = step.item {
                 let item = &items[index];
                 (row.tag, row.kappa, row.lane, row.y_copy) = (item.tag, item.kappa, item.lane, item.y_copy);
-                rows[index] = first + offset;
+                rows[index] = Some(first + offset);
+                row.earlier =
+                    step.earlier.map(|ratios| Earlier { lane: items[index - 1].lane, x: ratios.x, y: ratios.y });
             }
             self.push(row);
         }
@@ -301,18 +310,98 @@ impl Builder {
 }
 
 /// Rows that [`Builder::chain`] emits for these items, spacers and the last one included.
-pub(crate) fn chain_rows(items: &[ChainItem]) -> usize {
-    ChainPlan::new(items).steps.len()
+pub(crate) fn chain_rows(items: &[ChainItem], shape: Shape) -> usize {
+    ChainPlan::new(items, shape).steps.len()
+}
+
+/// Weights of the earlier element on a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Ratios {
+    x: ConsumerRatio,
+    y: ProducerRatio,
+}
+
+impl Ratios {
+    /// Of two neighbours on one row; `None` if they need two.
+    fn of(earlier: &ChainItem, later: &ChainItem) -> Option<Self> {
+        let alike = (earlier.tag, earlier.kappa) == (later.tag, later.kappa);
+        // A rim has no table that keeps its lane at 0, and there is one column of them.
+        if !alike || earlier.kappa == 0 || earlier.read || earlier.y_copy.is_some() {
+            return None;
+        }
+        let x = match (earlier.x, later.x) {
+            (None, None) => ConsumerRatio::U,
+            (Some((a, earlier)), Some((b, later))) if a == b => match earlier / later {
+                Mono::U => ConsumerRatio::U,
+                Mono::ONE => ConsumerRatio::One,
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let y = match (earlier.y, later.y) {
+            (None, None) => ProducerRatio::U,
+            (Some(earlier), Some(later)) => match earlier / later {
+                Mono::U => ProducerRatio::U,
+                Mono::U2 => ProducerRatio::USquared,
+                _ => return None,
+            },
+            _ => return None,
+        };
+        Some(Self { x, y })
+    }
+
+    /// What the opcode `step-u` multiplies the two chains by on a row.
+    fn native(ratios: Option<Self>) -> [Mono; 2] {
+        let Some(Self { x, y }) = ratios else { return [Mono::U; 2] };
+        let x = match x {
+            ConsumerRatio::U => Mono::U2,
+            ConsumerRatio::One => Mono::U,
+        };
+        let y = match y {
+            ProducerRatio::U => Mono::U2,
+            ProducerRatio::USquared => Mono::U2.pow(2),
+        };
+        [x, y]
+    }
 }
 
 struct ChainStep {
     item: Option<usize>,
+    /// Whether the item before stands on the row too.
+    earlier: Option<Ratios>,
     x: ChainOp,
     y: ChainOp,
     multiplier: Option<Mono>,
 }
 
-/// Which opcode and multiplier each row of a pair of chains has.
+/// An opcode and, for `step-z`, the multiplier; for what is no `reset` the monomial that the chain is multiplied by.
+#[derive(Clone, Copy)]
+enum Need {
+    Reset,
+    /// Nobody reads the chain.
+    Any,
+    By(Mono),
+}
+
+impl Need {
+    fn op(self, native: Mono) -> ChainOp {
+        match self {
+            Self::Reset => ChainOp::Reset,
+            Self::Any => ChainOp::StepU,
+            Self::By(mono) if mono == native => ChainOp::StepU,
+            Self::By(_) => ChainOp::StepZ,
+        }
+    }
+
+    fn multiplier(self, native: Mono) -> Option<Mono> {
+        match self {
+            Self::By(mono) if mono != native => Some(mono),
+            _ => None,
+        }
+    }
+}
+
+/// Which opcode and multiplier each row of a pair of chains has, and which two items share a row.
 ///
 /// Both chains share one `z` a row. Where they want it for different ends (a reset of `x` exposes through `z`), a spacer row
 /// serves `x` while `y` steps by `u`, and the next row corrects `y`.
@@ -327,7 +416,7 @@ struct ChainPlan {
 }
 
 impl ChainPlan {
-    fn new(items: &[ChainItem]) -> Self {
+    fn new(items: &[ChainItem], shape: Shape) -> Self {
         let mut plan = Self {
             steps: vec![],
             x_values: vec![],
@@ -336,46 +425,55 @@ impl ChainPlan {
             x_open: None,
             y_open: None,
         };
-        for (index, item) in items.iter().enumerate() {
-            plan.item(index, item);
+        let mut index = 0;
+        while let Some(item) = items.get(index) {
+            let next = items.get(index + 1).filter(|_| shape == Shape::Paired);
+            let ratios = next.and_then(|next| Ratios::of(item, next));
+            let later = index + usize::from(ratios.is_some());
+            plan.item(later, &items[later], ratios);
+            index = later + 1;
         }
         plan.close();
         plan
     }
 
-    /// What `x` needs at an item: an opcode and, for `step-z`, the multiplier.
+    /// What `x` needs at an item.
     ///
     /// An item in no consumer chain ends the open one, unless its `y` is 0.
-    fn x_need(&self, item: &ChainItem) -> (ChainOp, Option<Mono>) {
+    fn x_need(&self, item: &ChainItem) -> Need {
         match (item.x, self.x_open) {
-            (None, Some(_)) if !matches!(item.lane, Lane::Rim { .. }) => (ChainOp::Reset, None),
-            (None, _) => (ChainOp::StepU, None),
-            (Some((id, mono)), Some((open, at))) if id == open => step(at / mono),
-            (Some(_), _) => (ChainOp::Reset, None),
+            (None, Some(_)) if !matches!(item.lane, Lane::Rim { .. } | Lane::RimSum { .. }) => Need::Reset,
+            (None, _) => Need::Any,
+            (Some((id, mono)), Some((open, at))) if id == open => Need::By(at / mono),
+            (Some(_), _) => Need::Reset,
         }
     }
 
-    fn y_need(&self, target: Option<Mono>) -> (ChainOp, Option<Mono>) {
+    fn y_need(&self, target: Option<Mono>) -> Need {
         match (target, self.y_open) {
-            (None, _) => (ChainOp::StepU, None),
-            (Some(mono), Some(at)) => step(at / mono),
-            (Some(_), None) => (ChainOp::Reset, None),
+            (None, _) => Need::Any,
+            (Some(mono), Some(at)) => Need::By(at / mono),
+            (Some(_), None) => Need::Reset,
         }
     }
 
-    fn item(&mut self, index: usize, item: &ChainItem) {
-        let (x_op, x_mul) = self.x_need(item);
-        let (y_op, y_mul) = self.y_need(item.y);
-        if x_op != ChainOp::StepU && y_op == ChainOp::StepZ && x_mul != y_mul {
-            // After the spacer, a step by `u` lands on the item's monomial; after a reset the chain is 0.
-            let spacer = x_mul.map_or((ChainOp::Reset, None), |m| step(m / Mono::U));
-            self.row(None, spacer, (ChainOp::StepU, None));
-            self.x_open = item.x.map(|(id, mono)| (id, mono * Mono::U));
+    fn item(&mut self, index: usize, item: &ChainItem, earlier: Option<Ratios>) {
+        let natives = Ratios::native(earlier);
+        let (x, y) = (self.x_need(item), self.y_need(item.y));
+        let (x_mul, y_mul) = (x.multiplier(natives[0]), y.multiplier(natives[1]));
+        if x.op(natives[0]) != ChainOp::StepU && y_mul.is_some() && x_mul != y_mul {
+            // After the spacer, a step by what is native lands on the item's monomial; after a reset the chain is 0.
+            let spacer = match x {
+                Need::By(mono) => Need::By(mono / natives[0]),
+                other => other,
+            };
+            self.row(None, None, [spacer, Need::Any]);
+            self.x_open = item.x.map(|(id, mono)| (id, mono * natives[0]));
+            let x = item.x.map_or(Need::Any, |_| Need::By(natives[0]));
             let y = self.y_need(item.y);
-            self.row(Some(index), (ChainOp::StepU, None), y);
+            self.row(Some(index), earlier, [x, y]);
         } else {
-            let y = self.y_need(item.y);
-            self.row(Some(index), (x_op, x_mul), y);
+            self.row(Some(index), earlier, [x, y]);
         }
         if let Some(target) = item.x {
             self.x_open = Some(target);
@@ -385,18 +483,22 @@ impl ChainPlan {
         }
     }
 
-    fn row(&mut self, item: Option<usize>, x: (ChainOp, Option<Mono>), y: (ChainOp, Option<Mono>)) {
-        if x.0 == ChainOp::Reset {
+    fn row(&mut self, item: Option<usize>, earlier: Option<Ratios>, [x, y]: [Need; 2]) {
+        let natives = Ratios::native(earlier);
+        let ops = [x.op(natives[0]), y.op(natives[1])];
+        let multipliers = [x.multiplier(natives[0]), y.multiplier(natives[1])];
+        if let Need::Reset = x {
             self.expose_x();
         } else if let Some((_, at)) = &mut self.x_open {
-            *at = *at / x.1.unwrap_or(Mono::U);
+            *at = *at / multipliers[0].unwrap_or(natives[0]);
         }
         if let Some(at) = &mut self.y_open {
-            *at = *at / y.1.unwrap_or(Mono::U);
+            *at = *at / multipliers[1].unwrap_or(natives[1]);
         }
-        assert!(x.1.is_none() || y.1.is_none() || x.1 == y.1, "one multiplier a row");
-        assert!(x.0 != ChainOp::Reset || y.1.is_none(), "a reset exposes through z");
-        self.steps.push(ChainStep { item, x: x.0, y: y.0, multiplier: x.1.or(y.1) });
+        let [x_mul, y_mul] = multipliers;
+        assert!(x_mul.is_none() || y_mul.is_none() || x_mul == y_mul, "one multiplier a row");
+        assert!(ops[0] != ChainOp::Reset || y_mul.is_none(), "a reset exposes through z");
+        self.steps.push(ChainStep { item, earlier, x: ops[0], y: ops[1], multiplier: x_mul.or(y_mul) });
     }
 
     fn expose_x(&mut self) {
@@ -407,14 +509,10 @@ impl ChainPlan {
     }
 
     fn close(&mut self) {
-        let x = if self.x_open.is_some() { ChainOp::Reset } else { ChainOp::StepU };
+        let x = if self.x_open.is_some() { Need::Reset } else { Need::Any };
         let y_open = self.y_open.take();
-        let y = if y_open.is_some() { ChainOp::Reset } else { ChainOp::StepU };
+        let y = if y_open.is_some() { Need::Reset } else { Need::Any };
         self.y_value = y_open.map(|mono| (self.steps.len(), mono));
-        self.row(None, (x, None), (y, None));
+        self.row(None, None, [x, y]);
     }
-}
-
-fn step(multiplier: Mono) -> (ChainOp, Option<Mono>) {
-    if multiplier == Mono::U { (ChainOp::StepU, None) } else { (ChainOp::StepZ, Some(multiplier)) }
 }

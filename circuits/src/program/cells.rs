@@ -1,12 +1,18 @@
 //! Which advice cells an active gate, lookup or copy reads: those a witness must get right.
 
 use super::{Cell, ChainOp, ProductOp, Program, Row};
-use crate::machine::UNUSABLE_ROWS;
+use crate::machine::{Shape, UNUSABLE_ROWS};
 use std::collections::{BTreeMap, HashSet};
 
-/// An advice column of the machine, in the order of the commitments in a proof.
+/// An advice column of the machine, of any shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum AdviceColumn {
+    /// Remainders of the earlier of two elements on a row.
+    EarlierR,
+    /// Their quotients.
+    EarlierQ,
+    /// Their table outputs.
+    EarlierY,
     /// Remainders.
     R,
     /// Quotients.
@@ -29,26 +35,42 @@ pub enum AdviceColumn {
     Z,
     /// Products.
     P,
+    /// Part of the running sum.
+    Psi,
     /// Running sum.
     Phi,
 }
 
 impl AdviceColumn {
-    /// Every column.
-    pub const ALL: [Self; 12] = [
-        Self::R,
-        Self::Q,
-        Self::Y,
-        Self::E,
-        Self::M,
-        Self::Omega,
-        Self::Hw,
-        Self::Hx,
-        Self::Hy,
-        Self::Z,
-        Self::P,
-        Self::Phi,
-    ];
+    /// Every column of a shape.
+    pub fn all(shape: Shape) -> impl Iterator<Item = Self> {
+        let all = [
+            Self::EarlierR,
+            Self::EarlierQ,
+            Self::EarlierY,
+            Self::R,
+            Self::Q,
+            Self::Y,
+            Self::E,
+            Self::M,
+            Self::Omega,
+            Self::Hw,
+            Self::Hx,
+            Self::Hy,
+            Self::Z,
+            Self::P,
+            Self::Psi,
+            Self::Phi,
+        ];
+        let paired = [Self::EarlierR, Self::EarlierQ, Self::EarlierY, Self::Psi];
+        all.into_iter().filter(move |column| shape == Shape::Paired || !paired.contains(column))
+    }
+
+    /// Whether it depends on no challenge but, where rims are summed, `R`.
+    #[must_use]
+    pub fn is_early(self) -> bool {
+        self <= Self::M
+    }
 }
 
 impl Program {
@@ -57,7 +79,7 @@ impl Program {
     pub fn read_cells(&self) -> Vec<(AdviceColumn, usize)> {
         let copied: HashSet<Cell> = self.copies().flat_map(|(a, b)| [a, b]).collect();
         let usable = (1 << self.k) - UNUSABLE_ROWS;
-        let cells = AdviceColumn::ALL.into_iter().flat_map(|column| (0..usable).map(move |row| (column, row)));
+        let cells = AdviceColumn::all(self.layout.shape).flat_map(|column| (0..usable).map(move |row| (column, row)));
         cells.filter(|(column, row)| self.is_read(*column, *row, &copied)).collect()
     }
 
@@ -65,7 +87,7 @@ impl Program {
     #[must_use]
     pub fn unread_cells(&self) -> BTreeMap<AdviceColumn, usize> {
         let usable = (1 << self.k) - UNUSABLE_ROWS;
-        let mut unread: BTreeMap<_, _> = AdviceColumn::ALL.into_iter().map(|c| (c, usable)).collect();
+        let mut unread: BTreeMap<_, _> = AdviceColumn::all(self.layout.shape).map(|c| (c, usable)).collect();
         for (column, _) in self.read_cells() {
             *unread.entry(column).or_default() -= 1;
         }
@@ -82,7 +104,7 @@ impl Program {
         // A start multiplies by 0, so neither `omega` nor `hW` matters there.
         let counts = |r: &Row| weights(r) && (r.slot.is_some() || self.is_link(row));
         match column {
-            AdviceColumn::R | AdviceColumn::Q | AdviceColumn::Y | AdviceColumn::E | AdviceColumn::M => row < active,
+            _ if column.is_early() || column == AdviceColumn::Psi => row < active,
             AdviceColumn::Omega => this.is_some_and(counts),
             AdviceColumn::Hw => this.is_some_and(counts) || before().is_some_and(weights),
             AdviceColumn::Hx | AdviceColumn::Hy | AdviceColumn::Phi => row <= active,
@@ -99,6 +121,7 @@ impl Program {
                     || before().is_some_and(|r| r.product != ProductOp::None)
                     || copied.contains(&Cell::P(row))
             }
+            _ => unreachable!("the others are early"),
         }
     }
 }

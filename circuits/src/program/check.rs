@@ -1,7 +1,7 @@
 //! What every program must satisfy for the machine's argument to hold; see `docs/spec/machine.md#obligations`.
 
 use super::{Cell, ChainOp, Lane, NULL_TAG, ONE_TAG, Pin, ProductOp, Program, Row};
-use crate::machine::LINK_ROW;
+use crate::machine::{LINK_ROW, Shape};
 use crate::witness::BLIND_POWERS;
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -22,7 +22,7 @@ impl Program {
         let words = self.instance_words();
         let check = |i: usize| {
             let before = (i > 0).then(|| row(i - 1));
-            check_lane(i, row(i), words);
+            check_lane(i, row(i), words, self.layout.shape);
             check_z(i, before, row(i), row(i + 1));
             check_p(i, before, row(i));
             check_weight_chain(i, before, row(i), row(i + 1), self.is_link(i));
@@ -82,11 +82,19 @@ impl Program {
     }
 }
 
-fn check_lane(i: usize, row: &Row, words: usize) {
+fn check_lane(i: usize, row: &Row, words: usize, shape: Shape) {
+    let rim = match shape {
+        Shape::Single => matches!(row.lane, Lane::Rim { .. }),
+        Shape::Paired => matches!(row.lane, Lane::RimSum { .. }),
+    };
+    let free = rim || matches!(row.lane, Lane::Blind { .. });
+    assert!(!free || row.kappa == 0, "row {i}: what is free has no scale");
     if row.kappa == 0 {
-        let free = matches!(row.lane, Lane::Rim { .. } | Lane::Blind { .. });
         assert!(row.tag == NULL_TAG && free, "row {i}: kappa 0 is for rims and what blinds");
         assert!(row.x == ChainOp::StepU, "row {i}: a rim is in no consumer chain");
+    }
+    if row.earlier.is_some() {
+        assert!(shape == Shape::Paired && row.kappa != 0 && i >= words, "row {i}: two elements");
     }
     if i < words {
         assert!(row.kappa == ONE_TAG && row.tag == NULL_TAG, "row {i}: an instance row is idle");

@@ -20,6 +20,7 @@ pub use table::{NULL_TAG, ONE_TAG, Table, TableKind};
 pub use usage::{RowUse, Run};
 
 use crate::interface::{End, Interface, Visibility};
+use crate::machine::Shape;
 use crate::network::{Architecture, NodeId};
 use crate::packing::Packing;
 use serde::{Deserialize, Serialize};
@@ -193,6 +194,15 @@ pub enum Lane {
         /// Whether the chain holds the negative (fused maxima do).
         negative: bool,
     },
+    /// The sum of `R^o` times a coefficient of the product polynomial over all channels `o` ([`Shape::Paired`]).
+    RimSum {
+        /// Affine node.
+        node: NodeId,
+        /// Position exponent.
+        offset: i64,
+        /// Whether the chain holds the negative.
+        negative: bool,
+    },
     /// Bits `low .. low + remainder + quotient` of the weight on a row of a registered lane, moved up by half its range: the lower ones in
     /// `r`, the others in `q`.
     Piece {
@@ -245,6 +255,35 @@ pub enum SlotSource {
     Lane,
 }
 
+/// Weight of the earlier of two elements on a row in the consumer chain, relative to the later one's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConsumerRatio {
+    /// `u`.
+    U,
+    /// 1: two elements of a window.
+    One,
+}
+
+/// As [`ConsumerRatio`], in the producer chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProducerRatio {
+    /// `u`.
+    U,
+    /// `u^2`.
+    USquared,
+}
+
+/// The earlier of two elements on a row ([`Shape::Paired`]). No copy reads its `y`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Earlier {
+    /// Its values.
+    pub lane: Lane,
+    /// Its weight in the consumer chain.
+    pub x: ConsumerRatio,
+    /// Its weight in the producer chain.
+    pub y: ProducerRatio,
+}
+
 /// One row of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -260,6 +299,8 @@ pub struct Row {
     pub y: ChainOp,
     /// Values of the lane.
     pub lane: Lane,
+    /// The element before it, if the row has two.
+    pub earlier: Option<Earlier>,
     /// Where `y` is copied from, if it is.
     pub y_copy: Option<Cell>,
     /// What pins `z`.
@@ -279,6 +320,7 @@ impl Default for Row {
             x: ChainOp::StepU,
             y: ChainOp::StepU,
             lane: Lane::Idle,
+            earlier: None,
             y_copy: None,
             z_pin: Pin::Free,
             p_pin: Pin::Free,
@@ -294,6 +336,17 @@ pub struct ProductGeometry {
     pub row_stride: i64,
     /// How far apart the exponents of two inputs are.
     pub input_stride: i64,
+    /// Output channels of a group, and how far apart the exponents of two groups' first channels are.
+    pub group: [usize; 2],
+}
+
+impl ProductGeometry {
+    /// Exponent of `R` of an output channel.
+    #[must_use]
+    pub const fn exponent(&self, channel: usize) -> usize {
+        let [members, span] = self.group;
+        channel / members * span + channel % members
+    }
 }
 
 /// How a network is laid out. Lanes and limbs change rows and tables, never a result.
@@ -310,6 +363,9 @@ pub struct Layout {
     /// weights are the same for any number.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub batch: usize,
+    /// Of the machine: how many activations a row has room for.
+    #[serde(default, skip_serializing_if = "Shape::is_default")]
+    pub shape: Shape,
 }
 
 /// Most inputs of one proof.
@@ -328,12 +384,12 @@ impl Layout {
     /// One row a requantised value, one input a proof.
     #[must_use]
     pub const fn direct(lanes: usize) -> Self {
-        Self { lanes, limb: None, batch: 1 }
+        Self { lanes, limb: None, batch: 1, shape: Shape::Single }
     }
 
     /// Shape of a tensor of all inputs: of several with an axis before the others.
     #[must_use]
-    pub fn shape(&self, of_one: &[usize]) -> Vec<usize> {
+    pub fn tensor_shape(&self, of_one: &[usize]) -> Vec<usize> {
         let inputs = Some(self.batch).filter(|batch| *batch > 1);
         inputs.into_iter().chain(of_one.iter().copied()).collect()
     }

@@ -20,6 +20,8 @@ impl Mono {
     pub const ONE: Self = Self { position: 0, channel: 0, byte: 0 };
     /// The monomial `u`.
     pub const U: Self = Self::position(1);
+    /// The monomial `u^2`.
+    pub const U2: Self = Self::position(2);
 
     /// `u^exponent`.
     #[must_use]

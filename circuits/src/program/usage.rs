@@ -110,7 +110,7 @@ impl Program {
             Lane::Below { pool, .. } | Lane::BelowValue { pool, .. } | Lane::Before { pool, .. } => {
                 (RowUse::Comparisons, Some(pool))
             }
-            Lane::Rim { node, .. } => (RowUse::Rims, Some(node)),
+            Lane::Rim { node, .. } | Lane::RimSum { node, .. } => (RowUse::Rims, Some(node)),
             Lane::Piece { .. } => (RowUse::Weights, None),
             Lane::Constant(_) | Lane::Blind { .. } => (RowUse::Scalars, None),
             Lane::Idle if row.product != ProductOp::None || before != ProductOp::None => (RowUse::Scalars, None),

@@ -3,7 +3,7 @@
 use crate::integer::{Activation, Function, Interval};
 use crate::interface::{End, Interface};
 use crate::layers::compile;
-use crate::machine::{MachineCircuit, PhaseOneInput};
+use crate::machine::{MachineCircuit, PhaseOneInput, Shape};
 use crate::network::{Architecture, NodeId, Term, Trace, Weights, Window, execute_batch};
 use crate::program::{Layout, Program};
 use crate::secret::Secret;
@@ -60,6 +60,7 @@ impl NetworkBuilder {
 #[derive(Clone)]
 pub(crate) struct Case {
     pub architecture: Architecture,
+    pub weights: Weights,
     pub trace: Trace,
     pub program: Program,
     pub phase0: PhaseZero,
@@ -91,7 +92,14 @@ impl Case {
         let phase0 = phase_zero(&program, &architecture, &weights, &trace, link).unwrap();
         let lanes = LaneRows::new(&program, &architecture, &weights);
         let instance = instance(&program, &input, &trace.values[architecture.output]);
-        Self { architecture, trace, program, phase0, lanes, instance }
+        Self { architecture, weights, trace, program, phase0, lanes, instance }
+    }
+
+    /// The same execution, laid out for another shape of the machine.
+    pub(crate) fn in_shape(&self, shape: Shape) -> Self {
+        let Self { architecture, weights, trace, program, .. } = self.clone();
+        let layout = Layout { shape, ..program.layout };
+        Self::new(architecture, weights, trace.values[0].clone(), program.interface, layout)
     }
 
     pub(crate) fn circuit(&self) -> MachineCircuit<'_> {
@@ -101,21 +109,28 @@ impl Case {
 
     /// Multiplicities of a changed phase 0; what is in no table is not counted.
     pub(crate) fn recount(&mut self) {
-        let PhaseZero { r, q, y, m, .. } = &mut self.phase0;
+        let PhaseZero { r, q, y, earlier, m, .. } = &mut self.phase0;
         m.fill(0);
         let default = crate::program::Row::default();
-        for row in 0..r.len() {
-            let this = self.program.rows.get(row).unwrap_or(&default);
-            let hits = [
-                self.program.table.find(this.kappa, r[row] as i64, 0),
-                self.program.table.find(this.tag, q[row] as i64, y[row]),
-            ];
-            hits.into_iter().flatten().for_each(|hit| m[hit] += 1);
+        let lanes = [Some((&*r, &*q, &*y)), earlier.as_ref().map(|lane| (&lane.r, &lane.q, &lane.y))];
+        for (r, q, y) in lanes.into_iter().flatten() {
+            for row in 0..r.len() {
+                let this = self.program.rows.get(row).unwrap_or(&default);
+                let hits = [
+                    self.program.table.find(this.kappa, r[row] as i64, 0),
+                    self.program.table.find(this.tag, q[row] as i64, y[row]),
+                ];
+                hits.into_iter().flatten().for_each(|hit| m[hit] += 1);
+            }
         }
     }
 
-    /// Every gate and copy, row by row, by halo2's own checker.
+    /// Every gate and copy, row by row, by halo2's own checker, in every shape.
     pub(crate) fn assert_satisfied(&self) {
+        Shape::ALL.into_iter().for_each(|shape| self.in_shape(shape).assert_holds());
+    }
+
+    fn assert_holds(&self) {
         let prover = MockProver::run(self.program.k, &self.circuit(), vec![self.instance.clone()]).unwrap();
         if let Err(errors) = prover.verify() {
             let shown: Vec<String> = errors.iter().take(5).map(ToString::to_string).collect();
@@ -125,24 +140,30 @@ impl Case {
 }
 
 /// Parameters and key of a program; the weights are not bound here, the root crate does that.
-pub(crate) struct Keys {
-    pub params: ParamsKZG<Bn256>,
-    pub pk: ProvingKey<G1Affine>,
-}
+///
+/// The backend's prover ends at a third phase, so programs of [`Shape::Paired`] have none here: the root crate proves them.
+pub(crate) struct Keys(Option<(ParamsKZG<Bn256>, ProvingKey<G1Affine>)>);
 
 impl Keys {
     pub(crate) fn new(circuit: &MachineCircuit<'_>) -> Self {
-        let params = ParamsKZG::<Bn256>::setup(circuit.program.k, StdRng::seed_from_u64(7));
-        let pk = keygen_pk2(&params, circuit, false).unwrap();
-        Self { params, pk }
+        let params = || ParamsKZG::<Bn256>::setup(circuit.program.k, StdRng::seed_from_u64(7));
+        let single = circuit.program.layout.shape == Shape::Single;
+        Self(single.then(params).map(|params| {
+            let pk = keygen_pk2(&params, circuit, false).unwrap();
+            (params, pk)
+        }))
     }
 
-    /// Whether a real proof of the circuit's witness verifies.
+    /// Whether a real proof of the circuit's witness verifies; of two phases more, whether every constraint and copy holds.
     pub(crate) fn accepts(&self, circuit: MachineCircuit<'_>, instance: &[Fr]) -> bool {
+        let Some((params, pk)) = &self.0 else {
+            let prover = MockProver::run(circuit.program.k, &circuit, vec![instance.to_vec()]).unwrap();
+            return prover.verify().is_ok();
+        };
         let mut transcript = Blake2bWrite::<_, G1Affine, Challenge255<_>>::init(vec![]);
         create_proof::<KZGCommitmentScheme<Bn256>, ProverSHPLONK<'_, Bn256>, _, _, _, _>(
-            &self.params,
-            &self.pk,
+            params,
+            pk,
             &[circuit],
             &[&[instance]],
             StdRng::seed_from_u64(9),
@@ -152,9 +173,9 @@ impl Keys {
         let proof = transcript.finalize();
         let mut transcript = Blake2bRead::<_, G1Affine, Challenge255<_>>::init(&proof[..]);
         verify_proof::<KZGCommitmentScheme<Bn256>, VerifierSHPLONK<'_, Bn256>, _, _, _>(
-            &self.params,
-            self.pk.get_vk(),
-            SingleStrategy::new(&self.params),
+            params,
+            pk.get_vk(),
+            SingleStrategy::new(params),
             &[&[instance]],
             &mut transcript,
         )

@@ -1,13 +1,14 @@
 //! Columns committed before the challenges.
 
+use super::rims::{RimSums, Rims};
 use super::{BLIND_POWERS, LaneRows, Link};
 use crate::integer::to_field;
-use crate::network::{Architecture, NodeId, Op, Term, Trace, Weights};
-use crate::program::{Lane, ProductGeometry, Program};
+use crate::machine::Shape;
+use crate::network::{Architecture, NodeId, Op, Trace, Weights};
+use crate::program::{Lane, Program};
 use crate::secret::Secret;
-use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -19,7 +20,24 @@ pub struct WitnessError {
     pub row: usize,
 }
 
-/// Columns of phase 0 on the active rows.
+/// What a lane looks up, on the active rows.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct LaneColumns {
+    /// Remainders.
+    pub r: Vec<u64>,
+    /// Quotients, less the least one of their table.
+    pub q: Vec<u64>,
+    /// Table outputs.
+    pub y: Vec<i64>,
+}
+
+impl LaneColumns {
+    fn new(rows: usize) -> Self {
+        Self { r: vec![0; rows], q: vec![0; rows], y: vec![0; rows] }
+    }
+}
+
+/// Columns of phase 0 on the active rows, and what `e` holds.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PhaseZero {
     /// Remainders.
@@ -28,12 +46,16 @@ pub struct PhaseZero {
     pub q: Vec<u64>,
     /// Table outputs.
     pub y: Vec<i64>,
+    /// Of the earlier element, where rows have room for two. On a row with one its values stand here too: the lookups are the same.
+    pub earlier: Option<LaneColumns>,
     /// Rims.
     pub e: Vec<i64>,
     /// Multiplicities.
     pub m: Vec<u64>,
     /// The polynomials of committed tensors, if there are any.
     pub link: Option<Link>,
+    /// Rims that are sums over channels.
+    sums: RimSums,
     /// What cells of `e` that blind hold besides.
     blinds: Zeroizing<Vec<(usize, Secret)>>,
 }
@@ -45,27 +67,33 @@ impl PhaseZero {
             r: vec![0; active],
             q: vec![0; active],
             y: vec![0; active],
+            earlier: (program.layout.shape == Shape::Paired).then(|| LaneColumns::new(active)),
             e: vec![0; active],
             m: vec![0; active],
             link,
+            sums: RimSums::default(),
             // All at once: a list that grows leaves copies behind.
             blinds: Zeroizing::new(Vec::with_capacity(BLIND_POWERS.len() * program.interface.polynomials())),
         }
     }
 
-    /// The cell of column `e`.
+    /// Column `e` on the active rows. `channel` is `R`; nothing depends on it where rims are no sums.
     #[must_use]
-    pub fn rim(&self, row: usize) -> Fr {
-        let blind = self.blinds.iter().find(|(at, _)| *at == row);
-        blind.map_or(Fr::ZERO, |(_, blind)| blind.0) + to_field(self.e[row])
+    pub fn rims(&self, channel: Fr) -> Vec<Fr> {
+        let mut cells: Vec<Fr> = self.e.iter().map(|rim| to_field(*rim)).collect();
+        self.blinds.iter().for_each(|(row, blind)| cells[*row] += blind.0);
+        self.sums.add_to(&mut cells, channel);
+        cells
     }
 }
 
 impl Drop for PhaseZero {
     fn drop(&mut self) {
-        let Self { r, q, y, e, m, .. } = self;
-        [r, q, m].into_iter().for_each(Zeroize::zeroize);
-        [y, e].into_iter().for_each(Zeroize::zeroize);
+        let Self { r, q, y, e, m, earlier, .. } = self;
+        let mut none = LaneColumns::default();
+        let earlier = earlier.as_mut().unwrap_or(&mut none);
+        [r, q, m, &mut earlier.r, &mut earlier.q].into_iter().for_each(Zeroize::zeroize);
+        [y, e, &mut earlier.y].into_iter().for_each(Zeroize::zeroize);
     }
 }
 
@@ -90,6 +118,7 @@ pub fn phase_zero(
     link: Option<Link>,
 ) -> Result<PhaseZero, WitnessError> {
     let mut w = PhaseZero::empty(program, link);
+    w.sums = RimSums::new(program, architecture, weights, trace);
     let filler = Filler { program, architecture, trace, maxima: maxima(architecture, trace) };
     let rims = Rims::new(program, architecture, weights, trace);
     for (row, r) in program.rows.iter().enumerate() {
@@ -103,11 +132,16 @@ pub fn phase_zero(
             w.blinds.push((row, link.coefficient(polynomial, power)));
             continue;
         }
-        let (q, remainder, y) = filler.cells(&r.lane);
         let outside = |_| WitnessError { row };
-        w.q[row] = u64::try_from(q).map_err(outside)?;
-        w.r[row] = u64::try_from(remainder).map_err(outside)?;
-        w.y[row] = y;
+        let cells = |lane: &Lane| -> Result<_, WitnessError> {
+            let (q, remainder, y) = filler.cells(lane);
+            Ok((u64::try_from(q).map_err(outside)?, u64::try_from(remainder).map_err(outside)?, y))
+        };
+        (w.q[row], w.r[row], w.y[row]) = cells(&r.lane)?;
+        if let Some(earlier) = &mut w.earlier {
+            let lane = r.earlier.map_or(r.lane, |earlier| earlier.lane);
+            (earlier.q[row], earlier.r[row], earlier.y[row]) = cells(&lane)?;
+        }
     }
     count(program, &mut w)?;
     Ok(w)
@@ -195,7 +229,7 @@ impl Filler<'_> {
     fn cells(&self, lane: &Lane) -> (i64, i64, i64) {
         let values = &self.trace.values;
         match *lane {
-            Lane::Idle | Lane::Rim { .. } | Lane::Piece { .. } | Lane::Blind { .. } => (0, 0, 0),
+            Lane::Idle | Lane::Rim { .. } | Lane::RimSum { .. } | Lane::Piece { .. } | Lane::Blind { .. } => (0, 0, 0),
             Lane::Constant(value) => (0, 0, value),
             Lane::Value { node, index, lo } => (values[node][index] - lo, 0, values[node][index]),
             Lane::Requantised { node, index, lo } => {
@@ -233,108 +267,20 @@ impl Filler<'_> {
     }
 }
 
-/// Coefficients of the product polynomials that are no outputs.
-struct Rims {
-    layers: BTreeMap<NodeId, HashMap<(usize, i64), i64>>,
-}
-
-impl Rims {
-    fn new(program: &Program, architecture: &Architecture, weights: &Weights, trace: &Trace) -> Self {
-        let mut layers: BTreeMap<NodeId, HashMap<(usize, i64), i64>> = BTreeMap::new();
-        for row in &program.rows {
-            if let Lane::Rim { node, channel, offset, .. } = row.lane {
-                layers.entry(node).or_default().insert((channel, offset), 0);
-            }
-        }
-        for (&id, rims) in &mut layers {
-            let geometry = program.geometry[&id];
-            products(architecture, weights, trace, id, geometry, rims);
-            dropped_outputs(program, architecture, trace, id, geometry, rims);
-        }
-        Self { layers }
-    }
-
-    fn value(&self, node: NodeId, channel: usize, offset: i64) -> i64 {
-        self.layers[&node][&(channel, offset)]
-    }
-}
-
-/// Adds every product of layer `id` that falls on a rim.
-fn products(
-    architecture: &Architecture,
-    weights: &Weights,
-    trace: &Trace,
-    id: NodeId,
-    ProductGeometry { row_stride: q, input_stride }: ProductGeometry,
-    rims: &mut HashMap<(usize, i64), i64>,
-) {
-    let Op::Affine { terms, .. } = &architecture.nodes[id].op else { return };
-    let channels = architecture.nodes[id].shape[0];
-    for (term, w) in terms.iter().zip(&weights.layers[&id].terms) {
-        let Some(window) = term.window().filter(|_| term.is_polynomial()) else { continue };
-        let (plane, [kh, kw]) = (crate::layers::plane(architecture, id, term), window.kernel);
-        let [c, h, wd] = architecture.nodes[term.input()].dims().expect("validated");
-        let x = &trace.values[term.input()];
-        for (ch, a, b) in (0..c).flat_map(|c| (0..kh).flat_map(move |a| (0..kw).map(move |b| (c, a, b)))) {
-            let ((al, ta), (be, tb)) = (plane.rows.tap(a), plane.cols.tap(b));
-            let weights: Vec<(usize, i64)> = match term {
-                Term::SumPool { factor, .. } => vec![(ch, *factor)],
-                Term::Conv { groups, .. } => {
-                    let (outputs, members) = (channels / groups, c / groups);
-                    let first = ch / members * outputs;
-                    let weight = |o: usize| w[((o * members + ch % members) * kh + a) * kw + b];
-                    (first..first + outputs).map(|o| (o, weight(o))).collect()
-                }
-                _ => continue,
-            };
-            for i in (al..h).step_by(plane.rows.stride) {
-                for j in (be..wd).step_by(plane.cols.stride) {
-                    let offset = ((i / plane.rows.stride) as i64 - ta) * q + (j / plane.cols.stride) as i64 - tb;
-                    if !rims.contains_key(&(0, offset)) {
-                        continue;
-                    }
-                    for (input, x) in x.chunks(c * h * wd).enumerate() {
-                        let x = x[(ch * h + i) * wd + j];
-                        let offset = offset + input as i64 * input_stride;
-                        for &(o, weight) in weights.iter().filter(|_| x != 0) {
-                            *rims.get_mut(&(o, offset)).expect("rims are alike everywhere") += weight * x;
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Outputs that no window covers are rims too; theirs is the whole accumulator.
-fn dropped_outputs(
-    program: &Program,
-    architecture: &Architecture,
-    trace: &Trace,
-    id: NodeId,
-    ProductGeometry { row_stride: q, input_stride }: ProductGeometry,
-    rims: &mut HashMap<(usize, i64), i64>,
-) {
-    let [c, h, w] = architecture.nodes[id].dims().expect("validated");
-    for (index, accumulator) in trace.accumulators[id].iter().enumerate() {
-        let (input, channel) = (index / (h * w) / c, index / (h * w) % c);
-        let offset = (index / w % h) as i64 * q + (index % w) as i64 + input as i64 * input_stride;
-        if let Some(value) = rims.get_mut(&(channel, offset)) {
-            *value = accumulator + program.bias_shifts[&id];
-        }
-    }
-}
-
 /// Multiplicities: how often each table row is looked up.
 fn count(program: &Program, w: &mut PhaseZero) -> Result<(), WitnessError> {
     let default = crate::program::Row::default();
-    for row in 0..w.r.len() {
-        let r = program.rows.get(row).unwrap_or(&default);
-        let entry = |value: u64| i64::try_from(value).map_err(|_| WitnessError { row });
-        let range = program.table.find(r.kappa, entry(w.r[row])?, 0);
-        let function = program.table.find(r.tag, entry(w.q[row])?, w.y[row]);
-        for hit in [range, function] {
-            w.m[hit.ok_or(WitnessError { row })?] += 1;
+    let PhaseZero { r, q, y, earlier, m, .. } = w;
+    let lanes = [Some((&*r, &*q, &*y)), earlier.as_ref().map(|lane| (&lane.r, &lane.q, &lane.y))];
+    for (r, q, y) in lanes.into_iter().flatten() {
+        for row in 0..r.len() {
+            let of = program.rows.get(row).unwrap_or(&default);
+            let entry = |value: u64| i64::try_from(value).map_err(|_| WitnessError { row });
+            let range = program.table.find(of.kappa, entry(r[row])?, 0);
+            let function = program.table.find(of.tag, entry(q[row])?, y[row]);
+            for hit in [range, function] {
+                m[hit.ok_or(WitnessError { row })?] += 1;
+            }
         }
     }
     Ok(())

@@ -3,9 +3,11 @@
 use super::{ChallengeValues, LaneRows, PhaseZero};
 use crate::integer::to_field;
 use crate::machine::LINK_ROW;
-use crate::program::{Cell, ChainOp, Pin, ProductOp, Program, Row};
+use crate::program::{Cell, ChainOp, ConsumerRatio, Pin, ProducerRatio, ProductOp, Program, Row};
+use crate::secret::Secret;
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
+use zeroize::Zeroizing;
 
 /// Columns of phase 1 on rows `0..=U`.
 #[derive(Clone)]
@@ -22,6 +24,8 @@ pub struct PhaseOne {
     pub z: Vec<Fr>,
     /// Products, scalars, exposed producer chains.
     pub p: Vec<Fr>,
+    /// Of three of four lookups what they add to the running sum, where rows have two lanes.
+    pub psi: Option<Vec<Fr>>,
     /// Running sum of the lookups.
     pub phi: Vec<Fr>,
 }
@@ -90,6 +94,7 @@ pub fn phase_one_forced(
         h_y: column(),
         z: column(),
         p: column(),
+        psi: None,
         phi: vec![],
     };
     for (row, value) in lanes.fold(challenges.channel) {
@@ -103,32 +108,48 @@ pub fn phase_one_forced(
     w.p[0] = forced(ForcedCell::P(0)).unwrap_or(challenges.position);
     (w.h_x[0], w.h_y[0]) = (w.z[0], w.p[0]);
     let default = Row::default();
+    let mut public = Zeroizing::new(phase0.rims(challenges.channel).into_iter().map(Secret).collect::<Vec<_>>());
+    public.iter_mut().zip(instance).for_each(|(cell, word)| cell.0 += word);
     for row in 0..rows - 1 {
         let this = program.rows.get(row).unwrap_or(&default);
         let next = program.rows.get(row + 1).unwrap_or(&default);
-        w.advance(row, this, phase0, challenges.position, instance);
+        w.advance(row, this, phase0, challenges.position, public[row].0);
         w.force_chains(row + 1, forced);
         w.pin(row + 1, this, next, phase0, forced)?;
     }
-    w.phi = running_sum(program, phase0, challenges)?;
+    (w.psi, w.phi) = running_sum(program, phase0, challenges)?;
     Some(w)
 }
 
 impl PhaseOne {
-    /// The three chains from `row` to `row + 1`.
-    fn advance(&mut self, row: usize, this: &Row, phase0: &PhaseZero, u: Fr, instance: &[Fr]) {
-        let form = Fr::from(this.kappa) * Fr::from(phase0.q[row])
-            + Fr::from(phase0.r[row])
-            + phase0.rim(row)
-            + instance.get(row).copied().unwrap_or(Fr::ZERO);
-        let step = |op: ChainOp, chain: Fr, z: Fr| match op {
+    /// The three chains from `row` to `row + 1`. `free` is what `F` has beside quotient and remainder.
+    fn advance(&mut self, row: usize, this: &Row, phase0: &PhaseZero, u: Fr, free: Fr) {
+        let kappa = Fr::from(this.kappa);
+        let form = |q: u64, r: u64| kappa * Fr::from(q) + Fr::from(r);
+        let (mut y, mut f) = (to_field(phase0.y[row]), form(phase0.q[row], phase0.r[row]) + free);
+        let mut natives = [u; 2];
+        if let (Some(earlier), Some(cells)) = (this.earlier, &phase0.earlier) {
+            let square = u.square();
+            let (x_weight, x_native) = match earlier.x {
+                ConsumerRatio::U => (u, square),
+                ConsumerRatio::One => (Fr::ONE, u),
+            };
+            let (y_weight, y_native) = match earlier.y {
+                ProducerRatio::U => (u, square),
+                ProducerRatio::USquared => (square, square.square()),
+            };
+            y += x_weight * to_field(cells.y[row]);
+            f += y_weight * form(cells.q[row], cells.r[row]);
+            natives = [x_native, y_native];
+        }
+        let z = self.z[row];
+        let step = |op: ChainOp, chain: Fr, native: Fr| match op {
             ChainOp::Reset => Fr::ZERO,
-            ChainOp::StepU => u * chain,
+            ChainOp::StepU => native * chain,
             ChainOp::StepZ => z * chain,
         };
-        let z = self.z[row];
-        self.h_x[row + 1] = step(this.x, self.h_x[row], z) + to_field(phase0.y[row]);
-        self.h_y[row + 1] = step(this.y, self.h_y[row], z) + form;
+        self.h_x[row + 1] = step(this.x, self.h_x[row], natives[0]) + y;
+        self.h_y[row + 1] = step(this.y, self.h_y[row], natives[1]) + f;
         self.h_w[row + 1] = match this.product {
             ProductOp::Hold => z * (self.h_w[row] + self.omega[row]),
             ProductOp::Product | ProductOp::None | ProductOp::Fma => Fr::ZERO,
@@ -185,30 +206,50 @@ impl PhaseOne {
     }
 }
 
-/// `phi` on rows `0..=U`: it starts at 0 and ends there.
-fn running_sum(program: &Program, phase0: &PhaseZero, challenges: &ChallengeValues) -> Option<Vec<Fr>> {
+/// `psi`, where rows have two lanes, and `phi` on rows `0..=U`: it starts at 0 and ends there.
+fn running_sum(
+    program: &Program,
+    phase0: &PhaseZero,
+    challenges: &ChallengeValues,
+) -> Option<(Option<Vec<Fr>>, Vec<Fr>)> {
     let (alpha, beta) = (challenges.alpha, challenges.beta);
     let alpha2 = alpha.square();
     let default = Row::default();
     let active = program.active_rows();
-    let mut factors = Vec::with_capacity(3 * active);
+    let lanes = [Some((&phase0.r, &phase0.q, &phase0.y)), phase0.earlier.as_ref().map(|l| (&l.r, &l.q, &l.y))];
+    let lanes: Vec<_> = lanes.into_iter().flatten().collect();
+    // Of a row: the table's, then those of its lookups.
+    let of_row = 1 + 2 * lanes.len();
+    let mut factors = Vec::with_capacity(of_row * active);
     for row in 0..active {
-        let r = program.rows.get(row).unwrap_or(&default);
+        let of = program.rows.get(row).unwrap_or(&default);
+        let (kappa, tag) = (beta + alpha2 * Fr::from(of.kappa), beta + alpha2 * Fr::from(of.tag));
         let (t_tag, t_in, t_out) = program.table.rows().get(row).copied().unwrap_or_default();
-        factors.push(beta + Fr::from(phase0.r[row]) + alpha2 * Fr::from(r.kappa));
-        factors.push(beta + Fr::from(phase0.q[row]) + alpha * to_field(phase0.y[row]) + alpha2 * Fr::from(r.tag));
         factors.push(beta + to_field(t_in) + alpha * to_field(t_out) + alpha2 * Fr::from(t_tag));
+        for (r, q, y) in &lanes {
+            factors.push(kappa + Fr::from(r[row]));
+            factors.push(tag + Fr::from(q[row]) + alpha * to_field(y[row]));
+        }
     }
     let product = ff::BatchInvert::batch_invert(factors.iter_mut());
     if product.is_zero_vartime() {
         return None;
     }
     let mut phi = Vec::with_capacity(1 << program.k);
+    let mut psi = phase0.earlier.as_ref().map(|_| Vec::with_capacity(1 << program.k));
     let mut sum = Fr::ZERO;
     phi.push(sum);
-    for (row, inverse) in factors.chunks_exact(3).enumerate() {
-        sum += inverse[0] + inverse[1] - Fr::from(phase0.m[row]) * inverse[2];
+    for (row, inverse) in factors.chunks_exact(of_row).enumerate() {
+        // All lookups but that of `r`.
+        let others = inverse[2..].iter().sum::<Fr>();
+        if let Some(psi) = &mut psi {
+            psi.push(others);
+        }
+        sum += inverse[1] + others - Fr::from(phase0.m[row]) * inverse[0];
         phi.push(sum);
     }
-    Some(phi)
+    if let Some(psi) = &mut psi {
+        psi.push(Fr::ZERO);
+    }
+    Some((psi, phi))
 }

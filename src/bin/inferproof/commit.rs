@@ -223,7 +223,7 @@ fn described(path: &Path, of_output: bool) -> Result<TensorSpec, Failure> {
     let of_network = |architecture: &inferproof_circuits::network::Architecture, scales: [f64; 2], layout: Layout| {
         let (node, scale) = if of_output { (architecture.output, scales[1]) } else { (0, scales[0]) };
         let node = &architecture.nodes[node];
-        TensorSpec::new(layout.shape(&node.shape), node.range, scale)
+        TensorSpec::new(layout.tensor_shape(&node.shape), node.range, scale)
     };
     let of_key = |key: &VerifyingKey| if of_output { key.io().output.clone() } else { key.io().input.clone() };
     match identify(&head) {

@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::progress::Stages;
 use clap::{Subcommand, ValueEnum};
 use inferproof::artefact::replace_file;
+use inferproof::engine::Shape;
 use inferproof::evm::{self, CheckError, artefacts, chain};
 use inferproof::keys::VerifyingKey;
 use inferproof::proof::Proof;
@@ -98,17 +99,29 @@ fn export(folder: &Path, srs: Option<&Path>) -> Result<Outcome, Failure> {
     for (name, text) in artefacts::SOURCES {
         write(name, text)?;
     }
-    let contract = artefacts::verifier();
-    let mut json = json!({
-        "ok": true, "compiler": contract.compiler, "codeBytes": contract.deployed_bytecode.len(),
-        "proofTag": hex(&inferproof::keys::proof_tag(Default::default())),
+    let contracts = Shape::ALL.map(|shape| (shape, artefacts::verifier(shape)));
+    let mut verifiers = contracts.clone().map(|(shape, contract)| {
+        json!({
+            "shape": shape, "contract": contract.contract_name, "codeBytes": contract.deployed_bytecode.len(),
+            "proofTag": hex(&inferproof::keys::proof_tag(shape)),
+        })
     });
-    let mut text = format!("verifier of {} bytes, {}\n", contract.deployed_bytecode.len(), contract.compiler);
+    let mut json = json!({ "ok": true, "compiler": contracts[0].1.compiler });
+    let mut text = String::new();
+    for (shape, contract) in &contracts {
+        let artefacts::Contract { contract_name, deployed_bytecode, compiler, .. } = contract;
+        let shape = shape.name();
+        let _ =
+            writeln!(text, "{contract_name} for keys of shape {shape}: {} bytes, {compiler}", deployed_bytecode.len());
+    }
     if let Some(path) = srs {
         let srs = Srs::read_verifier_part(path)?;
-        let code = evm::deployment(&contract.bytecode, &srs)?;
         let digest = hex(&Keccak256::digest(evm::srs_data(&srs)?));
-        write("deployment.hex", &hex(&code))?;
+        for ((_, contract), described) in contracts.iter().zip(&mut verifiers) {
+            let file = format!("{}.hex", contract.contract_name);
+            write(&file, &hex(&evm::deployment(&contract.bytecode, &srs)?))?;
+            described["deployment"] = json!(file);
+        }
         json["srsId"] = json!(hex(&srs.srs_id()));
         json["srsDigest"] = json!(digest);
         json["insecure"] = json!(srs.insecure());
@@ -117,6 +130,7 @@ fn export(folder: &Path, srs: Option<&Path>) -> Result<Outcome, Failure> {
             text += "INSECURE: proofs made with this SRS can be forged; for development only\n";
         }
     }
+    json["verifiers"] = json!(verifiers);
     json["files"] = json!(files);
     let _ = write!(text, "written  {}: {}", folder.display(), files.join(", "));
     Ok(Outcome { json, text })

@@ -108,18 +108,19 @@ fn tensor(kind: &str, commitment: &TensorCommitment) -> Outcome {
 
 fn verifying_key(kind: &str, key: &VerifyingKey) -> Outcome {
     let json = json!({
-        "kind": kind, "k": key.k(), "insecure": key.insecure(),
+        "kind": kind, "k": key.k(), "shape": key.shape(), "insecure": key.insecure(),
         "modelId": hex::encode(key.model_id()), "programId": hex::encode(key.program_id()),
         "weightsId": hex::encode(key.weights_id()), "srsId": hex::encode(key.srs_id()),
         "weights": key.weights().visibility, "lanes": key.weights().points.len(),
         "inputShape": key.io().input.shape, "outputShape": key.io().output.shape, "seen": key.io().interface,
     });
     let text = format!(
-        "{kind}\nmodelId   {}\nprogramId {}\nweightsId {}\nk         {}\nlanes     {}\nSRS       {}{}\n",
+        "{kind}\nmodelId   {}\nprogramId {}\nweightsId {}\nk         {}\nshape     {}\nlanes     {}\nSRS       {}{}\n",
         hex::encode(key.model_id()),
         hex::encode(key.program_id()),
         hex::encode(key.weights_id()),
         key.k(),
+        key.shape().name(),
         key.weights().points.len(),
         hex::encode(key.srs_id()),
         if key.insecure() { " (INSECURE: for development only)" } else { "" }

@@ -4,16 +4,17 @@ use crate::failure::Failure;
 use crate::machine;
 use inferproof::draw;
 use inferproof_circuits::interface::Interface;
+use inferproof_circuits::machine::Shape;
 use inferproof_circuits::network::Architecture;
 use inferproof_circuits::plan::{Cost, Optimise, plan_batch};
-use inferproof_circuits::program::{Program, RowUse};
+use inferproof_circuits::program::{Layout, Program, RowUse};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use std::path::Path;
 
 /// Nodes that are listed by what they take.
 const LISTED: usize = 12;
-/// Plans that are listed for each aim, beside the first without limbs.
+/// Plans that are listed for each aim, beside the first without limbs and the first of each shape.
 const PLANS: usize = 4;
 
 /// The plans of an architecture, what their rows go to, and a drawing of the first if a path is given for it.
@@ -27,7 +28,7 @@ pub(crate) fn preflight(
     let mut text = String::new();
     let mut json = Map::new();
     for (name, optimise) in [("prover", Optimise::Prover), ("memory", Optimise::Memory), ("gas", Optimise::Gas)] {
-        let (program, costs) = plan_batch(architecture, interface, optimise, batch)?;
+        let (program, costs) = plan_batch(architecture, interface, optimise, batch, None)?;
         let costs = charged(architecture, interface, costs.into_iter().map(|cost| cost.on(&machine)).collect())?;
         if optimise == Optimise::Prover {
             let (usage, table) = rows(&program, architecture);
@@ -116,15 +117,19 @@ pub(crate) fn nodes(architecture: &Architecture) -> String {
 
 /// One line a plan.
 pub(crate) fn cost_table(costs: &[Cost]) -> String {
-    let mut text = "  lanes  limb   k    rows   table  full cells/weight  cells/activation  proof B  prover s  memory MB     gas\n"
-        .to_string();
-    let direct = costs.iter().position(|cost| cost.layout.limb.is_none());
-    for (_, c) in costs.iter().enumerate().filter(|(index, _)| *index < PLANS || Some(*index) == direct) {
+    let mut text =
+        "  lanes  limb  shape    k    rows   table  full cells/weight  cells/activation  proof B  prover s  memory MB     gas\n"
+            .to_string();
+    let first = |wanted: &dyn Fn(&Layout) -> bool| costs.iter().position(|cost| wanted(&cost.layout));
+    let mut others = vec![first(&|layout| layout.limb.is_none())];
+    others.extend(Shape::ALL.map(|shape| first(&|layout| layout.shape == shape)));
+    for (_, c) in costs.iter().enumerate().filter(|(index, _)| *index < PLANS || others.contains(&Some(*index))) {
         let _ = writeln!(
             text,
-            "  {:5}  {:>4}  {:2}  {:6}  {:6}  {:17.4}  {:16.2}  {:7}  {:8.2}  {:9}  {:6}",
+            "  {:5}  {:>4}  {:6}  {:2}  {:6}  {:6}  {:17.4}  {:16.2}  {:7}  {:8.2}  {:9}  {:6}",
             c.layout.lanes,
             c.layout.limb.map_or_else(|| "-".into(), |bits| bits.to_string()),
+            c.layout.shape.name(),
             c.k,
             c.rows,
             c.table,

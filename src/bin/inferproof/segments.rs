@@ -7,7 +7,8 @@ use clap::Args;
 use inferproof::chain::{interfaces, split};
 use inferproof::model::Model;
 use inferproof_circuits::interface::Interface;
-use inferproof_circuits::plan::{Optimise, plan};
+use inferproof_circuits::machine::Shape;
+use inferproof_circuits::plan::{Optimise, plan_batch};
 use serde_json::json;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -38,7 +39,9 @@ impl Split {
             segments.iter().zip(interfaces(Interface::default(), self.parts)).enumerate()
         {
             segment.save(segment_file(&self.output, index))?;
-            let (program, _) = stages.run("plan", || plan(&segment.architecture, interface, Optimise::Prover))?;
+            let (program, _) = stages.run("plan", || {
+                plan_batch(&segment.architecture, interface, Optimise::Prover, 1, Some(Shape::Single))
+            })?;
             let architecture = &segment.architecture;
             let last = &architecture.nodes[architecture.output];
             let (nodes, rows, k) = (architecture.nodes.len(), program.rows.len(), program.k);

@@ -14,6 +14,7 @@ use inferproof::keys::{ProvingKey, PublicModel, SetupOptions, VerifyingKey, plan
 use inferproof::model::Model;
 use inferproof::srs::Srs;
 use inferproof_circuits::interface::Interface;
+use inferproof_circuits::machine::Shape;
 use inferproof_circuits::plan::{Cost, Optimise};
 use inferproof_circuits::program::Layout;
 use rand_core::OsRng;
@@ -53,18 +54,31 @@ pub(crate) struct Setup {
     /// What the circuit is planned for.
     #[arg(long, value_enum, default_value = "prover")]
     optimise: Goal,
-    /// A plan of those that inspect lists instead: weight lanes, and the bits of a limb if it has limbs (64, or 64:5).
-    #[arg(long, value_parser = parse_layout, conflicts_with = "optimise", value_name = "LANES[:LIMB]")]
+    /// The shape of the machine that is planned for: each has a verifier contract of its own. Any, but for segments, which one contract verifies
+    /// together: those are planned for `single`.
+    #[arg(long, value_enum, conflicts_with = "layout")]
+    shape: Option<ShapeName>,
+    /// A plan of those that inspect lists instead: weight lanes, the bits of a limb if it has limbs, and `paired` if it is of that shape
+    /// (64, 64:5, 64:paired, 64:5:paired).
+    #[arg(long, value_parser = parse_layout, conflicts_with = "optimise", value_name = "LANES[:LIMB][:paired]")]
     layout: Option<Layout>,
     #[command(flatten)]
     interface: InterfaceArguments,
 }
 
+/// Shapes by name.
+#[derive(Clone, Copy, ValueEnum)]
+enum ShapeName {
+    Single,
+    Paired,
+}
+
 fn parse_layout(text: &str) -> Result<Layout, String> {
+    let (text, shape) = text.strip_suffix(":paired").map_or((text, Shape::Single), |rest| (rest, Shape::Paired));
     let (lanes, limb) = text.split_once(':').map_or((text, None), |(lanes, limb)| (lanes, Some(limb)));
-    let lanes = lanes.parse().map_err(|_| "expected LANES or LANES:LIMB, two numbers".to_string())?;
+    let lanes = lanes.parse().map_err(|_| "expected LANES, LANES:LIMB, and :paired behind either".to_string())?;
     let limb = limb.map(|bits| bits.parse().map_err(|_| "the bits of a limb are a number, 2 to 16".to_string()));
-    Ok(Layout { limb: limb.transpose()?, ..Layout::direct(lanes) })
+    Ok(Layout { limb: limb.transpose()?, shape, ..Layout::direct(lanes) })
 }
 
 impl Setup {
@@ -74,7 +88,8 @@ impl Setup {
             if self.segment.is_some() {
                 return Err(Failure::Unusable("--segment is for a folder that split wrote".into()));
             }
-            let (json, text) = self.keys(&self.model, self.interface.interface(), &self.output, &mut stages)?;
+            let shape = self.shape();
+            let (json, text) = self.keys(&self.model, self.interface.interface(), shape, &self.output, &mut stages)?;
             return Ok(Outcome { json: with(json, "seconds", stages.to_json()), text: text + &stages.to_text() });
         }
         let files = segment_files(&self.model)?;
@@ -85,7 +100,8 @@ impl Setup {
             if self.segment.is_some_and(|only| only != index) {
                 continue;
             }
-            let (json, lines) = self.keys(file, interface, &key_folder(&self.output, index), &mut stages)?;
+            let shape = self.shape().or(Some(Shape::Single));
+            let (json, lines) = self.keys(file, interface, shape, &key_folder(&self.output, index), &mut stages)?;
             text += &format!("segment {index}\n{lines}");
             segments.push(json);
         }
@@ -105,11 +121,19 @@ impl Setup {
         Ok(Outcome { json, text: text + &stages.to_text() })
     }
 
+    fn shape(&self) -> Option<Shape> {
+        self.shape.map(|name| match name {
+            ShapeName::Single => Shape::Single,
+            ShapeName::Paired => Shape::Paired,
+        })
+    }
+
     /// Makes the keys of one model.
     fn keys(
         &self,
         model: &Path,
         interface: Interface,
+        shape: Option<Shape>,
         output: &Path,
         stages: &mut Stages,
     ) -> Result<(Value, String), Failure> {
@@ -125,6 +149,7 @@ impl Setup {
                 Goal::Gas => Optimise::Gas,
                 Goal::Memory => Optimise::Memory,
             },
+            shape,
             layout: self.layout.map(|layout| Layout { batch: self.interface.batch(), ..layout }),
             batch: self.interface.batch(),
         };

@@ -1,13 +1,13 @@
-//! Rounds 1 and 2: the advice columns, and the machine's challenges between them.
+//! Rounds 1 and 2: the advice columns, and the machine's challenges between them. In a shape that sums rims there is one more round between.
 
 use super::Proving;
 use crate::commitment::Secret;
-use crate::engine::{ADVICE, Engine};
+use crate::engine::Engine;
 use crate::prove::ProveError;
 use crate::prove::progress::Step;
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
-use inferproof_circuits::machine::{Challenges, PhaseOneColumns, PhaseZeroColumns, UNUSABLE_ROWS};
+use inferproof_circuits::machine::{Challenges, UNUSABLE_ROWS};
 use inferproof_circuits::secret::SecretColumn;
 use rand_core::{CryptoRng, RngCore};
 
@@ -20,7 +20,15 @@ pub(in crate::prove) struct Start<'a, E: Engine, R> {
     instance: E::Vector,
 }
 
-/// Phase 0 is committed, and the machine's challenges are known.
+/// Phase 0 is committed, and `R` is known.
+pub(in crate::prove) struct Bound<'a, E: Engine, R> {
+    proving: Proving<'a, E, R>,
+    instance: E::Vector,
+    columns: Vec<E::Vector>,
+    channel: Fr,
+}
+
+/// All that the machine's challenges bind is committed, and they are known.
 pub(in crate::prove) struct Challenged<'a, E: Engine, R> {
     proving: Proving<'a, E, R>,
     instance: E::Vector,
@@ -51,16 +59,29 @@ impl<'a, E: Engine, R: RngCore + CryptoRng> Start<'a, E, R> {
         Ok(Self { proving, instance })
     }
 
-    /// Commits to phase 0 and draws the challenges.
-    pub(in crate::prove) fn phase_zero(
-        mut self,
-        columns: PhaseZeroColumns,
-    ) -> Result<Challenged<'a, E, R>, ProveError> {
+    /// Commits to phase 0 and draws `R`.
+    pub(in crate::prove) fn phase_zero(mut self, columns: Vec<SecretColumn>) -> Result<Bound<'a, E, R>, ProveError> {
         self.proving.begin(Step::PhaseZero)?;
-        let columns = commit(&mut self.proving, columns.into(), None)?;
-        let [channel, position, alpha, beta] = [(); 4].map(|()| self.proving.challenge());
+        let columns = commit(&mut self.proving, columns, None)?;
+        let channel = self.proving.challenge();
+        Ok(Bound { proving: self.proving, instance: self.instance, columns, channel })
+    }
+}
+
+impl<'a, E: Engine, R: RngCore + CryptoRng> Bound<'a, E, R> {
+    /// `R`.
+    pub(in crate::prove) const fn channel(&self) -> Fr {
+        self.channel
+    }
+
+    /// Commits to the rims that are sums with powers of `R`, where the shape has such, and draws the other challenges.
+    pub(in crate::prove) fn rims(mut self, column: Option<SecretColumn>) -> Result<Challenged<'a, E, R>, ProveError> {
+        let between = commit(&mut self.proving, column.into_iter().collect(), None)?;
+        self.columns.extend(between);
+        let Self { mut proving, instance, columns, channel } = self;
+        let [position, alpha, beta] = [(); 3].map(|()| proving.challenge());
         let challenges = Challenges { channel, position, alpha, beta };
-        Ok(Challenged { proving: self.proving, instance: self.instance, columns, challenges })
+        Ok(Challenged { proving, instance, columns, challenges })
     }
 }
 
@@ -73,14 +94,14 @@ impl<'a, E: Engine, R: RngCore + CryptoRng> Challenged<'a, E, R> {
     /// Commits to phase 1, and goes through all other rounds.
     pub(in crate::prove) fn phase_one(
         mut self,
-        columns: PhaseOneColumns,
+        columns: Vec<SecretColumn>,
         omega: &OmegaRows,
     ) -> Result<Proving<'a, E, R>, ProveError> {
         self.proving.begin(Step::PhaseOne)?;
-        let phase1 = commit(&mut self.proving, columns.into(), Some(omega))?;
+        let phase1 = commit(&mut self.proving, columns, Some(omega))?;
         let Self { proving, instance, mut columns, challenges } = self;
         columns.extend(phase1);
-        assert_eq!(columns.len(), ADVICE);
+        assert_eq!(columns.len(), proving.shape.advice());
         Committed { proving, instance, columns, challenges }.permute()?.divide()?.evaluate()?.open()
     }
 }
@@ -92,6 +113,9 @@ fn commit<E: Engine, R: RngCore + CryptoRng>(
     omega: Option<&OmegaRows>,
 ) -> Result<Vec<E::Vector>, ProveError> {
     let (engine, key, usable) = (proving.engine, proving.key, proving.n - UNUSABLE_ROWS);
+    if columns.is_empty() {
+        return Ok(vec![]);
+    }
     let mut vectors = Vec::with_capacity(columns.len());
     for (index, mut column) in columns.into_iter().enumerate() {
         let tail = &mut column.0[usable..];

@@ -18,13 +18,14 @@ use ff::Field;
 use group::Curve;
 use halo2_proofs::halo2curves::bn256::{Fr, G1, G1Affine};
 use halo2_proofs::transcript::{EncodedChallenge, Transcript, TranscriptWrite};
-use inferproof_circuits::machine::Queries;
+use inferproof_circuits::machine::{Queries, Shape};
 use rand_core::{CryptoRng, RngCore};
 
 /// A proof in the making: what every round needs.
 pub(super) struct Proving<'a, E: Engine, R> {
     pub(super) engine: &'a E,
     pub(super) key: &'a E::Key,
+    pub(super) shape: Shape,
     /// `n = 2^k` rows.
     pub(super) n: usize,
     /// Generator of the domain.

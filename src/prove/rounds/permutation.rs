@@ -27,7 +27,7 @@ impl<'a, E: Engine, R: RngCore + CryptoRng> Committed<'a, E, R> {
         // `theta` is for lookup arguments of halo2, of which there is none; the verifier draws it all the same.
         let [_theta, beta, gamma] = [(); 3].map(|()| proving.challenge());
         let tail = SecretColumn((1..UNUSABLE_ROWS).map(|_| proving.random()).collect());
-        let copied = crate::engine::COPIED.map(|column| &columns[column]);
+        let copied = proving.shape.copied().map(|column| &columns[column]);
         let product = engine.copy_product(key, copied, beta, gamma, &tail)?;
         let point = engine.commit_columns(key, &[&product])?;
         proving.write_points(&point)?;

@@ -116,7 +116,7 @@ fn seen(fixture: &Fixture, proof: &Proof) -> Seen {
     Seen {
         channel: transcript.challenge(CHANNEL).unwrap(),
         x: transcript.challenge(POINT).unwrap(),
-        commitment: transcript.point_read(OMEGA_INDEX).unwrap(),
+        commitment: transcript.point_read(Shape::Single.omega()).unwrap(),
         evaluation: decode_fr(&evaluation).unwrap(),
     }
 }

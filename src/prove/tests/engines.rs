@@ -1,5 +1,6 @@
 //! Every engine makes the same proof, and halo2's own prover another one of the same statement.
 
+use super::stock::random_fixtures;
 use super::*;
 use crate::engine::{Engine, ReferenceEngine, devices};
 use inferproof_circuits::network::Trace;
@@ -46,6 +47,18 @@ fn engines_make_the_same_proof() {
     assert_ne!(fast.bytes, proof_on(CpuEngine::default(), &fixture, 4).bytes);
     for engine in devices(&[0, 3]) {
         assert_eq!(fast.bytes, proof_on(engine, &fixture, 3).bytes);
+    }
+}
+
+/// Programs that halo2's own prover cannot prove, by the definition of what is proved; halo2's verifier takes the proofs.
+#[test]
+fn engines_prove_two_activations_a_row() {
+    let small = |fixture: &Fixture| fixture.prover.backend.program.k <= 9;
+    for fixture in [paired(), paired_maxima()].into_iter().chain(random_fixtures(Shape::Paired, 10).filter(small)) {
+        let fast = proof_on(CpuEngine::default(), &fixture, 3);
+        assert!(fixture.verifies(&fast));
+        assert_eq!(fast.bytes, proof_on(ReferenceEngine, &fixture, 3).bytes);
+        assert_eq!(fast.bytes, proof_on(CpuEngine { keep_cosets: true }, &fixture, 3).bytes);
     }
 }
 

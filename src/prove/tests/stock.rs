@@ -1,4 +1,5 @@
-//! halo2's own prover, the oracle of ours.
+//! halo2's own prover, the oracle of ours. It ends at a third phase, so it proves programs of [`Shape::Single`] alone; the others are held to
+//! [`ReferenceEngine`](crate::engine::ReferenceEngine), and to halo2's verifier like all.
 //!
 //! [`OmegaTail`] is a generator that sets the blinding rows of `omega`.
 //! The stock prover draws the random rows of every advice column from the caller's generator: phase by
@@ -12,30 +13,34 @@ use crate::transcript::ProverTranscript;
 use ff::PrimeField;
 use halo2_proofs::plonk::{create_proof, keygen_pk};
 use halo2_proofs::poly::kzg::multiopen::ProverSHPLONK;
-use inferproof_circuits::machine::{BLINDING_ROWS, PHASE0_COLUMNS, PHASE1_COLUMNS, UNUSABLE_ROWS};
+use inferproof_circuits::machine::{BLINDING_ROWS, Shape, UNUSABLE_ROWS};
 use inferproof_circuits::testing::random_network;
 use inferproof_circuits::witness::PhaseZero;
 
 const WORDS: usize = 8;
-/// Phase 0 draws its rows and one scalar a column; `omega` is the first column of phase 1.
-const FIRST_WORD: usize = WORDS * PHASE0_COLUMNS * (UNUSABLE_ROWS + 1);
+
+/// The phases before draw their rows and one scalar a column; `omega` is the first column of the last phase.
+const fn first_word(shape: Shape) -> usize {
+    WORDS * shape.omega() * (UNUSABLE_ROWS + 1)
+}
 
 /// Serves the last rows of `omega`: zeros, then the two blinding cells. All else comes from the inner generator.
 struct OmegaTail<'a, R> {
     inner: &'a mut R,
+    first: usize,
     words: [u64; WORDS * UNUSABLE_ROWS],
     served: usize,
 }
 
 impl<'a, R: RngCore + CryptoRng> OmegaTail<'a, R> {
-    fn new(inner: &'a mut R, tail: &[Secret; BLINDING_ROWS]) -> Self {
+    fn new(shape: Shape, inner: &'a mut R, tail: &[Secret; BLINDING_ROWS]) -> Self {
         let mut words = [0; WORDS * UNUSABLE_ROWS];
         for (slot, cell) in words.chunks_exact_mut(WORDS).skip(UNUSABLE_ROWS - BLINDING_ROWS).zip(tail) {
             for (word, bytes) in slot.iter_mut().zip(cell.0.to_repr().as_ref().chunks_exact(8)) {
                 *word = u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
             }
         }
-        Self { inner, words, served: 0 }
+        Self { inner, first: first_word(shape), words, served: 0 }
     }
 }
 
@@ -51,7 +56,7 @@ impl<R: RngCore> RngCore for OmegaTail<'_, R> {
     }
 
     fn next_u64(&mut self) -> u64 {
-        let position = self.served.checked_sub(FIRST_WORD);
+        let position = self.served.checked_sub(self.first);
         self.served += 1;
         match position.and_then(|p| self.words.get(p)) {
             Some(word) => *word,
@@ -85,7 +90,7 @@ fn stock_proof(
         &halo2,
         &[circuit],
         &[&[&claim.instance]],
-        OmegaTail::new(&mut StdRng::seed_from_u64(seed), tail),
+        OmegaTail::new(key.shape, &mut StdRng::seed_from_u64(seed), tail),
         &mut transcript,
     )
     .unwrap();
@@ -109,16 +114,16 @@ fn execution(fixture: &Fixture) -> (Statement, PhaseZero, Vec<Fr>) {
     (statement, phase0, instance)
 }
 
-/// Random networks with their keys, in any layout, with any visibility of the weights.
-fn random_fixtures(count: usize) -> impl Iterator<Item = Fixture> {
-    let fixture = |seed: u64| {
+/// Random networks with their keys, in any layout of a shape, with any visibility of the weights.
+pub(super) fn random_fixtures(shape: Shape, count: usize) -> impl Iterator<Item = Fixture> {
+    let fixture = move |seed: u64| {
         let (architecture, weights) = random_network(seed);
         let tensor_scales = vec![10.0; architecture.nodes.len()];
         let model = Model { name: "random".into(), source_digest: [0; 32], architecture, weights, tensor_scales };
         let mut rng = StdRng::seed_from_u64(seed);
         let mut one_of = |choices: &[usize]| choices[rng.gen_range(0..choices.len())];
         let (lanes, limb, batch) = (one_of(&[1, 2, 3, 8]), one_of(&[0, 2, 3, 4]) as u32, one_of(&[1, 1, 2, 3]));
-        let layout = Layout { lanes, limb: (limb > 0).then_some(limb), batch };
+        let layout = Layout { lanes, limb: (limb > 0).then_some(limb), batch, shape };
         let options = SetupOptions { layout: Some(layout), ..SetupOptions::default() };
         // Some are larger than the SRS.
         setup(&model, development_srs(), &options, StdRng::seed_from_u64(1)).ok()?;
@@ -130,7 +135,10 @@ fn random_fixtures(count: usize) -> impl Iterator<Item = Fixture> {
 /// halo2's prover and ours make proofs of one format: what verifies one verifies the other.
 #[test]
 fn proofs_of_halo2s_prover_verify() {
-    [secret(), searched()].into_iter().chain(random_fixtures(6)).for_each(|fixture| a_proof_of_halo2s_prover(&fixture));
+    [secret(), searched()]
+        .into_iter()
+        .chain(random_fixtures(Shape::Single, 6))
+        .for_each(|fixture| a_proof_of_halo2s_prover(&fixture));
 }
 
 /// A network that comes with the project.
@@ -139,7 +147,7 @@ fn network(name: &str, srs: &'static Srs, options: &Options) -> Fixture {
     let graph = crate::onnx::import_file(path.with_extension("onnx")).unwrap();
     let samples = Samples::load(format!("{}_samples.npz", path.display()), graph.input_shape()).unwrap();
     let (model, _) = quantise(&graph, &samples, options).unwrap();
-    Fixture::over(srs, model, &SetupOptions::default())
+    Fixture::over(srs, model, &SetupOptions { shape: Some(Shape::Single), ..SetupOptions::default() })
 }
 
 #[test]
@@ -226,7 +234,7 @@ fn the_random_polynomial_and_the_pieces_are_blinded() {
     let (statement, phase0, instance) = execution(&fixture);
     let claim = Claim { statement, instance, linked: None };
     // Rows of all columns but omega, a scalar a column, the last rows of the product.
-    let (zero, one) = (PHASE0_COLUMNS, PHASE1_COLUMNS);
+    let [zero, _, one] = Shape::Single.phases();
     let first = zero * (UNUSABLE_ROWS + 1) + (one - 1) * UNUSABLE_ROWS + one + UNUSABLE_ROWS - 1;
     let points = |scalars: &[u64]| {
         let scalars: Vec<Fr> = scalars.iter().map(|scalar| Fr::from(*scalar)).collect();
@@ -255,7 +263,7 @@ fn the_random_polynomial_and_the_pieces_are_blinded() {
 /// From one generator both provers commit to the same columns, up to the random polynomial, which halo2 draws elsewhere.
 #[test]
 fn the_same_commitments_as_halo2s_prover() {
-    for fixture in [secret(), limbed(), searched(), batched()].into_iter().chain(random_fixtures(12)) {
+    for fixture in [secret(), limbed(), searched(), batched()].into_iter().chain(random_fixtures(Shape::Single, 12)) {
         let prover = &fixture.prover;
         let (statement, phase0, instance) = execution(&fixture);
         let claim = Claim { statement, instance, linked: None };
@@ -265,7 +273,7 @@ fn the_same_commitments_as_halo2s_prover() {
         let theirs = stock_proof(&fixture, circuit.clone(), &claim, &tail, 21);
         let rng = StdRng::seed_from_u64(21);
         let ours = prover.backend.blinded(prover.registered(), circuit, &claim, &tail, rng, UNWATCHED).unwrap();
-        let points = PHASE0_COLUMNS + PHASE1_COLUMNS + 1;
+        let points = prover.key.verifying.shape.advice() + 1;
         let theirs = theirs.finish();
         for point in 0..points {
             let range = point * 64..(point + 1) * 64;
@@ -287,8 +295,8 @@ mod tests {
     fn the_chosen_cells_are_drawn() {
         let tail = [Secret(Fr::random(OsRng)), Secret(-Fr::ONE)];
         let mut os = OsRng;
-        let mut rng = OmegaTail::new(&mut os, &tail);
-        for _ in 0..PHASE0_COLUMNS * (UNUSABLE_ROWS + 1) {
+        let mut rng = OmegaTail::new(Shape::Single, &mut os, &tail);
+        for _ in 0..Shape::Single.omega() * (UNUSABLE_ROWS + 1) {
             assert_ne!(Fr::random(&mut rng), Fr::ZERO);
         }
         let drawn: Vec<Fr> = (0..UNUSABLE_ROWS).map(|_| Fr::random(&mut rng)).collect();

@@ -59,6 +59,25 @@ pub(super) fn small_cnn(seed: u64) -> Model {
     Model { name: "small".into(), source_digest: [0; 32], architecture: a, weights: w, tensor_scales }
 }
 
+/// Convolutions after each other, one of them with a stride: neighbours in both chains, and in one alone.
+pub(super) fn small_chain(seed: u64) -> Model {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let relu = Activation { function: Function::Relu, range: Interval::new(0, 31) };
+    let input = Node { name: "input".into(), shape: vec![1, 4, 6], range: Interval::new(0, 15), op: Op::Input };
+    let mut a = Architecture { shift: 5, nodes: vec![input], output: 0 };
+    let mut w = Weights { layers: BTreeMap::new() };
+    let conv = |input, kernel, stride, pad| Term::Conv {
+        input,
+        window: Window { kernel: [kernel; 2], strides: [stride; 2], pads: [pad; 4], dilations: [1; 2] },
+        groups: 1,
+    };
+    affine(&mut a, &mut w, &[2, 4, 6], relu, conv(0, 3, 1, 1), &mut rng);
+    affine(&mut a, &mut w, &[2, 2, 3], relu, conv(1, 3, 2, 1), &mut rng);
+    affine(&mut a, &mut w, &[1, 2, 3], relu, conv(2, 1, 1, 0), &mut rng);
+    let tensor_scales = vec![10.0; a.nodes.len()];
+    Model { name: "small".into(), source_digest: [0; 32], architecture: a, weights: w, tensor_scales }
+}
+
 /// Groups, a formula, a product, moved elements and a search: the kinds of cells that [`small_cnn`] has not.
 pub(super) fn small_search(seed: u64) -> Model {
     let mut rng = StdRng::seed_from_u64(seed);

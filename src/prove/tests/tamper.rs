@@ -2,7 +2,7 @@
 
 use super::*;
 use inferproof_circuits::program::{AdviceColumn, Lane, Pin, Program};
-use inferproof_circuits::witness::{ChallengeValues, PhaseOne, PhaseZero};
+use inferproof_circuits::witness::{ChallengeValues, LaneColumns, PhaseOne, PhaseZero};
 use std::collections::BTreeMap;
 
 /// Flips per column in addition to the classes below.
@@ -11,7 +11,11 @@ const RANDOM_CELLS: usize = 20;
 const FEW_CELLS: usize = 6;
 
 fn flip_phase0(column: AdviceColumn, row: usize) -> impl Fn(&mut PhaseZero) {
+    let earlier = |w: &mut PhaseZero, flip: &dyn Fn(&mut LaneColumns)| w.earlier.as_mut().into_iter().for_each(flip);
     move |w| match column {
+        AdviceColumn::EarlierR => earlier(w, &|lane| lane.r[row] ^= 1),
+        AdviceColumn::EarlierQ => earlier(w, &|lane| lane.q[row] ^= 1),
+        AdviceColumn::EarlierY => earlier(w, &|lane| lane.y[row] += 1),
         AdviceColumn::R => w.r[row] ^= 1,
         AdviceColumn::Q => w.q[row] ^= 1,
         AdviceColumn::Y => w.y[row] += 1,
@@ -30,6 +34,7 @@ fn flip_phase1(column: AdviceColumn, row: usize) -> impl Fn(&mut PhaseOne, &Chal
             AdviceColumn::Hy => &mut w.h_y,
             AdviceColumn::Z => &mut w.z,
             AdviceColumn::P => &mut w.p,
+            AdviceColumn::Psi => w.psi.as_mut().expect("the shape has it"),
             AdviceColumn::Phi => &mut w.phi,
             _ => unreachable!("a column of phase 1"),
         };
@@ -40,7 +45,7 @@ fn flip_phase1(column: AdviceColumn, row: usize) -> impl Fn(&mut PhaseOne, &Chal
 fn assert_pinned(fixture: &Fixture, column: AdviceColumn, row: usize) {
     let phase0 = flip_phase0(column, row);
     let phase1 = flip_phase1(column, row);
-    let attack = if column <= AdviceColumn::M {
+    let attack = if column.is_early() {
         Attack { phase0: Some(&phase0), ..Attack::default() }
     } else {
         Attack { phase1: Some(&phase1), ..Attack::default() }
@@ -63,16 +68,20 @@ fn lane_classes(program: &Program) -> BTreeMap<&'static str, usize> {
         Lane::BelowValue { .. } => "below value",
         Lane::Before { .. } => "before",
         Lane::Rim { .. } => "rim",
+        Lane::RimSum { .. } => "rim sum",
         Lane::Piece { .. } => "piece",
         Lane::Blind { .. } => "blind",
     };
-    program.rows.iter().enumerate().map(|(row, r)| (name(&r.lane), row)).collect()
+    let rows = program.rows.iter().enumerate();
+    // Of two elements on a row the later one says what both are, where there is a row of two.
+    let mut classes: BTreeMap<_, _> = rows.clone().map(|(row, r)| (name(&r.lane), row)).collect();
+    classes.extend(rows.filter(|(_, r)| r.earlier.is_some()).map(|(row, r)| (name(&r.lane), row)));
+    classes
 }
 
 #[test]
 fn every_class_of_cell_is_pinned() {
-    let mut classes: Vec<&str> =
-        [secret(), limbed(), searched(), batched(), linked()].iter().flat_map(pin_classes).collect();
+    let mut classes: Vec<&str> = fixtures().chain([linked()]).flat_map(|fixture| pin_classes(&fixture)).collect();
     classes.sort_unstable();
     classes.dedup();
     let all = [
@@ -88,6 +97,7 @@ fn every_class_of_cell_is_pinned() {
         "limb",
         "requantised",
         "rim",
+        "rim sum",
         "value",
     ];
     assert_eq!(classes, all);
@@ -97,7 +107,8 @@ fn every_class_of_cell_is_pinned() {
 fn pin_classes(fixture: &Fixture) -> Vec<&'static str> {
     let program = &fixture.prover.backend.program;
     for (class, row) in lane_classes(program) {
-        for column in [AdviceColumn::R, AdviceColumn::Q, AdviceColumn::Y, AdviceColumn::E] {
+        let early = AdviceColumn::all(program.layout.shape).filter(|column| column.is_early());
+        for column in early.filter(|column| *column != AdviceColumn::M) {
             eprintln!("{class}: {column:?}[{row}]");
             assert_pinned(fixture, column, row);
         }
@@ -133,8 +144,8 @@ fn pin_classes(fixture: &Fixture) -> Vec<&'static str> {
 
 #[test]
 fn random_read_cells_are_pinned() {
-    for (seed, fixture) in [secret(), limbed(), searched(), batched()].iter().enumerate() {
-        pin_random_cells(fixture, seed as u64, RANDOM_CELLS);
+    for (seed, fixture) in fixtures().enumerate() {
+        pin_random_cells(&fixture, seed as u64, RANDOM_CELLS);
     }
     pin_random_cells(&linked(), 3, FEW_CELLS);
 }
@@ -144,7 +155,8 @@ fn pin_random_cells(fixture: &Fixture, seed: u64, cells: usize) {
     for (column, row) in fixture.prover.backend.program.read_cells() {
         by_column.entry(column).or_default().push(row);
     }
-    assert_eq!(by_column.len(), AdviceColumn::ALL.len());
+    let shape = fixture.prover.backend.program.layout.shape;
+    assert_eq!(by_column.len(), AdviceColumn::all(shape).count());
     let mut rng = StdRng::seed_from_u64(17 + seed);
     for (column, rows) in by_column {
         for _ in 0..cells {

@@ -7,6 +7,7 @@
 use super::{FormKey, Forms, NativeForm};
 use crate::layers::affine::{Coefficient, coefficients, position_offset};
 use crate::layers::position::Batch;
+use crate::machine::Shape;
 use crate::network::{Architecture, NodeId, Op};
 use crate::program::{ChainItem, Lane, Layout, Mono, chain_rows};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +29,8 @@ struct Layer {
     producer: usize,
     /// Group of the native form, and the form.
     consumer: Option<(usize, FormKey, bool)>,
+    /// Whether two elements may share a row.
+    paired: bool,
 }
 
 /// Rows of layers under two row strides, and how much more may be counted.
@@ -39,7 +42,7 @@ struct Counts {
 impl Forms {
     /// Takes for each group in turn the stride that needs least rows: its least one, or one at which two chains step alike.
     pub(super) fn choose_row_strides(&mut self, architecture: &Architecture, layout: Layout) {
-        let (layers, kept) = (self.affine_layers(architecture), self.kept(architecture));
+        let (layers, kept) = (self.affine_layers(architecture, layout), self.kept(architecture));
         let mut groups: BTreeMap<usize, Vec<&Layer>> = BTreeMap::new();
         for layer in &layers {
             for group in layer.groups().filter(|group| !kept.contains(group)) {
@@ -90,12 +93,13 @@ impl Forms {
         layers.chain(input).map(|group| self.root(group)).collect()
     }
 
-    fn affine_layers(&self, architecture: &Architecture) -> Vec<Layer> {
+    fn affine_layers(&self, architecture: &Architecture, layout: Layout) -> Vec<Layer> {
         let natives = self.forms.iter().filter(|form| form.native);
         let natives: BTreeMap<NodeId, &super::Form> = natives.map(|form| (form.key.node, form)).collect();
         let layer = |id: NodeId| {
             let consumer = natives.get(&id).map(|form| (self.root(form.group), form.key, form.per_channel));
-            Layer { id, producer: self.root(self.layers[&id]), consumer }
+            let paired = layout.shape == Shape::Paired && !self.is_read(id);
+            Layer { id, producer: self.root(self.layers[&id]), consumer, paired }
         };
         let affine = |id: &NodeId| matches!(architecture.nodes[*id].op, Op::Affine { .. });
         let counted = |id: &NodeId| affine(id) && self.fused_into(*id).is_none() && is_small(architecture, *id);
@@ -118,12 +122,21 @@ impl Forms {
         let coefficients = coefficients(architecture, layer.id, q, &BTreeSet::new());
         counts.budget = counts.budget.checked_sub(2 * coefficients.len())?;
         let [channels, h, w] = architecture.nodes[layer.id].dims().expect("checked");
-        let channel = |number: usize| values(&coefficients, [h, w], q, native, number, layout.limb.is_some());
+        let read = self.is_read(layer.id);
+        let channel = |number: usize| values(&coefficients, [h, w], q, native, number, read, layout);
         // Every further channel is like the second.
         let first = channel(1);
         let further = if channels > 1 { channel(2) - first } else { 0 };
-        let limbs = if layout.limb.is_some() { channels * coefficients.len() } else { 0 };
-        let rows = first + (channels - 1) * further + limbs;
+        let rims = coefficients.iter().filter(|c| matches!(c, Coefficient::Rim(_))).count();
+        let (outputs, limbed) = (coefficients.len() - rims, layout.limb.is_some());
+        // What stands elsewhere: summed rims, and with limbs all rims and the lowest limb.
+        let elsewhere = match layout.shape {
+            Shape::Single if limbed => channels * coefficients.len(),
+            Shape::Single => 0,
+            Shape::Paired if limbed => channels * outputs.div_ceil(2) + rims,
+            Shape::Paired => rims,
+        };
+        let rows = first + (channels - 1) * further + elsewhere;
         counts.known.insert(key, rows);
         Some(rows)
     }
@@ -142,11 +155,13 @@ impl Layer {
 
     /// The stride of `group` at which both chains step alike from row to row, given the other's.
     ///
-    /// Rows of a phase have `n` elements, which are `s` columns apart for the producer: `Qx - (n - 1) = s' Qy - s (n - 1)`, `s'` the rows' stride.
+    /// Rows of a phase have `n` elements, which are `s` columns apart for the producer: `Qx - (n - 1) = s' Qy - s (n - 1)`, `s'` the rows' stride. Where two
+    /// that are two columns apart share a row, the step is to the second of the next row, and it is `n - 2`.
     fn alike(&self, group: usize, strides: &[i64]) -> Option<i64> {
         let (consumer, key, _) = self.consumer?;
         let [down, across] = key.strides.map(|stride| stride as i64);
-        let skipped = (across - 1) * (key.dims[2].div_ceil(key.strides[1]) as i64 - 1);
+        let steps = if self.paired && across == 2 { 2 } else { 1 };
+        let skipped = (across - 1) * (key.dims[2].div_ceil(key.strides[1]) as i64 - steps);
         if consumer == group {
             Some(down * strides[self.producer] - skipped)
         } else {
@@ -163,9 +178,11 @@ fn values(
     q: i64,
     native: Option<NativeForm>,
     channels: usize,
-    in_limbs: bool,
+    read: bool,
+    layout: Layout,
 ) -> usize {
-    let item = |lane, x, y| ChainItem { tag: 0, kappa: 0, lane, y_copy: None, x, y: Some(y) };
+    let (in_limbs, summed) = (layout.limb.is_some(), layout.shape == Shape::Paired);
+    let item = |lane, x, y| ChainItem { tag: 0, kappa: 1, lane, y_copy: None, x, y: Some(y), read };
     let output = |channel: usize, position: usize| {
         let x = native.and_then(|native| native.place(channel * h * w + position));
         item(Lane::Idle, x, Mono::element(channel, position_offset(position, w, q)))
@@ -183,11 +200,12 @@ fn values(
     for channel in 0..channels {
         items.extend(coefficients.iter().filter_map(|coefficient| match *coefficient {
             Coefficient::Output(position) => in_order.then(|| output(channel, position)),
-            Coefficient::Rim(offset) => (!in_limbs).then(|| rim(channel, offset)),
+            Coefficient::Rim(offset) => (!in_limbs && !summed).then(|| rim(channel, offset)),
         }));
     }
-    chain_rows(&items)
+    chain_rows(&items, layout.shape)
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,7 +244,7 @@ mod tests {
         let layout = Layout::direct(2);
         let program = compile(&b.architecture, crate::interface::Interface::default(), layout).unwrap();
         let forms = Forms::plan(&b.architecture, layout).unwrap();
-        for layer in forms.affine_layers(&b.architecture) {
+        for layer in forms.affine_layers(&b.architecture, layout) {
             let rows = forms.rows(&b.architecture, layout, &layer, &mut counts());
             assert_eq!(rows, Some(emitted(&program, layer.id)), "layer {}", layer.id);
         }
@@ -244,7 +262,7 @@ mod tests {
                 let root = forms.root(forms.layers[&layer]);
                 forms.row_strides[root] = stride;
             }
-            let layers = forms.affine_layers(&b.architecture);
+            let layers = forms.affine_layers(&b.architecture, Layout::direct(2));
             layers.iter().map(|l| forms.rows(&b.architecture, Layout::direct(2), l, &mut counts())).sum()
         };
         assert!(rows([8, 13]) < rows([8, 5]), "{:?} and {:?}", rows([8, 13]), rows([8, 5]));
@@ -261,7 +279,7 @@ mod tests {
         assert!(forms.fused_into(second).is_some());
         assert_eq!(forms.row_stride(second), 9);
         let mut none = Counts { known: BTreeMap::new(), budget: 10 };
-        let layers = forms.affine_layers(&b.architecture);
+        let layers = forms.affine_layers(&b.architecture, Layout::direct(2));
         assert_eq!(forms.rows(&b.architecture, Layout::direct(2), &layers[0], &mut none), None);
     }
 }

@@ -1,0 +1,60 @@
+//! What is refused before anything is laid out.
+
+use super::*;
+use crate::network::Window;
+use crate::testing::{NetworkBuilder, RELU8, SIGNED8, conv};
+
+/// No network is said to have more rows than it has.
+fn assert_least(b: &NetworkBuilder, what: &str) {
+    for output in [Visibility::Public, Visibility::Private] {
+        let interface = Interface { output, ..Interface::default() };
+        for (shape, limb) in
+            [(Shape::Single, None), (Shape::Paired, None), (Shape::Single, Some(3)), (Shape::Paired, Some(3))]
+        {
+            let layout = Layout { shape, limb, ..Layout::direct(2) };
+            let (least, _) = least_rows(&b.architecture, interface, layout);
+            let rows = compile(&b.architecture, interface, layout).unwrap().rows.len();
+            assert!(least <= rows, "{what}: at least {least} rows, and it has {rows}, {shape:?}, {limb:?}");
+            assert!(least * 5 > rows, "{what}: {least} of {rows} rows are counted");
+        }
+    }
+}
+
+#[test]
+fn the_count_is_a_bound() {
+    let pixels = Interval::new(0, 15);
+    // Outputs that no window covers are rims.
+    for (side, kernel, channels) in [(9, 5, 16), (9, 5, 64), (15, 8, 32)] {
+        let mut b = NetworkBuilder::new(&[1, side, side], pixels, 1);
+        let first = b.affine(&[channels, side, side], RELU8, vec![conv(0, [1, 1], [1, 1], [0; 4])]);
+        b.max_pool(first, [kernel, kernel]);
+        assert_least(&b, &format!("{channels} of {side}, {kernel}"));
+    }
+    // Several terms share their rims.
+    let mut b = NetworkBuilder::new(&[2, 8, 8], pixels, 2);
+    let terms = (0..4).map(|_| conv(0, [5, 5], [1, 1], [2; 4]));
+    b.affine(&[4, 8, 8], SIGNED8, terms.collect());
+    assert_least(&b, "four convolutions");
+    // One element a channel multiplies as a whole.
+    let mut b = NetworkBuilder::new(&[4, 8, 8], pixels, 3);
+    let means = Term::SumPool { input: 0, window: Window::tiles([8, 8]), factor: 9 };
+    let gate = b.affine(&[4, 1, 1], SIGNED8, vec![means]);
+    let rows = b.take(gate, 1, &[Some(0); 8], 0);
+    let gate = b.take(rows, 2, &[Some(0); 8], 0);
+    b.affine(&[4, 8, 8], RELU8, vec![Term::Product { left: gate, right: 0, factor: 3 }]);
+    assert_least(&b, "gated channels");
+}
+
+/// Rims of many channels are looked at once where they are summed, so that a short description cannot ask for much work.
+#[test]
+fn summed_rims_do_not_depend_on_the_channels() {
+    let rows = |channels: usize| {
+        let mut b = NetworkBuilder::new(&[1, 12, 12], Interval::new(0, 15), 4);
+        b.affine(&[channels, 1, 1], SIGNED8, vec![conv(0, [12, 12], [1, 1], [0; 4])]);
+        let layout = Layout { shape: Shape::Paired, ..Layout::direct(256) };
+        let program = compile(&b.architecture, Interface::default(), layout).unwrap();
+        program.rows.iter().filter(|row| matches!(row.lane, crate::program::Lane::RimSum { .. })).count()
+    };
+    assert_eq!(rows(1), rows(40));
+    assert!(rows(1) > 200, "{}", rows(1));
+}
