@@ -9,6 +9,7 @@ mod cuda;
 #[cfg(all(feature = "ifma", target_arch = "x86_64"))]
 mod ifma;
 mod lanes;
+mod library;
 mod msm;
 mod quotient;
 mod reference;
@@ -22,6 +23,7 @@ pub use cpu::{CpuEngine, key_commitments};
 pub use cuda::CudaEngine;
 #[cfg(test)]
 pub(crate) use cuda::devices;
+pub use library::{Library, Processor};
 pub use msm::Bases;
 pub(crate) use quotient::COPIED;
 pub use quotient::QuotientChallenges;

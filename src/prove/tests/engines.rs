@@ -42,7 +42,7 @@ fn engines_make_the_same_proof() {
     let fast = proof_on(CpuEngine::default(), &fixture, 3);
     assert!(fixture.verifies(&fast));
     assert_eq!(fast.bytes, proof_on(ReferenceEngine, &fixture, 3).bytes);
-    assert_eq!(fast.bytes, proof_on(CpuEngine { keep_cosets: true }, &fixture, 3).bytes);
+    assert_eq!(fast.bytes, proof_on(CpuEngine { keep_cosets: true, ..CpuEngine::default() }, &fixture, 3).bytes);
     assert_ne!(fast.bytes, proof_on(CpuEngine::default(), &fixture, 4).bytes);
     for engine in devices(&[0, 3]) {
         assert_eq!(fast.bytes, proof_on(engine, &fixture, 3).bytes);
