@@ -47,6 +47,12 @@ fn engines_make_the_same_proof() {
     for engine in devices(&[0, 3]) {
         assert_eq!(fast.bytes, proof_on(engine, &fixture, 3).bytes);
     }
+    #[cfg(unix)]
+    {
+        let folder = inferproof_cuda::icicle::FAKES[0].as_ref();
+        let icicle = crate::engine::IcicleEngine::open(folder, "FAKE", 0).unwrap();
+        assert_eq!(fast.bytes, proof_on(icicle, &fixture, 3).bytes);
+    }
 }
 
 #[test]
