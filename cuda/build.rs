@@ -22,12 +22,14 @@ fn build_icicle() {
     println!("cargo::rerun-if-changed=tests/fake/icicle.cpp");
     let out = std::path::PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it"));
     let compiler = cc::Build::new().cpp(true).std("c++17").opt_level(2).get_compiler();
-    for (folder, layout) in [("icicle", "-DVERSION_3"), ("other-icicle", "-DOTHER_LAYOUT")] {
+    for (folder, layout) in [("icicle", None), ("other-icicle", Some("-DOTHER_LAYOUT"))] {
         let folder = out.join(folder);
         std::fs::create_dir_all(folder.join("backend")).expect("a folder for what is built");
         for (part, library) in [("DEVICE", "device"), ("FIELD", "field_bn254"), ("CURVE", "curve_bn254")] {
             let mut command = compiler.to_command();
-            command.args(["-shared", "-fPIC", "-fvisibility=hidden", "-DFAST_HOST_FIELD", "-w", "-Ikernels", layout]);
+            command
+                .args(["-shared", "-fPIC", "-fvisibility=hidden", "-DFAST_HOST_FIELD", "-w", "-Ikernels"])
+                .args(layout);
             if cfg!(target_os = "macos") {
                 command.args(["-undefined", "dynamic_lookup"]);
             }

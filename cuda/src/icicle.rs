@@ -30,7 +30,7 @@ const MAX_SCALARS: usize = 1 << 20;
 /// The least size that a domain is made for: that of the transforms that are checked.
 const LEAST_K: u32 = check::TRANSFORM_K;
 
-/// The domain that ICICLE has: one for all threads of the process.
+/// The domain that ICICLE has, for all threads of the process. It may have one a device, which this does not rest on.
 static DOMAIN: Mutex<Option<Domain>> = Mutex::new(None);
 
 /// Roots of unity up to order `2^k`, as `owner` has given them.
@@ -68,6 +68,8 @@ impl Icicle {
     /// Loads `libicicle_device`, `libicicle_field_bn254` and `libicicle_curve_bn254` of a folder, for good, and checks on the device of that type (`CUDA`, `CPU`)
     /// and number that they compute what they are to. What drives the device is taken from `backend` in that folder, or from where ICICLE looks for it
     /// (`ICICLE_BACKEND_INSTALL_DIR`).
+    ///
+    /// Does NOT check whose these files are: what they do is done in this process.
     ///
     /// # Errors
     /// [`IcicleError`]: a library or function that is missing, no such device, or other results.

@@ -24,8 +24,10 @@ impl IcicleEngine {
     /// The device of that type (`CUDA`, `CPU`) and number, by the libraries of ICICLE 3 in a folder: `libicicle_device`, `libicicle_field_bn254` and
     /// `libicicle_curve_bn254`. What drives the device is taken from `backend` in that folder, or from where ICICLE looks for it (`ICICLE_BACKEND_INSTALL_DIR`).
     ///
-    /// The libraries stay loaded; ICICLE has one domain for the whole process, which nothing else may set while there is such an engine. An exception that
-    /// leaves its functions ends the process, and what it leaves in the memory of its device is not wiped.
+    /// The libraries stay loaded; ICICLE's domain is the whole process's, and nothing else may set it while there is such an engine. An exception that leaves
+    /// its functions ends the process, and what it leaves in the memory of its device is not wiped.
+    ///
+    /// Does NOT check whose these files are: what they do is done in this process.
     ///
     /// # Errors
     /// [`IcicleError`]: a library or function that is missing, no such device, or a library that gives other results than version 3 should.

@@ -1,4 +1,4 @@
-//! Sums of points and transforms, which most of the time of a proof goes to: what another library may do in the place of the code here.
+//! Sums of points and transforms, where most of the time of a proof goes: what another library may do in the place of the code here.
 
 use super::msm::Bases;
 use super::{Domain, EngineError};
@@ -23,13 +23,13 @@ pub trait Library: Send + Sync {
     /// As [`Self::prepare`].
     fn sums(&self, points: &Self::Points, columns: &[&SecretColumn]) -> Result<Vec<G1>, EngineError>;
 
-    /// Coefficients from the values on a domain, in place. Columns have `n` elements, and polynomials below `n` coefficients.
+    /// Coefficients from the values on a domain, in place; columns have `n` elements.
     ///
     /// # Errors
     /// As [`Self::prepare`].
     fn interpolate(&self, domain: &Domain, columns: &mut [&mut Vec<Fr>]) -> Result<(), EngineError>;
 
-    /// The values of each polynomial at `shift omega^i`.
+    /// The values of each polynomial, of `n` coefficients, at `shift omega^i`.
     ///
     /// # Errors
     /// As [`Self::prepare`].

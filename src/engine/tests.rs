@@ -125,7 +125,7 @@ fn kernels_are_their_definition() {
     }
 }
 
-/// With a library that stands in for ICICLE: columns of one element more or less are summed with others, domains grow.
+/// With a library that stands in for ICICLE, whose domain grows with the sizes.
 #[cfg(unix)]
 #[test]
 fn icicle_is_the_definition() {

@@ -1,4 +1,5 @@
-// ICICLE's C interface for tests of what calls it, by definition and without its speed. One source for three libraries: PART is `device`, `field` or `curve`.
+// ICICLE's C interface for tests of what calls it, by definition and without its speed. One source for three libraries: PART_DEVICE,
+// PART_FIELD and PART_CURVE.
 //
 // As in ICICLE a device has to be set in each thread, a domain that is there already is kept whatever is asked for, a call for a type of device that is not
 // known throws, and the root of unity of the fake's own is another one than halo2's (powers of 5). Points that are said to be on the device have to be there,
