@@ -46,7 +46,7 @@ run() {
     step "$1/bench-device" --bench || failed=1
     if [ "${SANITIZER:-1}" != 0 ] && found="$(sanitizer)" && [ -n "$found" ]; then
         for tool in memcheck racecheck; do
-            for test in probes columns transform quotient msm; do
+            for test in probes columns lookups transform quotient msm; do
                 # Some tests make calls fail on purpose.
                 step "$found" --tool "$tool" --require-cuda-init no --report-api-errors no --target-processes application-only \
                     --error-exitcode 9 "$1/test-$test" || failed=1

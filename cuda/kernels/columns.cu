@@ -78,6 +78,42 @@ KERNEL_BOUNDED(256, columns_copy_factors, Fr *factors, const Three *values, cons
     }
 }
 
+// What is looked up: input and tag, and the output if there is one. The last of several is the table's row.
+struct Lookup {
+    const Fr *tag, *in, *out;
+
+    // beta + in + alpha out + alpha^2 tag; scalars: beta, alpha, alpha^2
+    DEVICE Fr factor(u32 row, const Fr *scalars) const {
+        Fr f = Fr::load(scalars) + Fr::load(in + row) + Fr::load(tag + row) * Fr::load(scalars + 2);
+        return out ? f + Fr::load(out + row) * Fr::load(scalars + 1) : f;
+    }
+};
+
+// out[row] = the product of a row's factors, 1 after the last row. Sets the flag if a factor is 0.
+KERNEL_BOUNDED(256, columns_lookup_below, Fr *out, const Lookup *lookups, const Fr *scalars, u32 *zero, u32 count, u32 n) {
+    u32 row = blockIdx.x * blockDim.x + threadIdx.x;
+    if (row > n) return;
+    Fr product = Fr::one();
+#pragma unroll 1
+    for (u32 l = 0; l < count && row < n; l++) product *= lookups[l].factor(row, scalars);
+    if (product.is_zero()) atomicOr(zero, 1u);
+    product.store(out + row);
+}
+
+// terms[row] = sum_l 1 / factor_l - multiplicity / (the table's factor), where it held the inverse of their product; 0 after the last row.
+KERNEL_BOUNDED(256, columns_lookup_terms, Fr *terms, const Lookup *lookups, const Fr *multiplicities, const Fr *scalars, u32 count, u32 n) {
+    u32 row = blockIdx.x * blockDim.x + threadIdx.x;
+    if (row > n) return;
+    Fr above = Fr::zero(), below = Fr::load(terms + row), product = Fr::one();
+#pragma unroll 1
+    for (u32 l = 0; l < count && row < n; l++) {
+        Fr factor = lookups[l].factor(row, scalars);
+        above = above * factor + (l < count - 1 ? product : -(product * Fr::load(multiplicities + row)));
+        product *= factor;
+    }
+    (above * below).store(terms + row);
+}
+
 // Four pieces of a polynomial in place of what has its values on four cosets, see the engine's `pieces`. squares: a table for the inverse
 // of each coset's shift; scalars: 1/i for the i of order 4 between cosets, then the factor of each piece.
 KERNEL_BOUNDED(256, columns_pieces, Fr *a, Fr *b, Fr *c, Fr *d, const Fr *scalars, const Fr *squares, u32 n) {

@@ -1,4 +1,4 @@
-// What takes all elements of a column together: values of polynomials, quotients, running products, inverses.
+// What takes all elements of a column together: values of polynomials, quotients, running products and sums, inverses.
 //
 // Each is a tree over tiles of 1024 elements and over their results, level by level. A kernel `.._blocks` makes one element of each tile;
 // the host goes on with these until one tile is left; the other kernels go back with what belongs to each tile, and may work in place,
@@ -59,36 +59,41 @@ KERNEL_BOUNDED(256, columns_horner_scan, Fr *out, const Fr *in, const Fr *carrie
     }
 }
 
-// out[x] = the product of tile x, without zeros if these are to be skipped.
-KERNEL_BOUNDED(256, columns_product_blocks, Fr *out, const Fr *in, u32 n, u32 skip_zeros) {
+// out[x] = the product or sum of tile x, without zeros if these are to be skipped.
+template <class Of> DEVICE void running_blocks(Fr *out, const Fr *in, u32 n, u32 skip_zeros) {
     TREE(tree);
-    Fr product = Fr::one();
+    Fr all = Of::none();
 #pragma unroll
     for (u32 l = 0; l < tree_chunk; l++) {
         u32 i = blockIdx.x * tree_tile + threadIdx.x + l * tree_leaves;
-        Fr a = i < n ? Fr::load(in + i) : Fr::one();
-        if (skip_zeros && a.is_zero()) a = Fr::one();
-        product = l == 0 ? a : product * a;
+        Fr a = i < n ? Fr::load(in + i) : Of::none();
+        if (skip_zeros && a.is_zero()) a = Of::none();
+        all = l == 0 ? a : Of::of(all, a);
     }
-    product = tree.up(Product{}, product);
-    if (threadIdx.x == 0) product.store(out + blockIdx.x);
+    all = tree.up(Running<Of>{}, all);
+    if (threadIdx.x == 0) all.store(out + blockIdx.x);
 }
 
-// Each element becomes the product of all before it; carries[x] is that for the first element of tile x.
-KERNEL_BOUNDED(256, columns_product_scan, Fr *column, const Fr *carries, u32 n, u32 carried) {
+// Each element becomes the product or sum of all before it; carries[x] is that for the first element of tile x.
+template <class Of> DEVICE void running_scan(Fr *column, const Fr *carries, u32 n, u32 carried) {
     TREE(tree);
-    Fr a[tree_chunk], product;
-    u32 i = tree_load(a, column, n, Fr::one());
+    Fr a[tree_chunk], all;
+    u32 i = tree_load(a, column, n, Of::none());
 #pragma unroll
-    for (u32 l = 0; l < tree_chunk; l++) product = l == 0 ? a[l] : product * a[l];
-    tree.up(Product{}, product);
-    product = tree.down(Product{}, carried ? Fr::load(carries + blockIdx.x) : Fr::one());
+    for (u32 l = 0; l < tree_chunk; l++) all = l == 0 ? a[l] : Of::of(all, a[l]);
+    tree.up(Running<Of>{}, all);
+    all = tree.down(Running<Of>{}, carried ? Fr::load(carries + blockIdx.x) : Of::none());
 #pragma unroll
     for (u32 l = 0; l < tree_chunk; l++) {
-        if (i + l < n) product.store(column + i + l);
-        if (l < tree_chunk - 1) product *= a[l];
+        if (i + l < n) all.store(column + i + l);
+        if (l < tree_chunk - 1) all = Of::of(all, a[l]);
     }
 }
+
+KERNEL_BOUNDED(256, columns_product_blocks, Fr *out, const Fr *in, u32 n, u32 skip_zeros) { running_blocks<Product>(out, in, n, skip_zeros); }
+KERNEL_BOUNDED(256, columns_product_scan, Fr *column, const Fr *carries, u32 n, u32 carried) { running_scan<Product>(column, carries, n, carried); }
+KERNEL_BOUNDED(256, columns_sum_blocks, Fr *out, const Fr *in, u32 n, u32 skip_zeros) { running_blocks<Sum>(out, in, n, skip_zeros); }
+KERNEL_BOUNDED(256, columns_sum_scan, Fr *column, const Fr *carries, u32 n, u32 carried) { running_scan<Sum>(column, carries, n, carried); }
 
 // Each element becomes its inverse, zeros stay; inverses[x] is that of the product of tile x. The only tile of a column inverts by itself.
 KERNEL_BOUNDED(256, columns_invert, Fr *column, const Fr *inverses, u32 n, u32 given) {

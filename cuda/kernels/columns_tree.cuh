@@ -61,11 +61,20 @@ struct Horner {
     }
 };
 
-// Products; to each belongs the product of all before it.
 struct Product {
-    DEVICE Fr join(const Fr &lower, const Fr &upper, u32) const { return lower * upper; }
+    static DEVICE Fr none() { return Fr::one(); }
+    static DEVICE Fr of(const Fr &a, const Fr &b) { return a * b; }
+};
+struct Sum {
+    static DEVICE Fr none() { return Fr::zero(); }
+    static DEVICE Fr of(const Fr &a, const Fr &b) { return a + b; }
+};
+
+// Products or sums; to each belongs that of all before it.
+template <class Of> struct Running {
+    DEVICE Fr join(const Fr &lower, const Fr &upper, u32) const { return Of::of(lower, upper); }
     DEVICE void split(const Fr &before, Fr &lower, Fr &upper, u32) const {
-        upper = before * lower;
+        upper = Of::of(before, lower);
         lower = before;
     }
 };

@@ -3,10 +3,12 @@
 //! Those that work row by row are here, those that take all rows together in `scan`. What they upload and borrow is small but for results.
 
 mod copies;
+mod lookups;
 mod scan;
 
 pub use copies::{Copies, copy_product};
-pub use scan::{batch_invert, divide, evaluate, prefix_product};
+pub use lookups::{Lookup, Lookups, lookup_sum};
+pub use scan::{batch_invert, divide, evaluate, prefix_product, prefix_sum};
 
 use crate::device::{Argument, Buffer, Device, DeviceError, Launch, wipe};
 use ff::Field;

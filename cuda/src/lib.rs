@@ -14,6 +14,8 @@ mod driver;
 #[cfg(feature = "emulator")]
 mod emulator;
 mod field;
+#[cfg(all(feature = "icicle", unix))]
+pub mod icicle;
 mod msm;
 mod quotient;
 mod transform;

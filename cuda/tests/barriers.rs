@@ -34,6 +34,11 @@ fn kernels_need_their_barriers() {
         columns::prefix_product(&mut a).unwrap();
         a.to_vec().unwrap()
     });
+    needs_barriers("a running sum", |device| {
+        let mut a = column(device, values.len());
+        columns::prefix_sum(&mut a).unwrap();
+        a.to_vec().unwrap()
+    });
     needs_barriers("an inversion", |device| {
         let mut a = column(device, values.len());
         columns::batch_invert(&mut a).unwrap();

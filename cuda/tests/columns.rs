@@ -140,22 +140,32 @@ fn quotients() {
     });
 }
 
-#[test]
-fn running_products() {
+/// Holds a scan to what `of` gives element by element, from `none` on.
+fn runs(scan: impl Fn(&mut Buffer<Fr>) -> Result<(), DeviceError>, none: Fr, of: impl Fn(Fr, Fr) -> Fr) {
     each_size(|device, n, rng| {
         for column in columns_of(n, rng) {
             let mut buffer = Buffer::from_slice(device, &column).unwrap();
-            columns::prefix_product(&mut buffer).unwrap();
-            let mut product = Fr::ONE;
-            for (i, (own, factor)) in buffer.to_vec().unwrap().iter().zip(&column).enumerate() {
-                assert_eq!(*own, product, "{i} of {n}");
-                product *= factor;
+            scan(&mut buffer).unwrap();
+            let mut all = none;
+            for (i, (own, element)) in buffer.to_vec().unwrap().iter().zip(&column).enumerate() {
+                assert_eq!(*own, all, "{i} of {n}");
+                all = of(all, *element);
             }
         }
     });
     for device in devices() {
-        columns::prefix_product(&mut Buffer::new(&device, 0).unwrap()).unwrap();
+        scan(&mut Buffer::new(&device, 0).unwrap()).unwrap();
     }
+}
+
+#[test]
+fn running_products() {
+    runs(columns::prefix_product, Fr::ONE, |all, element| all * element);
+}
+
+#[test]
+fn running_sums() {
+    runs(columns::prefix_sum, Fr::ZERO, |all, element| all + element);
 }
 
 #[test]

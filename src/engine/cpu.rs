@@ -1,9 +1,10 @@
 //! The engine for processors: columns in memory, work spread with rayon.
 
 use super::lanes::{powers, run};
+use super::library::{Library, Processor};
 use super::msm::Bases;
 use super::quotient::{Columns, Constants, Fold, QuotientChallenges};
-use super::transform::{Coset, Domain};
+use super::transform::Domain;
 use super::{COPY_COLUMNS, CircuitData, Engine, EngineError, PIECES, Shape, SrsPoints, Witness};
 use ff::{Field, PrimeField};
 use group::Curve;
@@ -18,26 +19,36 @@ use std::sync::Arc;
 const BLOCK: usize = 1 << 9;
 
 /// Proves on the processor, with the threads of rayon's pool. The number of threads does not matter to what it computes.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct CpuEngine {
+///
+/// Another [`Library`] may do the sums of points and the transforms.
+#[derive(Clone, Copy, Debug)]
+pub struct CpuEngine<L = Processor> {
     /// Keeps the values that all proofs of a program share on the cosets, instead of computing them for each: 1.5 kB a row more, for many proofs of one
     /// program.
     pub keep_cosets: bool,
+    /// Does the sums and the transforms.
+    pub library: L,
+}
+
+impl Default for CpuEngine {
+    fn default() -> Self {
+        Self { keep_cosets: false, library: Processor }
+    }
 }
 
 /// The points of an SRS, prepared.
 #[derive(Debug)]
-pub struct CpuBases {
-    lagrange: Bases,
-    powers: Bases,
+pub struct CpuBases<P> {
+    lagrange: P,
+    powers: P,
 }
 
 /// What proofs of one program share.
 #[derive(Debug)]
-pub struct CpuKey {
+pub struct CpuKey<P> {
     shape: Shape,
     domain: Domain,
-    bases: Arc<CpuBases>,
+    bases: Arc<CpuBases<P>>,
     /// Coefficients.
     fixed: Vec<SecretColumn>,
     /// Values on the rows.
@@ -80,16 +91,17 @@ pub(super) fn usable_rows(n: usize) -> Vec<Fr> {
     (0..n).map(|row| if row < n - UNUSABLE_ROWS { Fr::ONE } else { Fr::ZERO }).collect()
 }
 
-impl Engine for CpuEngine {
-    type Bases = CpuBases;
-    type Key = CpuKey;
+impl<L: Library> Engine for CpuEngine<L> {
+    type Bases = CpuBases<L::Points>;
+    type Key = CpuKey<L::Points>;
     type Vector = SecretColumn;
 
-    fn bases(&self, points: SrsPoints<'_>) -> Result<CpuBases, EngineError> {
-        Ok(CpuBases { lagrange: Bases::new(points.lagrange), powers: Bases::new(points.powers) })
+    fn bases(&self, points: SrsPoints<'_>) -> Result<Self::Bases, EngineError> {
+        let prepare = |points| self.library.prepare(points);
+        Ok(CpuBases { lagrange: prepare(points.lagrange)?, powers: prepare(points.powers)? })
     }
 
-    fn load(&self, bases: Arc<CpuBases>, circuit: CircuitData) -> Result<CpuKey, EngineError> {
+    fn load(&self, bases: Arc<Self::Bases>, circuit: CircuitData) -> Result<Self::Key, EngineError> {
         let domain = Domain::new(circuit.k);
         let n = domain.n();
         let names = permutation_values(&domain, &circuit.permutation);
@@ -97,8 +109,8 @@ impl Engine for CpuEngine {
         let mut fixed = circuit.fixed;
         fixed.iter_mut().for_each(|column| column.resize(n, Fr::ZERO));
         let mut usable = usable_rows(n);
-        let all = fixed.iter_mut().chain(&mut permutation).chain([&mut usable]).collect::<Vec<_>>();
-        all.into_par_iter().for_each(|column| domain.interpolate(column));
+        let mut all = fixed.iter_mut().chain(&mut permutation).chain([&mut usable]).collect::<Vec<_>>();
+        self.library.interpolate(&domain, &mut all)?;
         let mut key = CpuKey {
             shape: circuit.shape,
             bases,
@@ -110,40 +122,44 @@ impl Engine for CpuEngine {
             cosets: vec![],
         };
         if self.keep_cosets {
-            let shifts = key.domain.cosets(PIECES);
-            key.cosets = shifts.into_iter().map(|shift| evaluate(&key.domain, &key.polynomials(), shift)).collect();
+            for shift in key.domain.cosets(PIECES) {
+                let polynomials = key.polynomials();
+                let mut values = columns(&key.domain, polynomials.len());
+                self.library.evaluate_on_coset(&key.domain, &polynomials, shift, &mut values)?;
+                key.cosets.push(values);
+            }
         }
         Ok(key)
     }
 
-    fn fixed<'a>(&self, key: &'a CpuKey) -> Vec<&'a SecretColumn> {
+    fn fixed<'a>(&self, key: &'a Self::Key) -> Vec<&'a SecretColumn> {
         key.fixed.iter().collect()
     }
 
-    fn permutation<'a>(&self, key: &'a CpuKey) -> [&'a SecretColumn; COPY_COLUMNS] {
+    fn permutation<'a>(&self, key: &'a Self::Key) -> [&'a SecretColumn; COPY_COLUMNS] {
         key.permutation.each_ref()
     }
 
-    fn column(&self, _: &CpuKey, rows: SecretColumn) -> Result<SecretColumn, EngineError> {
+    fn column(&self, _: &Self::Key, rows: SecretColumn) -> Result<SecretColumn, EngineError> {
         Ok(rows)
     }
 
-    fn commit_columns(&self, key: &CpuKey, columns: &[&SecretColumn]) -> Result<Vec<G1>, EngineError> {
-        Ok(key.bases.lagrange.msm_many(&slices(columns)))
+    fn commit_columns(&self, key: &Self::Key, columns: &[&SecretColumn]) -> Result<Vec<G1>, EngineError> {
+        self.library.sums(&key.bases.lagrange, columns)
     }
 
-    fn commit(&self, key: &CpuKey, polynomials: &[&SecretColumn]) -> Result<Vec<G1>, EngineError> {
-        Ok(key.bases.powers.msm_many(&slices(polynomials)))
+    fn commit(&self, key: &Self::Key, polynomials: &[&SecretColumn]) -> Result<Vec<G1>, EngineError> {
+        self.library.sums(&key.bases.powers, polynomials)
     }
 
-    fn interpolate(&self, key: &CpuKey, mut columns: Vec<SecretColumn>) -> Result<Vec<SecretColumn>, EngineError> {
-        columns.par_iter_mut().for_each(|column| key.domain.interpolate(&mut column.0));
+    fn interpolate(&self, key: &Self::Key, mut columns: Vec<SecretColumn>) -> Result<Vec<SecretColumn>, EngineError> {
+        self.library.interpolate(&key.domain, &mut cells(&mut columns))?;
         Ok(columns)
     }
 
     fn copy_product(
         &self,
-        key: &CpuKey,
+        key: &Self::Key,
         columns: [&SecretColumn; COPY_COLUMNS],
         beta: Fr,
         gamma: Fr,
@@ -185,37 +201,36 @@ impl Engine for CpuEngine {
 
     fn quotient(
         &self,
-        key: &CpuKey,
+        key: &Self::Key,
         witness: &Witness<SecretColumn>,
         challenges: &QuotientChallenges,
     ) -> Result<[SecretColumn; PIECES], EngineError> {
         let shifts = key.domain.cosets(PIECES);
-        let polynomials: Vec<_> = witness.advice.iter().chain([&witness.instance, &witness.product]).collect();
+        let mut polynomials: Vec<_> = witness.advice.iter().chain([&witness.instance, &witness.product]).collect();
+        if key.cosets.is_empty() {
+            polynomials.extend(key.polynomials());
+        }
         // The same memory for all cosets.
-        let mut own = columns(&key.domain, polynomials.len());
-        let mut shared = columns(&key.domain, if key.cosets.is_empty() { key.polynomials().len() } else { 0 });
+        let mut values = columns(&key.domain, polynomials.len());
         let mut cosets = vec![];
         for (index, shift) in shifts.iter().enumerate() {
-            let coset = key.domain.coset(*shift);
-            evaluate_into(&key.domain, &polynomials, &coset, &mut own);
-            let kept = key.cosets.get(index).unwrap_or_else(|| {
-                evaluate_into(&key.domain, &key.polynomials(), &coset, &mut shared);
-                &shared
-            });
-            cosets.push(on_coset(key, [&own, kept], challenges, *shift));
+            self.library.evaluate_on_coset(&key.domain, &polynomials, *shift, &mut values)?;
+            let (own, computed) = values.split_at(witness.advice.len() + 2);
+            let shared = key.cosets.get(index).map_or(computed, Vec::as_slice);
+            cosets.push(on_coset(key.shape, &key.domain, [own, shared], challenges, *shift));
         }
-        cosets.par_iter_mut().for_each(|coset| key.domain.interpolate(&mut coset.0));
+        self.library.interpolate(&key.domain, &mut cells(&mut cosets))?;
         Ok(pieces(&key.domain, &shifts, cosets))
     }
 
-    fn evaluate(&self, _: &CpuKey, queries: &[(&SecretColumn, Fr)]) -> Result<Vec<Fr>, EngineError> {
+    fn evaluate(&self, _: &Self::Key, queries: &[(&SecretColumn, Fr)]) -> Result<Vec<Fr>, EngineError> {
         let horner = |polynomial: &[Fr], point: Fr| polynomial.iter().rev().fold(Fr::ZERO, |acc, c| acc * point + c);
         Ok(queries.par_iter().map(|(polynomial, point)| horner(polynomial, *point)).collect())
     }
 
     fn combine(
         &self,
-        key: &CpuKey,
+        key: &Self::Key,
         terms: &[(Fr, &SecretColumn)],
         linear: Fr,
         top: Fr,
@@ -236,7 +251,7 @@ impl Engine for CpuEngine {
         Ok(sum.into())
     }
 
-    fn divide(&self, _: &CpuKey, polynomial: &SecretColumn, root: Fr) -> Result<SecretColumn, EngineError> {
+    fn divide(&self, _: &Self::Key, polynomial: &SecretColumn, root: Fr) -> Result<SecretColumn, EngineError> {
         // Horner's scheme from the top; the last value would be what remains.
         let mut quotient = vec![Fr::ZERO; polynomial.len() - 1];
         let mut carry = Fr::ZERO;
@@ -248,11 +263,11 @@ impl Engine for CpuEngine {
     }
 }
 
-fn slices<'a>(columns: &[&'a SecretColumn]) -> Vec<&'a [Fr]> {
-    columns.iter().map(|column| &column.0[..]).collect()
+fn cells(columns: &mut [SecretColumn]) -> Vec<&mut Vec<Fr>> {
+    columns.iter_mut().map(|column| &mut column.0).collect()
 }
 
-impl CpuKey {
+impl<P> CpuKey<P> {
     /// What all proofs share of the quotient: fixed columns, permutation, usable rows.
     fn polynomials(&self) -> Vec<&SecretColumn> {
         self.fixed.iter().chain(&self.permutation).chain([&self.usable]).collect()
@@ -263,26 +278,14 @@ fn columns(domain: &Domain, count: usize) -> Vec<SecretColumn> {
     (0..count).map(|_| vec![Fr::ZERO; domain.n()].into()).collect()
 }
 
-/// Values of polynomials on a coset.
-fn evaluate_into(domain: &Domain, polynomials: &[&SecretColumn], coset: &Coset, values: &mut [SecretColumn]) {
-    let pairs = polynomials.par_iter().zip(values.par_iter_mut());
-    pairs.for_each(|(polynomial, values)| domain.evaluate_on_coset(polynomial, coset, &mut values.0));
-}
-
-fn evaluate(domain: &Domain, polynomials: &[&SecretColumn], shift: Fr) -> Vec<SecretColumn> {
-    let mut values = columns(domain, polynomials.len());
-    evaluate_into(domain, polynomials, &domain.coset(shift), &mut values);
-    values
-}
-
 /// The values of the quotient on the coset of `shift`, from those of a proof's columns and of its program's.
 fn on_coset(
-    key: &CpuKey,
+    shape: Shape,
+    domain: &Domain,
     [own, shared]: [&[SecretColumn]; 2],
     challenges: &QuotientChallenges,
     shift: Fr,
 ) -> SecretColumn {
-    let (shape, domain) = (key.shape, &key.domain);
     let n = domain.n();
     let ([advice @ .., instance, product], (fixed, [permutation @ .., usable])) = (own, shared.split_at(shape.fixed()))
     else {

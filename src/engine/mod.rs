@@ -6,9 +6,12 @@
 mod cpu;
 #[cfg(any(test, feature = "cuda"))]
 mod cuda;
+#[cfg(all(unix, any(test, feature = "icicle")))]
+mod icicle;
 #[cfg(all(feature = "ifma", target_arch = "x86_64"))]
 mod ifma;
 mod lanes;
+mod library;
 mod msm;
 mod quotient;
 mod reference;
@@ -22,6 +25,9 @@ pub use cpu::{CpuEngine, key_commitments};
 pub use cuda::CudaEngine;
 #[cfg(test)]
 pub(crate) use cuda::devices;
+#[cfg(all(unix, any(test, feature = "icicle")))]
+pub use icicle::{Icicle, IcicleCode, IcicleEngine, IcicleError};
+pub use library::{Library, Processor};
 pub use msm::Bases;
 pub use quotient::QuotientChallenges;
 pub use reference::ReferenceEngine;

@@ -127,6 +127,59 @@ fn kernels_are_their_definition() {
     }
 }
 
+/// With a library that stands in for ICICLE, whose domain grows with the sizes.
+#[cfg(unix)]
+#[test]
+fn icicle_is_the_definition() {
+    let mut engine = IcicleEngine::open(inferproof_cuda::icicle::FAKES[0].as_ref(), "FAKE", 0).unwrap();
+    for k in [3, 6, 9] {
+        conforms(&engine, k, k < 9, |column| column.to_vec());
+    }
+    engine.keep_cosets = true;
+    conforms(&engine, 4, true, |column| column.to_vec());
+}
+
+/// What goes wrong there is an error of the engine's: seen in a process of its own, since the environment says what the library does.
+#[cfg(unix)]
+#[test]
+fn icicle_fails() {
+    let fails = |behaviour: &str, expected: &str| {
+        let mut program = std::process::Command::new(std::env::current_exe().unwrap());
+        program.args(["engine::tests::an_icicle_that_fails", "--exact", "--ignored", "--nocapture"]);
+        let output = program.env("FAKE_ICICLE", behaviour).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains(expected), "{behaviour}: {said}");
+    };
+    // The points of the check and of the Lagrange basis take one allocation each, and the check has one sum and two transforms.
+    fails("icicle_malloc=2,skip=2", "bases: the engine needs 1088 bytes more than its device has");
+    fails("bn254_ntt=6,skip=2", "load: the engine failed: ICICLE failed in bn254_ntt: a copy failed");
+    fails(
+        "bn254_msm=13,skip=1",
+        "commit: the engine failed: ICICLE failed in bn254_msm: the licence is missing or invalid",
+    );
+    fails("", "all is well");
+}
+
+#[cfg(unix)]
+#[test]
+#[ignore = "run by another"]
+fn an_icicle_that_fails() {
+    let mut rng = StdRng::seed_from_u64(1);
+    let engine = IcicleEngine::open(inferproof_cuda::icicle::FAKES[0].as_ref(), "FAKE", 0).unwrap();
+    circuit(4, &mut rng, |points, data| {
+        let run = || {
+            let bases = engine.bases(points).map_err(|error| ("bases", error))?;
+            let key = engine.load(bases.into(), data()).map_err(|error| ("load", error))?;
+            let column = engine.column(&key, vec![Fr::ONE; 16].into()).unwrap();
+            engine.commit(&key, &[&column]).map_err(|error| ("commit", error))
+        };
+        match run() {
+            Ok(_) => println!("all is well"),
+            Err((step, error)) => println!("{step}: {error}"),
+        }
+    });
+}
+
 /// Less memory is used where there is less; too little is an error with a name, and what was taken is given back.
 #[test]
 fn a_device_may_be_too_small() {

@@ -72,7 +72,8 @@ impl ProverOptions {
         if needed > limit {
             return Err(ProveError::Memory { k, needed: needed.div_ceil(1 << 20), limit: limit >> 20 });
         }
-        Ok(CpuEngine { keep_cosets: self.many && needed + (kept_bytes(shape) << k) <= limit })
+        let keep_cosets = self.many && needed + (kept_bytes(shape) << k) <= limit;
+        Ok(CpuEngine { keep_cosets, ..CpuEngine::default() })
     }
 }
 

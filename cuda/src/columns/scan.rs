@@ -107,6 +107,15 @@ fn horner_scan(
     device.launch("columns_horner_scan", tiles(n), &arguments)
 }
 
+/// The kernels for running products or sums: a tile's, then what belongs to each element.
+struct Running {
+    blocks: &'static str,
+    scan: &'static str,
+}
+
+const PRODUCT: Running = Running { blocks: "columns_product_blocks", scan: "columns_product_scan" };
+const SUM: Running = Running { blocks: "columns_sum_blocks", scan: "columns_sum_scan" };
+
 /// Each element becomes the product of all before it. Cost: three multiplications an element, which is read twice.
 ///
 /// # Errors
@@ -115,37 +124,51 @@ fn horner_scan(
 /// # Panics
 /// As [`powers`](super::powers).
 pub fn prefix_product(column: &mut Buffer<Fr>) -> Result<(), DeviceError> {
-    product_scan(column.device(), column.address(), column.len())
+    PRODUCT.run(column.device(), column.address(), column.len())
 }
 
-fn product_scan(device: &Arc<dyn Device>, column: Address, n: usize) -> Result<(), DeviceError> {
-    if n == 0 {
-        return Ok(());
-    }
-    let carries = product_tiles(device, column, n, false)?;
-    if !carries.is_empty() {
-        product_scan(device, carries.address(), carries.len())?;
-    }
-    let carried = Argument::U32((!carries.is_empty()).into());
-    let arguments = [Argument::Address(column), carries.argument(), count(n), carried];
-    device.launch("columns_product_scan", tiles(n), &arguments)
+/// Each element becomes the sum of all before it. Cost: three additions an element, which is read twice.
+///
+/// # Errors
+/// As [`powers`](super::powers).
+///
+/// # Panics
+/// As [`powers`](super::powers).
+pub fn prefix_sum(column: &mut Buffer<Fr>) -> Result<(), DeviceError> {
+    SUM.run(column.device(), column.address(), column.len())
 }
 
-/// The product of each tile; nothing if there is but one.
-fn product_tiles(
-    device: &Arc<dyn Device>,
-    column: Address,
-    n: usize,
-    skip_zeros: bool,
-) -> Result<Buffer<Fr>, DeviceError> {
-    if n <= TILE {
-        return Buffer::new(device, 0);
+impl Running {
+    fn run(&self, device: &Arc<dyn Device>, column: Address, n: usize) -> Result<(), DeviceError> {
+        if n == 0 {
+            return Ok(());
+        }
+        let carries = self.tiles(device, column, n, false)?;
+        if !carries.is_empty() {
+            self.run(device, carries.address(), carries.len())?;
+        }
+        let carried = Argument::U32((!carries.is_empty()).into());
+        let arguments = [Argument::Address(column), carries.argument(), count(n), carried];
+        device.launch(self.scan, tiles(n), &arguments)
     }
-    let products = Buffer::new(device, n.div_ceil(TILE))?;
-    let skip = Argument::U32(skip_zeros.into());
-    let arguments = [products.argument(), Argument::Address(column), count(n), skip];
-    device.launch("columns_product_blocks", tiles(n), &arguments)?;
-    Ok(products)
+
+    /// What each tile comes to; nothing if there is but one.
+    fn tiles(
+        &self,
+        device: &Arc<dyn Device>,
+        column: Address,
+        n: usize,
+        skip_zeros: bool,
+    ) -> Result<Buffer<Fr>, DeviceError> {
+        if n <= TILE {
+            return Buffer::new(device, 0);
+        }
+        let all = Buffer::new(device, n.div_ceil(TILE))?;
+        let skip = Argument::U32(skip_zeros.into());
+        let arguments = [all.argument(), Argument::Address(column), count(n), skip];
+        device.launch(self.blocks, tiles(n), &arguments)?;
+        Ok(all)
+    }
 }
 
 /// Each element becomes its inverse, zeros stay. Cost: four multiplications an element, which is read twice, and one inversion: of the product of all, by
@@ -164,7 +187,7 @@ fn invert(device: &Arc<dyn Device>, column: Address, n: usize) -> Result<(), Dev
     if n == 0 {
         return Ok(());
     }
-    let products = product_tiles(device, column, n, true)?;
+    let products = PRODUCT.tiles(device, column, n, true)?;
     if !products.is_empty() {
         invert(device, products.address(), products.len())?;
     }

@@ -3,7 +3,14 @@
 use super::stock::random_fixtures;
 use super::*;
 use crate::engine::{Engine, ReferenceEngine, devices};
+use inferproof_circuits::integer::to_field;
+use inferproof_circuits::machine::Challenges;
 use inferproof_circuits::network::Trace;
+use inferproof_circuits::program::Row;
+use inferproof_circuits::witness::phase_one;
+use inferproof_cuda::columns::{Lookup, Lookups, lookup_sum};
+use inferproof_cuda::{Buffer, Device, Emulator};
+use std::sync::Arc;
 
 /// The circuit of an honest execution, and what it claims.
 fn honest<'a>(
@@ -43,7 +50,7 @@ fn engines_make_the_same_proof() {
     let fast = proof_on(CpuEngine::default(), &fixture, 3);
     assert!(fixture.verifies(&fast));
     assert_eq!(fast.bytes, proof_on(ReferenceEngine, &fixture, 3).bytes);
-    assert_eq!(fast.bytes, proof_on(CpuEngine { keep_cosets: true }, &fixture, 3).bytes);
+    assert_eq!(fast.bytes, proof_on(CpuEngine { keep_cosets: true, ..CpuEngine::default() }, &fixture, 3).bytes);
     assert_ne!(fast.bytes, proof_on(CpuEngine::default(), &fixture, 4).bytes);
     for engine in devices(&[0, 3]) {
         assert_eq!(fast.bytes, proof_on(engine, &fixture, 3).bytes);
@@ -58,8 +65,52 @@ fn engines_prove_two_activations_a_row() {
         let fast = proof_on(CpuEngine::default(), &fixture, 3);
         assert!(fixture.verifies(&fast));
         assert_eq!(fast.bytes, proof_on(ReferenceEngine, &fixture, 3).bytes);
-        assert_eq!(fast.bytes, proof_on(CpuEngine { keep_cosets: true }, &fixture, 3).bytes);
+        assert_eq!(fast.bytes, proof_on(CpuEngine { keep_cosets: true, ..CpuEngine::default() }, &fixture, 3).bytes);
     }
+}
+
+/// Apart from the others, which run on machines where the library that stands in for ICICLE is not.
+#[cfg(unix)]
+#[test]
+fn icicle_makes_the_same_proof() {
+    let fixture = limbed();
+    let folder = inferproof_cuda::icicle::FAKES[0].as_ref();
+    let icicle = crate::engine::IcicleEngine::open(folder, "FAKE", 0).unwrap();
+    assert_eq!(proof_on(icicle, &fixture, 3).bytes, proof_on(CpuEngine::default(), &fixture, 3).bytes);
+}
+
+/// The running sum of the lookups as a device computes it is the witness's.
+#[test]
+fn a_device_sums_the_lookups_of_a_witness() {
+    let fixture = limbed();
+    let prover = &fixture.prover;
+    let program = &prover.backend.program;
+    let trace = prover.run(&fixture.input).unwrap();
+    let model = &prover.key.model;
+    let phase0 = phase_zero(program, &model.architecture, &model.weights, &trace, None).unwrap();
+    let instance = instance(program, &fixture.input, trace.values.last().unwrap());
+    let [channel, position, alpha, beta] = [(); 4].map({
+        let mut rng = StdRng::seed_from_u64(1);
+        move |()| Fr::random(&mut rng)
+    });
+    let challenges = Challenges { channel, position, alpha, beta };
+    let phi = phase_one(program, &phase0, &prover.lanes, &challenges, &instance).unwrap().phi;
+
+    let rows = program.active_rows();
+    let device: Arc<dyn Device> = Arc::new(Emulator::new(3));
+    let column =
+        |cell: &dyn Fn(usize) -> Fr| Buffer::from_slice(&device, &(0..rows).map(cell).collect::<Vec<_>>()).unwrap();
+    let tags = |tag: &dyn Fn(&Row) -> Fr| column(&|row| tag(&program.rows.get(row).cloned().unwrap_or_default()));
+    let entry = |row: usize| program.table.rows().get(row).copied().unwrap_or_default();
+    let [r, q, m] = [&phase0.r, &phase0.q, &phase0.m].map(|cells| column(&|row| Fr::from(cells[row])));
+    let y = column(&|row| to_field(phase0.y[row]));
+    let (kappa, tag) = (tags(&|row| Fr::from(row.kappa)), tags(&|row| Fr::from(row.tag)));
+    let t_tag = column(&|row| Fr::from(entry(row).0));
+    let [t_in, t_out] = [column(&|row| to_field(entry(row).1)), column(&|row| to_field(entry(row).2))];
+    let lookups = [Lookup { tag: &kappa, input: &r, output: None }, Lookup { tag: &tag, input: &q, output: Some(&y) }];
+    let table = Lookup { tag: &t_tag, input: &t_in, output: Some(&t_out) };
+    let lookups = Lookups { lookups: &lookups, table, multiplicities: &m, alpha, beta };
+    assert_eq!(lookup_sum(&lookups, rows).unwrap().unwrap().to_vec().unwrap(), phi);
 }
 
 #[test]
