@@ -250,8 +250,8 @@ pub fn plan_batch(
     let mut failure = None;
     let shapes = Shape::ALL.into_iter().filter(|one| shape.is_none_or(|only| only == *one));
     for (shape, lanes) in shapes.flat_map(|shape| LANES.map(|lanes| (shape, lanes))) {
-        let (programs, error) = of_layout(architecture, interface, Layout { batch, shape, ..Layout::direct(lanes) });
-        candidates.extend(programs.into_iter().map(|program| (Cost::of(&program, architecture), program)));
+        let (costs, error) = of_layout(architecture, interface, Layout { batch, shape, ..Layout::direct(lanes) });
+        candidates.extend(costs);
         failure = error.or(failure);
     }
     // More lanes than needed cost registration and verification, so they break ties.
@@ -262,34 +262,31 @@ pub fn plan_batch(
     };
     let tractable = gas_row_limit(&candidates);
     if optimise == Optimise::Gas {
-        candidates.retain(|(cost, _)| cost.k <= tractable);
+        candidates.retain(|cost| cost.k <= tractable);
     }
-    candidates.sort_by_key(|(cost, _)| rank(cost));
-    let costs = candidates.iter().map(|(cost, _)| cost.clone()).collect();
-    match candidates.into_iter().next() {
-        Some((_, program)) => Ok((program, costs)),
+    candidates.sort_by_key(rank);
+    // Compiled again: all programs at once are more than a proof needs.
+    match candidates.first() {
+        Some(chosen) => Ok((compile(architecture, interface, chosen.layout)?, candidates)),
         None => Err(failure.expect("no candidate, hence an error")),
     }
 }
 
-/// The program in a layout without limbs, and the one with limbs of least `k` if that is less. An error if it does not fit without.
-fn of_layout(
-    architecture: &Architecture,
-    interface: Interface,
-    layout: Layout,
-) -> (Vec<Program>, Option<CompileError>) {
-    let direct = compile(architecture, interface, layout);
+/// The cost in a layout without limbs, and that with limbs of least `k` if that is less. An error if it does not fit without.
+fn of_layout(architecture: &Architecture, interface: Interface, layout: Layout) -> (Vec<Cost>, Option<CompileError>) {
+    let cost = |layout| compile(architecture, interface, layout).map(|program| Cost::of(&program, architecture));
+    let direct = cost(layout);
     // Limbs trade entries of the table for rows.
-    let rows_fit_half = |p: &Program| p.rows.len() + RESERVED_ROWS <= 1 << (p.k - 1);
+    let rows_fit_half = |cost: &Cost| cost.rows + RESERVED_ROWS <= 1 << (cost.k - 1);
     let hopeless = match &direct {
-        Ok(program) => !rows_fit_half(program),
+        Ok(cost) => !rows_fit_half(cost),
         Err(CompileError::TooLarge { rows, table, .. }) => rows > table,
         Err(_) => true,
     };
     let limbs = LIMBS.filter(|_| !hopeless);
-    let limbed = limbs.filter_map(|bits| compile(architecture, interface, Layout { limb: Some(bits), ..layout }).ok());
-    let least = direct.as_ref().map_or(u32::MAX, |program| program.k);
-    let best = limbed.min_by_key(|program| (program.k, program.active_rows())).filter(|best| best.k < least);
+    let limbed = limbs.filter_map(|bits| cost(Layout { limb: Some(bits), ..layout }).ok());
+    let least = direct.as_ref().map_or(u32::MAX, |cost| cost.k);
+    let best = limbed.min_by_key(|cost| (cost.k, cost.rows.max(cost.table))).filter(|best| best.k < least);
     match direct {
         Ok(direct) => (best.into_iter().chain([direct]).collect(), None),
         Err(error) => (best.into_iter().collect(), Some(error)),
@@ -297,6 +294,6 @@ fn of_layout(
 }
 
 /// Gas falls with fewer lanes while rows double: stop at twice the rows of the smallest plan.
-fn gas_row_limit(candidates: &[(Cost, Program)]) -> u32 {
-    candidates.iter().map(|(cost, _)| cost.k).min().unwrap_or(0) + 1
+fn gas_row_limit(candidates: &[Cost]) -> u32 {
+    candidates.iter().map(|cost| cost.k).min().unwrap_or(0) + 1
 }
