@@ -27,5 +27,5 @@ pub use driver::Cuda;
 pub use emulator::Emulator;
 pub use field::Jacobian;
 pub use msm::{Bases, Precomputed};
-pub use quotient::{QuotientColumns, QuotientConstants, quotient};
+pub use quotient::{QuotientColumns, QuotientConstants, QuotientShape, quotient};
 pub use transform::{Coset, Domain, Passes};

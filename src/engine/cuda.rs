@@ -8,15 +8,9 @@ use halo2_proofs::halo2curves::bn256::{Fr, G1};
 use inferproof_circuits::machine::UNUSABLE_ROWS;
 use inferproof_circuits::secret::SecretColumn;
 use inferproof_cuda::columns::{self, Copies};
-use inferproof_cuda::{Bases, Buffer, Coset, Device, DeviceError, QuotientColumns, QuotientConstants};
+use inferproof_cuda::{Bases, Buffer, Coset, Device, DeviceError, QuotientColumns, QuotientConstants, QuotientShape};
 use std::sync::Arc;
 
-/// The shape that there are kernels for.
-const SHAPE: Shape = Shape::Single;
-/// Columns of a proof that the quotient is computed from: advice, instance and product.
-const WITNESS_COLUMNS: usize = SHAPE.advice() + 2;
-/// Those of its program: fixed, permutation, and the usable rows.
-const SHARED_COLUMNS: usize = SHAPE.fixed() + COPY_COLUMNS + 1;
 /// Part of the free memory that values on the cosets may take, which all proofs of a program share.
 const KEPT: usize = 4;
 
@@ -42,6 +36,7 @@ pub struct CudaBases {
 /// What proofs of one program share, on the device.
 #[derive(Debug)]
 pub struct CudaKey {
+    shape: Shape,
     domain: inferproof_cuda::Domain,
     bases: Arc<CudaBases>,
     /// Coefficients of the fixed columns, of the permutation, and of what is 1 on the usable rows.
@@ -144,9 +139,6 @@ impl Engine for CudaEngine {
     }
 
     fn load(&self, bases: Arc<CudaBases>, circuit: CircuitData) -> Result<CudaKey, EngineError> {
-        if circuit.shape != SHAPE {
-            return Err(EngineError::OtherShape { expected: SHAPE.name(), got: circuit.shape.name() });
-        }
         let host = Domain::new(circuit.k);
         let n = host.n();
         let domain = inferproof_cuda::Domain::new(&self.device, circuit.k, host.omega())?;
@@ -166,9 +158,9 @@ impl Engine for CudaEngine {
         shared.push(Buffer::from_slice(&self.device, &usable_rows(n))?);
         domain.interpolate(&mut shared.iter_mut().collect::<Vec<_>>())?;
         let shifts = host.cosets(PIECES).try_into().expect("as many as there are pieces");
-        let mut key = CudaKey { domain, bases, shared, names, shifts, cosets: vec![] };
         let [free, _] = self.device.memory()?;
-        let keep = free / KEPT >= PIECES * SHARED_COLUMNS * n * size_of::<Fr>();
+        let keep = free / KEPT >= PIECES * shared.len() * n * size_of::<Fr>();
+        let mut key = CudaKey { shape: circuit.shape, domain, bases, shared, names, shifts, cosets: vec![] };
         for shift in shifts {
             let coset = self.coset(&key, shift, keep)?;
             key.cosets.push(coset);
@@ -177,11 +169,11 @@ impl Engine for CudaEngine {
     }
 
     fn fixed<'a>(&self, key: &'a CudaKey) -> Vec<&'a Buffer<Fr>> {
-        key.shared[..SHAPE.fixed()].iter().collect()
+        key.shared[..key.shape.fixed()].iter().collect()
     }
 
     fn permutation<'a>(&self, key: &'a CudaKey) -> [&'a Buffer<Fr>; COPY_COLUMNS] {
-        std::array::from_fn(|index| &key.shared[SHAPE.fixed() + index])
+        std::array::from_fn(|index| &key.shared[key.shape.fixed() + index])
     }
 
     fn column(&self, _: &CudaKey, rows: SecretColumn) -> Result<Buffer<Fr>, EngineError> {
@@ -220,12 +212,12 @@ impl Engine for CudaEngine {
         witness: &Witness<Buffer<Fr>>,
         challenges: &QuotientChallenges,
     ) -> Result<[Buffer<Fr>; PIECES], EngineError> {
-        let n = key.domain.n();
+        let (n, advice, fixed) = (key.domain.n(), key.shape.advice(), key.shape.fixed());
+        assert_eq!(witness.advice.len(), advice, "the columns of the key's shape");
         let polynomials: Vec<_> = witness.advice.iter().chain([&witness.instance, &witness.product]).collect();
-        assert_eq!(polynomials.len(), WITNESS_COLUMNS);
         let mut pieces = self.buffers(PIECES, n)?;
         // The same memory for all cosets.
-        let mut own = self.buffers(WITNESS_COLUMNS, n)?;
+        let mut own = self.buffers(polynomials.len(), n)?;
         for ((shift, out), coset) in key.shifts.iter().zip(&mut pieces).zip(&key.cosets) {
             key.domain.evaluate_on_coset(&polynomials, &coset.coset, &mut own.iter_mut().collect::<Vec<_>>())?;
             let computed = match &coset.shared {
@@ -234,18 +226,19 @@ impl Engine for CudaEngine {
             };
             let shared = coset.shared.as_ref().unwrap_or(&computed);
             let columns = QuotientColumns {
-                advice: std::array::from_fn(|index| &own[index]),
-                instance: &own[SHAPE.advice()],
-                product: &own[SHAPE.advice() + 1],
-                fixed: std::array::from_fn(|index| &shared[index]),
-                permutation: std::array::from_fn(|index| &shared[SHAPE.fixed() + index]),
-                usable: &shared[SHAPE.fixed() + COPY_COLUMNS],
+                advice: &refs(&own[..advice]),
+                instance: &own[advice],
+                product: &own[advice + 1],
+                fixed: &refs(&shared[..fixed]),
+                permutation: std::array::from_fn(|index| &shared[fixed + index]),
+                usable: &shared[fixed + COPY_COLUMNS],
                 points: &coset.points,
                 lagrange: coset.lagrange.each_ref(),
             };
             let vanishing = shift.pow_vartime([n as u64]) - Fr::ONE;
             let inverse = vanishing.invert().expect("the cosets share nothing with the domain");
-            inferproof_cuda::quotient(&columns, &constants(challenges, inverse), out)?;
+            let constants = constants(key.shape, challenges, inverse);
+            inferproof_cuda::quotient(of_kernels(key.shape), &columns, &constants, out)?;
         }
         key.domain.interpolate(&mut pieces.iter_mut().collect::<Vec<_>>())?;
         let mut pieces: [Buffer<Fr>; PIECES] = pieces.try_into().expect("as many as there are");
@@ -272,15 +265,23 @@ impl Engine for CudaEngine {
     }
 }
 
+/// A shape, by the name that it has among kernels.
+fn of_kernels(shape: Shape) -> QuotientShape {
+    match shape {
+        Shape::Paired => QuotientShape::Paired,
+        _ => QuotientShape::Single,
+    }
+}
+
 /// The constants of the numerator as the kernel takes them.
-fn constants(challenges: &QuotientChallenges, scale: Fr) -> QuotientConstants {
-    let Constants { machine, weights, beta, gamma, names, copies } = Constants::new(SHAPE, challenges, scale);
+fn constants(shape: Shape, challenges: &QuotientChallenges, scale: Fr) -> QuotientConstants {
+    let Constants { machine, weights, beta, gamma, names, copies } = Constants::new(shape, challenges, scale);
     QuotientConstants {
         channel: machine.channel,
         position: machine.position,
         alpha: machine.alpha,
         lookup_beta: machine.beta,
-        weights: weights.try_into().expect("as many as the shape has constraints"),
+        weights,
         beta,
         gamma,
         names,

@@ -50,16 +50,6 @@ pub enum EngineError {
     /// A challenge is where something would be divided by 0. Happens once in `2^230` proofs.
     #[error("a challenge hit a pole; prove again")]
     Pole,
-    /// It has no code for the quotient of programs of this shape.
-    #[error(
-        "the engine proves programs of the shape `{expected}`, this one's is `{got}`; use the processor (`--engine cpu`), or a key of the other shape (`setup --shape`)"
-    )]
-    OtherShape {
-        /// Shape that it is for.
-        expected: &'static str,
-        /// The program's.
-        got: &'static str,
-    },
     /// The device that it runs on has too little memory.
     #[error(
         "the engine needs {needed} bytes more than its device has; use one with more, or the processor (`--engine cpu`)"

@@ -57,7 +57,7 @@ fn engines_make_the_same_proof() {
     }
 }
 
-/// Programs that halo2's own prover cannot prove, by the definition of what is proved; halo2's verifier takes the proofs.
+/// Programs that halo2's own prover cannot prove, by the definition of what is proved; halo2's verifier takes the proofs. One of them on a device too.
 #[test]
 fn engines_prove_two_activations_a_row() {
     let small = |fixture: &Fixture| fixture.prover.backend.program.k <= 9;
@@ -66,6 +66,11 @@ fn engines_prove_two_activations_a_row() {
         assert!(fixture.verifies(&fast));
         assert_eq!(fast.bytes, proof_on(ReferenceEngine, &fixture, 3).bytes);
         assert_eq!(fast.bytes, proof_on(CpuEngine { keep_cosets: true, ..CpuEngine::default() }, &fixture, 3).bytes);
+    }
+    let fixture = paired();
+    let fast = proof_on(CpuEngine::default(), &fixture, 3);
+    for engine in devices(&[3]) {
+        assert_eq!(fast.bytes, proof_on(engine, &fixture, 3).bytes);
     }
 }
 
