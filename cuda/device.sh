@@ -42,7 +42,7 @@ run() {
     local failed=0 test tool found
     for test in "$1"/test-* "$1"/lib-inferproof_cuda; do step "$test" || failed=1; done
     step "$1/test-device" a_fault_is_final --ignored || failed=1
-    step "$1/lib-inferproof" kernels_are_their_definition engines_make_the_same_proof a_device_may_be_too_small || failed=1
+    step "$1/lib-inferproof" kernels_are_their_definition engines_make_the_same_proof engines_prove_two_activations_a_row a_device_may_be_too_small || failed=1
     step "$1/bench-device" --bench || failed=1
     if [ "${SANITIZER:-1}" != 0 ] && found="$(sanitizer)" && [ -n "$found" ]; then
         for tool in memcheck racecheck; do
