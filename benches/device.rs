@@ -5,7 +5,7 @@
 use ff::Field;
 use group::{Curve, Group};
 use halo2_proofs::halo2curves::bn256::{Fr, G1, G1Affine};
-use inferproof::engine::{self, CudaEngine};
+use inferproof::engine::{self, CudaEngine, Shape};
 use inferproof::prove::Prover;
 use inferproof::{Model, Options, OsRng, ProvingKey, Samples, SetupOptions, Srs, import_file, quantise, setup, verify};
 use inferproof_cuda::{Bases, Buffer, Cuda, Device, Domain};
@@ -96,9 +96,10 @@ fn model(name: &str) -> Model {
     quantise(&graph, &samples, &Options::default()).expect("it fits").0
 }
 
-fn proofs(engine: &CudaEngine, srs: &Srs, name: &str, batch: usize) {
+fn proofs(engine: &CudaEngine, srs: &Srs, name: &str, batch: usize, shape: Shape) {
     let model = model(name);
-    let (key, costs) = setup(&model, srs, &SetupOptions { batch, ..SetupOptions::default() }, OsRng).expect("it fits");
+    let options = SetupOptions { batch, shape: Some(shape), ..SetupOptions::default() };
+    let (key, costs) = setup(&model, srs, &options, OsRng).expect("it fits");
     let node = &model.architecture.nodes[0];
     let input = vec![node.range.hi; batch * node.len()];
     let verifying = key.verifying_key().clone();
@@ -109,7 +110,12 @@ fn proofs(engine: &CudaEngine, srs: &Srs, name: &str, batch: usize) {
     verify(&verifying, &srs.verifier_part(), &proof).expect("it holds");
     let on_device = median(|| drop(device.prove(&input, [0; 32], OsRng)));
     let on_processor = median(|| drop(processor.prove(&input, [0; 32], OsRng)));
-    row(&format!("proof, {name}, {batch} inputs"), &format!("2^{}", costs[0].k), on_device, on_processor);
+    row(
+        &format!("proof, {name}, {batch} inputs, {}", shape.name()),
+        &format!("2^{}", costs[0].k),
+        on_device,
+        on_processor,
+    );
 }
 
 fn main() {
@@ -131,10 +137,12 @@ fn main() {
     }
     let engine = CudaEngine::on(device);
     let srs = Srs::development(largest, OsRng).expect("a size");
-    proofs(&engine, &srs, "digits_mlp", 1);
-    proofs(&engine, &srs, "digits_cnn", 1);
-    if !quick {
-        proofs(&engine, &srs, "resnet8", 1);
-        proofs(&engine, &srs, "digits_cnn", 32);
+    for shape in Shape::ALL {
+        proofs(&engine, &srs, "digits_mlp", 1, shape);
+        proofs(&engine, &srs, "digits_cnn", 1, shape);
+        if !quick {
+            proofs(&engine, &srs, "resnet8", 1, shape);
+            proofs(&engine, &srs, "digits_cnn", 32, shape);
+        }
     }
 }

@@ -268,8 +268,8 @@ impl Engine for CudaEngine {
 /// A shape, by the name that it has among kernels.
 fn of_kernels(shape: Shape) -> QuotientShape {
     match shape {
+        Shape::Single => QuotientShape::Single,
         Shape::Paired => QuotientShape::Paired,
-        _ => QuotientShape::Single,
     }
 }
 
