@@ -16,8 +16,8 @@ struct Paired {
     // In the order of `QuotientConstants::paired`.
     enum Constant {
         two = shared_constants, lookup_part,
-        chain_x_halved, expose_x, weight_x, weight_x_code, weight_x_square, native_x, native_x_code, native_x_square,
-        chain_y_halved, expose_y, weight_y, weight_y_code, weight_y_square, native_y, native_y_code, native_y_square,
+        chain_x_halved, expose_x, earlier_x, earlier_x_code, earlier_x_square, native_x, native_x_code, native_x_square,
+        chain_y_halved, expose_y, earlier_y, earlier_y_code, earlier_y_square, native_y, native_y_code, native_y_square,
         constant_count
     };
 
@@ -30,20 +30,21 @@ struct Paired {
         }
     };
 
-    // One of the chains: columns, weights of its constraints, and what depends on its lane code, times a weight already.
+    // One of the chains: its columns, the weights of its constraints, and what depends on its lane code: the weight of the earlier
+    // element, and the native step times the code, both times the weight of the chain's constraint.
     struct Chain {
         Column h, op, exposed;
         Constant chain_halved, expose;
-        Coefficients weight, native;
+        Coefficients earlier, native;
     };
 
     static DEVICE Chain consumer() {
         return Chain{h_x, op_x, z, chain_x_halved, expose_x,
-                     {weight_x, weight_x_code, weight_x_square}, {native_x, native_x_code, native_x_square}};
+                     {earlier_x, earlier_x_code, earlier_x_square}, {native_x, native_x_code, native_x_square}};
     }
     static DEVICE Chain producer() {
         return Chain{h_y, op_y, p, chain_y_halved, expose_y,
-                     {weight_y, weight_y_code, weight_y_square}, {native_y, native_y_code, native_y_square}};
+                     {earlier_y, earlier_y_code, earlier_y_square}, {native_y, native_y_code, native_y_square}};
     }
 
     // To be times the activity.
@@ -58,7 +59,8 @@ struct Paired {
         return sum + row[lookup_sum] * ((step * t + row(m)) * (range + row(r)) - t);
     }
 
-    // What is to be times the lane code is added to `by_lane`, the rest is returned.
+    // Both constraints of a chain but for the earlier element: what is to be times the lane code is added to `by_lane`, the rest, which
+    // has that factor in it, is returned.
     static DEVICE Value chain(const Row<Paired> &row, const Chain &c, const Quadratics &lane, const Value &later, Value &by_lane) {
         Value step = (row.next(c.h) - later).dbl(), hash = row(c.h);
         Quadratics opcode(row, row(c.op));
@@ -74,13 +76,13 @@ struct Paired {
         Value by_lane = lookups(row) + ends_and_rims(row);
         Cubics lane(row, row(lane_y));
         Value sum = first_row(row, lane);
-        by_lane = by_lane - producer().weight(row, lane) * (row(kappa) * row(q0) + row(r0));
+        by_lane = by_lane - producer().earlier(row, lane) * (row(kappa) * row(q0) + row(r0));
         // [chain-y]
         // [expose-y]
         sum += chain(row, producer(), lane, form(row), by_lane);
         sum += lane.code * by_lane;
         Quadratics other(row, row(lane_x));
-        by_lane = Value{Fr::zero()} - consumer().weight(row, other) * row(y0);
+        by_lane = Value{Fr::zero()} - consumer().earlier(row, other) * row(y0);
         // [chain-x]
         // [expose-x]
         sum += chain(row, consumer(), other, row(y), by_lane);

@@ -1,7 +1,7 @@
-// The quotient: how a row is read, and the constraints that all shapes of the machine have.
+// The quotient: how a row is read, and the constraints that every shape of the machine has.
 //
-// A shape is a type with its columns (`Column`, from `shared_columns` on) and constants (`Constant`, from `shared_constants` on), and the
-// constraints of its own, with what they share (`constraints`). `Column::activity` is the code that is not 0 on active rows alone.
+// A shape is a type: `Column`, from `shared_columns` on, with `activity`, the column that is not 0 on active rows alone; `Constant`, from
+// `shared_constants` on; and `constraints`, all of the machine's but those of products.
 #pragma once
 
 #include "field.cuh"

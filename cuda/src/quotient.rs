@@ -158,6 +158,7 @@ impl QuotientConstants {
         shared.into_iter().chain(own).collect()
     }
 
+    /// In the order of the kernel's `Single::Constant`.
     fn single(&self, [chain_x, expose_x, chain_y, expose_y]: [Fr; 4]) -> Vec<Fr> {
         vec![
             self.position.double(),
@@ -169,6 +170,7 @@ impl QuotientConstants {
         ]
     }
 
+    /// In the order of the kernel's `Paired::Constant`.
     fn paired(&self, [chain_x, expose_x, chain_y, expose_y]: [Fr; 4]) -> Vec<Fr> {
         let [one, two, three] = [1, 2, 3].map(Fr::from);
         let u = self.position;
