@@ -13,11 +13,12 @@ use halo2_proofs::poly::kzg::commitment::KZGCommitmentScheme;
 use halo2_proofs::poly::kzg::multiopen::ProverSHPLONK;
 use halo2_proofs::transcript::{Blake2bWrite, Challenge255, TranscriptWriterBuffer};
 use inferproof::engine::{Bases, Domain};
+use inferproof::keys::planned;
 use inferproof::prove::{Source, Step};
 use inferproof::{Model, Options, OsRng, Prover, ProvingKey, Samples, SetupOptions, Srs, import_file, quantise, setup};
 use inferproof_circuits::interface::Interface;
 use inferproof_circuits::layers::compile;
-use inferproof_circuits::machine::{MachineCircuit, PhaseOneInput};
+use inferproof_circuits::machine::{MachineCircuit, PhaseOneInput, Shape};
 use inferproof_circuits::witness::{LaneRows, instance, phase_zero};
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -71,16 +72,15 @@ fn digits(name: &str) -> Model {
     quantise(&graph, &samples, &Options::default()).expect("it fits").0
 }
 
-fn srs_for(model: &Model) -> (Srs, u32) {
-    let plan = inferproof_circuits::plan::plan(&model.architecture, Interface::default(), Default::default());
-    let k = plan.expect("it fits").0.k;
+fn srs_for(model: &Model, options: &SetupOptions) -> (Srs, u32) {
+    let k = planned(&model.architecture, options).expect("it fits").0.k;
     (Srs::development(k, OsRng).expect("a small size"), k)
 }
 
 fn steps(c: &mut Criterion) {
     for name in ["digits_mlp", "digits_cnn"] {
         let model = digits(name);
-        let (srs, _) = srs_for(&model);
+        let (srs, _) = srs_for(&model, &SetupOptions::default());
         let (key, _) = setup(&model, &srs, &SetupOptions::default(), OsRng).expect("it fits");
         let prover = Prover::new(key, &srs).expect("its own SRS");
         let input = vec![model.architecture.nodes[0].range.hi; model.architecture.nodes[0].len()];
@@ -106,10 +106,11 @@ fn steps(c: &mut Criterion) {
     }
 }
 
-/// Median CPU-seconds of our prover and of halo2's, with what each computes from the key before its proof.
+/// Median CPU-seconds of our prover and of halo2's, with what each computes from the key before its proof. Of the shape that halo2's can prove.
 fn versus(name: &str, model: &Model) {
-    let (srs, k) = srs_for(model);
-    let (key, costs) = setup(model, &srs, &SetupOptions::default(), OsRng).expect("it fits");
+    let options = SetupOptions { shape: Some(Shape::Single), ..SetupOptions::default() };
+    let (srs, k) = srs_for(model, &options);
+    let (key, costs) = setup(model, &srs, &options, OsRng).expect("it fits");
     let program = compile(&model.architecture, Interface::default(), costs[0].layout).expect("it fits");
     let node = &model.architecture.nodes[0];
     let input = vec![node.range.hi; node.len()];
