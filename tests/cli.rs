@@ -49,8 +49,14 @@ fn a_plan_by_name() {
     assert_eq!((&made["plans"][0]["lanes"], &made["plans"][0]["limb"]), (&json!(16), &Value::Null));
     assert!(made["plans"][0]["cellsPerActivation"].as_f64().unwrap() <= 7.0);
     assert_eq!(keys("16:4", 0)["plans"][0]["limb"], 4);
-    for wrong in ["0", "16:1", "300", "paired", "16:pair"] {
+    let flat = keys("16:4:flat", 0);
+    assert_eq!((&flat["plans"][0]["limb"], &flat["plans"][0]["limbed"]), (&json!(4), &json!("flat")));
+    for wrong in ["0", "16:1", "300"] {
         assert_eq!(keys(wrong, 2)["ok"], false, "{wrong}");
+    }
+    for no_layout in ["paired", "16:pair", "16:flat", "flat"] {
+        let output = job.run(&["setup", "m.ifq", "--srs", "dev.srs", "-o", "planned", "--layout", no_layout]);
+        assert_eq!(output.status.code(), Some(2), "{no_layout}");
     }
 }
 
@@ -76,7 +82,7 @@ fn the_other_shape() {
     assert_ne!(text, other);
     std::fs::write(job.path("other.pub"), other).unwrap();
     let refused = job.json(&["audit", "other.pub", "--srs", "dev.srs"], 2);
-    assert!(refused["error"].as_str().unwrap().contains("machine version"), "{refused}");
+    assert!(refused["error"]["message"].as_str().unwrap().contains("machine version"), "{refused}");
     // A shape to plan for.
     for shape in ["single", "paired"] {
         let made = job.json(&["setup", "m.ifq", "--srs", "dev.srs", "-o", "planned", "--shape", shape], 0);

@@ -27,7 +27,7 @@ fn costs(name: &str) -> Value {
         let unread: serde_json::Map<String, Value> =
             program.unread_cells().iter().map(|(column, count)| (format!("{column:?}"), json!(count))).collect();
         json!({
-            "lanes": layout.lanes, "limb": layout.limb, "shape": layout.shape, "k": k, "rows": rows, "table": table, "weightRows": weight_rows,
+            "lanes": layout.lanes, "limb": layout.limb, "limbed": layout.limbed, "shape": layout.shape, "k": k, "rows": rows, "table": table, "weightRows": weight_rows,
             "activationRows": activation_rows, "proofBytes": proof_bytes, "gas": gas, "unreadCells": unread,
             "copies": program.copies().count(),
         })

@@ -8,8 +8,9 @@ use crate::interface::{End, Interface, Visibility};
 use crate::layers::compile;
 use crate::machine::{COPY_COLUMNS, DEGREE, RESERVED_ROWS, Shape};
 use crate::network::{Architecture, Op};
-use crate::program::{Lane, Layout, ProductOp, Program};
+use crate::program::{Lane, Layout, Limbed, ProductOp, Program};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What a plan is to be good at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -260,9 +261,9 @@ pub fn plan_batch(
         Optimise::Memory => (cost.prover_bytes, cost.layout.lanes as u64),
         Optimise::Gas => (cost.gas, u64::from(cost.k)),
     };
-    let tractable = gas_row_limit(&candidates);
     if optimise == Optimise::Gas {
-        candidates.retain(|cost| cost.k <= tractable);
+        let tractable: BTreeMap<Shape, u32> = Shape::ALL.map(|shape| (shape, gas_row_limit(&candidates, shape))).into();
+        candidates.retain(|cost| cost.k <= tractable[&cost.layout.shape]);
     }
     candidates.sort_by_key(rank);
     // Compiled again: all programs at once are more than a proof needs.
@@ -272,7 +273,7 @@ pub fn plan_batch(
     }
 }
 
-/// The cost in a layout without limbs, and that with limbs of least `k` if that is less. An error if it does not fit without.
+/// The cost in a layout without limbs, and those with limbs in all layers and in flat ones, of least `k` if that is less. An error if it does not fit without.
 fn of_layout(architecture: &Architecture, interface: Interface, layout: Layout) -> (Vec<Cost>, Option<CompileError>) {
     let cost = |layout| compile(architecture, interface, layout).map(|program| Cost::of(&program, architecture));
     let direct = cost(layout);
@@ -283,17 +284,32 @@ fn of_layout(architecture: &Architecture, interface: Interface, layout: Layout) 
         Err(CompileError::TooLarge { rows, table, .. }) => rows > table,
         Err(_) => true,
     };
-    let limbs = LIMBS.filter(|_| !hopeless);
-    let limbed = limbs.filter_map(|bits| cost(Layout { limb: Some(bits), ..layout }).ok());
     let least = direct.as_ref().map_or(u32::MAX, |cost| cost.k);
-    let best = limbed.min_by_key(|cost| (cost.k, cost.rows.max(cost.table))).filter(|best| best.k < least);
+    let best = |limbed: Limbed| {
+        let limbs = LIMBS.filter(|_| !hopeless);
+        let costs = limbs.filter_map(|bits| cost(Layout { limb: Some(bits), limbed, ..layout }).ok());
+        costs.min_by_key(|cost| (cost.k, cost.rows.max(cost.table))).filter(|best| best.k < least)
+    };
+    let all = best(Limbed::All);
+    // Where all layers are flat, these are the same.
+    let flat = if is_mixed(architecture) { best(Limbed::Flat) } else { None };
+    let best = all.into_iter().chain(flat);
     match direct {
-        Ok(direct) => (best.into_iter().chain([direct]).collect(), None),
-        Err(error) => (best.into_iter().collect(), Some(error)),
+        Ok(direct) => (best.chain([direct]).collect(), None),
+        Err(error) => (best.collect(), Some(error)),
     }
 }
 
-/// Gas falls with fewer lanes while rows double: stop at twice the rows of the smallest plan.
-fn gas_row_limit(candidates: &[Cost]) -> u32 {
-    candidates.iter().map(|cost| cost.k).min().unwrap_or(0) + 1
+/// Whether some layers have one output a channel, and others more.
+fn is_mixed(architecture: &Architecture) -> bool {
+    let affine = architecture.nodes.iter().filter(|node| matches!(node.op, Op::Affine { .. }));
+    let mut flat = affine.filter_map(|node| Some(node.dims()?[1..] == [1, 1]));
+    let first = flat.next();
+    flat.any(|one| Some(one) != first)
+}
+
+/// Gas falls with fewer lanes while rows double: stop at twice the rows of the smallest plan of a shape.
+fn gas_row_limit(candidates: &[Cost], shape: Shape) -> u32 {
+    let of_shape = candidates.iter().filter(|cost| cost.layout.shape == shape);
+    of_shape.map(|cost| cost.k).min().unwrap_or(0) + 1
 }

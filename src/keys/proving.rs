@@ -7,14 +7,14 @@ use crate::commitment::{Opening, Secret, WeightVisibility};
 use crate::model::{Model, ModelError};
 use crate::srs::Srs;
 use inferproof_circuits::machine::BLINDING_ROWS;
-use inferproof_circuits::program::Layout;
+use inferproof_circuits::program::{Layout, Limbed};
 use ndarray::ArrayD;
 use std::fmt;
 use std::path::Path;
 use zeroize::Zeroizing;
 
 /// Format version of proving keys, which hold a model.
-const FORMAT: u16 = 5;
+const FORMAT: u16 = 6;
 
 /// What a prover keeps. Secret: it holds the weights and what blinds their commitments.
 ///
@@ -90,6 +90,7 @@ impl ProvingKey {
         out.bytes(&verifying)
             .u32(self.layout.lanes as u32)
             .u32(self.layout.limb.unwrap_or(0))
+            .bool(self.layout.limbed == Limbed::Flat)
             .u32(self.layout.batch as u32);
         out.count(self.opening.tails.len());
         for tail in self.opening.tails.iter().flatten() {
@@ -117,8 +118,9 @@ impl ProvingKey {
         let verifying = VerifyingKey::decode(input.bytes("verifying key")?)?;
         let lanes = input.u32("lanes")? as usize;
         let limb = input.u32("limb bits")?;
+        let limbed = if input.bool("which layers have limbs")? { Limbed::Flat } else { Limbed::All };
         let batch = input.u32("inputs of a proof")? as usize;
-        let layout = Layout { lanes, limb: (limb != 0).then_some(limb), batch, shape: verifying.shape };
+        let layout = Layout { lanes, limb: (limb != 0).then_some(limb), limbed, batch, shape: verifying.shape };
         let count = input.count("blinding cells", 32 * BLINDING_ROWS)?;
         let mut tails = Zeroizing::new(Vec::with_capacity(count));
         for _ in 0..count {

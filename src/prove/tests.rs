@@ -25,7 +25,7 @@ use halo2_proofs::poly::kzg::commitment::KZGCommitmentScheme;
 use inferproof_circuits::interface::Interface;
 use inferproof_circuits::machine::Shape;
 use inferproof_circuits::plan::Optimise;
-use inferproof_circuits::program::Layout;
+use inferproof_circuits::program::{Layout, Limbed};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use support::{Fixture, development_srs, small_chain, small_cnn, small_search};

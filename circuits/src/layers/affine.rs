@@ -9,8 +9,7 @@ use crate::integer::Activation;
 use crate::machine::Shape;
 use crate::network::{Architecture, NodeId, Op, Term};
 use crate::program::{
-    Blocks, Builder, Cell, ChainItem, Group, Lane, Mono, NULL_TAG, ProductGeometry, SlotSource, TableKind, Val,
-    WeightSlot,
+    Builder, Cell, ChainItem, Group, Lane, Mono, NULL_TAG, ProductGeometry, SlotSource, TableKind, Val, WeightSlot,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -39,9 +38,9 @@ pub(super) enum Coefficient {
 impl Compiler<'_> {
     pub(super) fn affine(&mut self, id: NodeId) {
         let Op::Affine { activation, .. } = self.architecture.nodes[id].op else { unreachable!("an affine node") };
-        match self.domains.blocks.get(&activation) {
+        match self.layout.limb_of(self.architecture, id) {
             None => self.in_one_row(id, activation),
-            Some(blocks) => self.in_limbs(id, activation, *blocks),
+            Some(_) => self.in_limbs(id, activation),
         }
     }
 
@@ -70,9 +69,9 @@ impl Compiler<'_> {
 
     /// Each output on several rows, with small tables: its activation at a quotient inside the table, its own quotient's
     /// block and place in it, and its remainder limb by limb.
-    fn in_limbs(&mut self, id: NodeId, activation: Activation, blocks: Blocks) {
-        let (tag, lo) = self.activation_tag(activation);
-        assert_eq!(lo, blocks.arguments().lo, "the table holds the blocks");
+    fn in_limbs(&mut self, id: NodeId, activation: Activation) {
+        let blocks = self.domains.blocks[&activation];
+        let tag = self.builder.table.tag(TableKind::Function { activation, domain: blocks.arguments() });
         let accumulated = self.shifted(id, blocks.origin());
         let native = self.forms.native(id);
         let row =

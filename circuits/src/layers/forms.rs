@@ -142,7 +142,7 @@ impl Forms {
             layers: HashMap::new(),
             parents: vec![],
             row_strides: vec![],
-            fused: if layout.limb.is_none() { fused_pools(architecture) } else { HashMap::new() },
+            fused: fused_pools(architecture, layout),
             batch: Batch { count: layout.batch, ..Batch::ONE },
             read: HashSet::new(),
         };
@@ -394,9 +394,9 @@ pub(super) fn gated(
     pairs.into_iter().find(|(_, gate)| plane > 1 && is_gate(gate))
 }
 
-/// Affine nodes whose requantisation a max-pool takes over: nobody else reads them and the
-/// activation commutes with a maximum.
-pub(super) fn fused_pools(architecture: &Architecture) -> HashMap<NodeId, NodeId> {
+/// Affine nodes whose requantisation a max-pool takes over: nobody else reads them, the
+/// activation commutes with a maximum, and their values are not in limbs.
+pub(super) fn fused_pools(architecture: &Architecture, layout: Layout) -> HashMap<NodeId, NodeId> {
     let consumers = architecture.consumers();
     let mut fused = HashMap::new();
     for (id, node) in architecture.nodes.iter().enumerate() {
@@ -405,6 +405,7 @@ pub(super) fn fused_pools(architecture: &Architecture) -> HashMap<NodeId, NodeId
             && matches!(architecture.nodes[consumer].op, Op::MaxPool { .. })
             && activation.is_non_decreasing()
             && id != architecture.output
+            && layout.limb_of(architecture, id).is_none()
         {
             fused.insert(id, consumer);
         }

@@ -23,7 +23,7 @@ use forms::{Forms, fused_pools, gated};
 use io::Shown;
 use position::Batch;
 pub(crate) use position::plane;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Greatest `k` the compiler accepts.
 pub const MAX_K: u32 = 24;
@@ -112,7 +112,7 @@ fn least_rows(architecture: &Architecture, interface: Interface, layout: Layout)
     let paired = layout.shape == Shape::Paired;
     // Two elements share a row at best.
     let shared = |elements: usize| if paired { elements.div_ceil(2) } else { elements };
-    let fused = if layout.limb.is_none() { fused_pools(architecture) } else { HashMap::new() };
+    let fused = fused_pools(architecture, layout);
     let (mut moved, mut rows) = (0usize, 0usize);
     if interface.output != Visibility::Private {
         rows = batch.saturating_mul(architecture.nodes[architecture.output].len());
@@ -132,7 +132,8 @@ fn least_rows(architecture: &Architecture, interface: Interface, layout: Layout)
         let plane_len = node.len() / channels;
         // Outputs that no window of a fused maximum covers are rims.
         let covered = fused.get(&id).map_or(plane_len, |pool| covered(architecture, *pool));
-        let limbs = layout.limb.map_or(0, |bits| 1 + architecture.shift.div_ceil(bits) as usize);
+        let limb = layout.limb_of(architecture, id);
+        let limbs = limb.map_or(0, |bits| 1 + architecture.shift.div_ceil(bits) as usize);
         let outputs = channels.saturating_mul(covered).saturating_mul(batch);
         rows = rows.saturating_add(shared(outputs.saturating_mul(1 + limbs)));
         // Coefficients that are no outputs are laid out one by one, those of several terms together.
@@ -181,9 +182,9 @@ fn groups(architecture: &Architecture, id: NodeId) -> usize {
 /// What the tables of a program must hold. Layers share a table: the union of their intervals costs
 /// less than each by itself.
 struct Domains {
-    /// Arguments in the table of each activation.
+    /// Quotients in the table of each activation, of layers without limbs.
     arguments: BTreeMap<Activation, Interval>,
-    /// Blocks of each activation, if requantised values are in limbs.
+    /// Blocks in the table of each activation, of layers in limbs.
     blocks: BTreeMap<Activation, Blocks>,
     /// Blocks that are reached outside or inside the table, by number of blocks in the table.
     reached: BTreeMap<u64, Interval>,
@@ -193,12 +194,13 @@ struct Domains {
 
 impl Domains {
     fn new(architecture: &Architecture, forms: &Forms, layout: Layout) -> Result<Self, CompileError> {
-        let mut quotients = BTreeMap::new();
+        let (mut arguments, mut in_limbs) = (BTreeMap::new(), BTreeMap::new());
         let mut difference = 0;
         let nodes = &architecture.nodes;
-        for node in nodes {
+        for (id, node) in nodes.iter().enumerate() {
             if let Op::Affine { activation, quotient, .. } = node.op {
-                union(&mut quotients, activation, quotient);
+                let limbed = layout.limb_of(architecture, id).is_some();
+                union(if limbed { &mut in_limbs } else { &mut arguments }, activation, quotient);
             }
             if let Op::MaxPool { input, .. } = node.op {
                 let range = match nodes[input].op {
@@ -208,20 +210,14 @@ impl Domains {
                 difference = difference.max(range.len() - 1);
             }
         }
-        let mut domains =
-            Self { arguments: BTreeMap::new(), blocks: BTreeMap::new(), reached: BTreeMap::new(), difference };
-        let Some(limb) = layout.limb else {
-            domains.arguments = quotients;
-            return domains.within_limit(architecture, layout);
-        };
-        for (activation, interval) in &quotients {
-            let blocks = Blocks::of(activation, limb);
+        let mut domains = Self { arguments, blocks: BTreeMap::new(), reached: BTreeMap::new(), difference };
+        for (activation, interval) in &in_limbs {
+            let blocks = Blocks::of(activation, layout.limb.expect("layers are in limbs"));
             union(&mut domains.reached, blocks.count, blocks.reached(*interval));
             domains.blocks.insert(*activation, blocks);
         }
-        for (activation, blocks) in &mut domains.blocks {
+        for blocks in domains.blocks.values_mut() {
             blocks.least = domains.reached[&blocks.count].lo;
-            domains.arguments.insert(*activation, blocks.arguments());
         }
         domains.within_limit(architecture, layout)
     }
@@ -230,8 +226,12 @@ impl Domains {
     fn within_limit(self, architecture: &Architecture, layout: Layout) -> Result<Self, CompileError> {
         // Copies and maxima of values take an identity table for each range, at most.
         let values: BTreeSet<Interval> = architecture.nodes.iter().map(|node| node.range).collect();
-        let remainders = 1 << layout.limb.unwrap_or(u32::MAX).min(architecture.shift);
-        let intervals = self.arguments.values().chain(self.reached.values()).chain(&values);
+        let remainders = match (layout.limb, self.arguments.is_empty()) {
+            (Some(limb), true) => 1 << limb.min(architecture.shift),
+            _ => 1 << architecture.shift,
+        };
+        let inside: Vec<Interval> = self.blocks.values().map(Blocks::arguments).collect();
+        let intervals = self.arguments.values().chain(&inside).chain(self.reached.values()).chain(&values);
         let entries = intervals.fold(self.difference + remainders, |sum, i| sum.saturating_add(i.len()));
         if entries >= 1 << MAX_K {
             let table = usize::try_from(entries).unwrap_or(usize::MAX);
@@ -347,12 +347,15 @@ impl Compiler<'_> {
     /// A table whose outputs are exactly `range`, and the argument at `q = 0`: an argument in the range is its own output.
     /// The table of an activation serves if there is one, so that no entries are needed for it.
     fn value_tag(&mut self, range: Interval) -> (u64, i64) {
-        let serves = |(activation, arguments): (&Activation, &Interval)| {
-            activation.range == range && activation.fixes_its_range() && arguments.covers(&range)
+        let direct = self.domains.arguments.iter().map(|(activation, domain)| (*activation, *domain));
+        let in_limbs = self.domains.blocks.iter().map(|(activation, blocks)| (*activation, blocks.arguments()));
+        let serves = |(activation, domain): &(Activation, Interval)| {
+            activation.range == range && activation.fixes_its_range() && domain.covers(&range)
         };
-        let found = self.domains.arguments.iter().find(|entry| serves(*entry)).map(|(activation, _)| *activation);
-        match found {
-            Some(activation) => self.activation_tag(activation),
+        match direct.chain(in_limbs).find(serves) {
+            Some((activation, domain)) => {
+                (self.builder.table.tag(TableKind::Function { activation, domain }), domain.lo)
+            }
             None => (self.identity_tag(range), range.lo),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::network::Window;
+use crate::program::{Lane, Limbed};
 use crate::testing::{NetworkBuilder, RELU8, SIGNED8, conv};
 
 /// No network is said to have more rows than it has.
@@ -45,6 +46,31 @@ fn the_count_is_a_bound() {
     assert_least(&b, "gated channels");
 }
 
+/// Limbs in flat layers alone: the others keep their maxima and their own table.
+#[test]
+fn limbs_where_there_are_few_values() {
+    let mut b = NetworkBuilder::new(&[1, 6, 6], Interval::new(0, 15), 5);
+    let first = b.affine(&[2, 6, 6], RELU8, vec![conv(0, [3, 3], [1, 1], [1; 4])]);
+    let pooled = b.max_pool(first, [2, 2]);
+    let flat = b.reshape(pooled, &[18]);
+    let hidden = b.affine(&[4], RELU8, vec![Term::Dense { input: flat }]);
+    b.affine(&[2], SIGNED8, vec![Term::Dense { input: hidden }]);
+    let layout = Layout { limb: Some(3), limbed: Limbed::Flat, ..Layout::direct(2) };
+    let case = b.build_in(layout);
+    case.assert_satisfied();
+    let nodes = |found: &dyn Fn(&Lane) -> Option<NodeId>| -> BTreeSet<NodeId> {
+        case.program.rows.iter().filter_map(|row| found(&row.lane)).collect()
+    };
+    let inside = nodes(&|lane| if let Lane::Inside { node, .. } = lane { Some(*node) } else { None });
+    let below = nodes(&|lane| if let Lane::Below { node, .. } = lane { Some(*node) } else { None });
+    assert_eq!((inside, below), (BTreeSet::from([hidden, hidden + 1]), BTreeSet::from([first])));
+    let relu = case.program.table.kinds().filter(|(_, kind)| match kind {
+        TableKind::Function { activation, .. } => *activation == RELU8,
+        _ => false,
+    });
+    assert_eq!(relu.count(), 2, "a table of all quotients, and one of blocks");
+}
+
 /// Rims of many channels are looked at once where they are summed, so that a short description cannot ask for much work.
 #[test]
 fn summed_rims_do_not_depend_on_the_channels() {
@@ -53,7 +79,7 @@ fn summed_rims_do_not_depend_on_the_channels() {
         b.affine(&[channels, 1, 1], SIGNED8, vec![conv(0, [12, 12], [1, 1], [0; 4])]);
         let layout = Layout { shape: Shape::Paired, ..Layout::direct(256) };
         let program = compile(&b.architecture, Interface::default(), layout).unwrap();
-        program.rows.iter().filter(|row| matches!(row.lane, crate::program::Lane::RimSum { .. })).count()
+        program.rows.iter().filter(|row| matches!(row.lane, Lane::RimSum { .. })).count()
     };
     assert_eq!(rows(1), rows(40));
     assert!(rows(1) > 200, "{}", rows(1));

@@ -3,7 +3,7 @@
 
 use super::{Challenges, Shape};
 use crate::interface::{Interface, Visibility};
-use crate::program::{Cell, ChainOp, ConsumerRatio, Earlier, Lane, Layout, ProducerRatio, TableKind};
+use crate::program::{Cell, ChainOp, ConsumerRatio, Earlier, Lane, Layout, Limbed, ProducerRatio, TableKind};
 use crate::testing::{Case, random_builder};
 use crate::witness::phase_one;
 use ff::{Field, PrimeField};
@@ -181,7 +181,8 @@ fn check(seed: u64, mock: bool) {
     let all = [Visibility::Public, Visibility::Committed, Visibility::Private, Visibility::Given];
     let input = *all[..3].choose(&mut rng).unwrap();
     let output = *all.choose(&mut rng).unwrap();
-    let layout = Layout { limb, batch, ..Layout::direct(lanes) };
+    let limbed = *[Limbed::All, Limbed::Flat].choose(&mut rng).unwrap();
+    let layout = Layout { limb, limbed, batch, ..Layout::direct(lanes) };
     let single = random_builder(&mut rng).build_for(Interface { input, output }, layout);
     let paired = single.in_shape(Shape::Paired);
     for case in [single, paired] {

@@ -359,6 +359,9 @@ pub struct Layout {
     /// quotient. Else it takes a row for its activation, one for its quotient's block and one for each limb of the
     /// remainder; tables are small, and maxima are taken on values.
     pub limb: Option<u32>,
+    /// Which layers that is for.
+    #[serde(default, skip_serializing_if = "Limbed::is_default")]
+    pub limbed: Limbed,
     /// Inputs of one proof, 1 to [`MAX_BATCH`]: tensors hold the elements of all of them, one input after the other. Rows with
     /// weights are the same for any number.
     #[serde(default = "one", skip_serializing_if = "is_one")]
@@ -366,6 +369,24 @@ pub struct Layout {
     /// Of the machine: how many activations a row has room for.
     #[serde(default, skip_serializing_if = "Shape::is_default")]
     pub shape: Shape,
+}
+
+/// Layers that have their values in limbs, where a layout has limbs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Limbed {
+    /// All.
+    #[default]
+    All,
+    /// Those with one output a channel: few values, and often the widest quotients.
+    Flat,
+}
+
+impl Limbed {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Most inputs of one proof.
@@ -384,7 +405,14 @@ impl Layout {
     /// One row a requantised value, one input a proof.
     #[must_use]
     pub const fn direct(lanes: usize) -> Self {
-        Self { lanes, limb: None, batch: 1, shape: Shape::Single }
+        Self { lanes, limb: None, limbed: Limbed::All, batch: 1, shape: Shape::Single }
+    }
+
+    /// Bits of a limb of an affine layer's values, if they are in limbs.
+    #[must_use]
+    pub fn limb_of(&self, architecture: &Architecture, layer: NodeId) -> Option<u32> {
+        let flat = || architecture.nodes[layer].dims().is_some_and(|[_, h, w]| h * w == 1);
+        self.limb.filter(|_| self.limbed == Limbed::All || flat())
     }
 
     /// Shape of a tensor of all inputs: of several with an axis before the others.

@@ -7,7 +7,7 @@ use inferproof_circuits::interface::Interface;
 use inferproof_circuits::machine::Shape;
 use inferproof_circuits::network::Architecture;
 use inferproof_circuits::plan::{Cost, Optimise, plan_batch};
-use inferproof_circuits::program::{Layout, Program, RowUse};
+use inferproof_circuits::program::{Layout, Limbed, Program, RowUse};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use std::path::Path;
@@ -118,7 +118,7 @@ pub(crate) fn nodes(architecture: &Architecture) -> String {
 /// One line a plan.
 pub(crate) fn cost_table(costs: &[Cost]) -> String {
     let mut text =
-        "  lanes  limb  shape    k    rows   table  full cells/weight  cells/activation  proof B  prover s  memory MB     gas\n"
+        "  lanes    limb  shape    k    rows   table  full cells/weight  cells/activation  proof B  prover s  memory MB     gas\n"
             .to_string();
     let first = |wanted: &dyn Fn(&Layout) -> bool| costs.iter().position(|cost| wanted(&cost.layout));
     let mut others = vec![first(&|layout| layout.limb.is_none())];
@@ -126,9 +126,13 @@ pub(crate) fn cost_table(costs: &[Cost]) -> String {
     for (_, c) in costs.iter().enumerate().filter(|(index, _)| *index < PLANS || others.contains(&Some(*index))) {
         let _ = writeln!(
             text,
-            "  {:5}  {:>4}  {:6}  {:2}  {:6}  {:6}  {:17.4}  {:16.2}  {:7}  {:8.2}  {:9}  {:6}",
+            "  {:5}  {:>6}  {:6}  {:2}  {:6}  {:6}  {:17.4}  {:16.2}  {:7}  {:8.2}  {:9}  {:6}",
             c.layout.lanes,
-            c.layout.limb.map_or_else(|| "-".into(), |bits| bits.to_string()),
+            match (c.layout.limb, c.layout.limbed) {
+                (None, _) => "-".into(),
+                (Some(bits), Limbed::All) => bits.to_string(),
+                (Some(bits), Limbed::Flat) => format!("{bits}:flat"),
+            },
             c.layout.shape.name(),
             c.k,
             c.rows,

@@ -51,7 +51,7 @@ impl<A: Arithmetic> LaneFactors<A> {
     }
 }
 
-/// The constraints of the machine, folded. Cost: about 110 products, half of them with constants.
+/// The constraints of the machine, folded. Cost: about 108 products, half of them with constants.
 #[inline(always)]
 pub(super) fn machine<A: Arithmetic>(f: &Folding<A>, lanes: &LaneFactors<A>, c: &Columns<'_>, row: usize) -> A::Value {
     let a = f.a;
@@ -75,8 +75,9 @@ pub(super) fn machine<A: Arithmetic>(f: &Folding<A>, lanes: &LaneFactors<A>, c: 
     let f3 = range + r0;
     let f4 = function + q0 + a.scale(y0, &f.alpha);
     let t = f.beta + t_in + a.scale(t_out, &f.alpha) + a.scale(t_tag, &f.alpha2);
-    let others = (psi * f2 - one) * (f3 * f4) - f2 * (f3 + f4);
-    let lookup = ((phi_next - phi - psi) * f1 - one) * t + m * f1;
+    let both = f3 * f4;
+    let others = f2 * (psi * both - (f3 + f4)) - both;
+    let lookup = ((phi_next - phi - psi) * t + m) * f1 - t;
 
     let square = lane_y * lane_y;
     let [by_x, weight_x] = lanes.at(a, 0, lane_x, lane_x * lane_x);

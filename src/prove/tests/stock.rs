@@ -123,7 +123,8 @@ pub(super) fn random_fixtures(shape: Shape, count: usize) -> impl Iterator<Item 
         let mut rng = StdRng::seed_from_u64(seed);
         let mut one_of = |choices: &[usize]| choices[rng.gen_range(0..choices.len())];
         let (lanes, limb, batch) = (one_of(&[1, 2, 3, 8]), one_of(&[0, 2, 3, 4]) as u32, one_of(&[1, 1, 2, 3]));
-        let layout = Layout { lanes, limb: (limb > 0).then_some(limb), batch, shape };
+        let limbed = [Limbed::All, Limbed::Flat][one_of(&[0, 1])];
+        let layout = Layout { lanes, limb: (limb > 0).then_some(limb), limbed, batch, shape };
         let options = SetupOptions { layout: Some(layout), ..SetupOptions::default() };
         // Some are larger than the SRS.
         setup(&model, development_srs(), &options, StdRng::seed_from_u64(1)).ok()?;

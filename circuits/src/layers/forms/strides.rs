@@ -123,12 +123,13 @@ impl Forms {
         counts.budget = counts.budget.checked_sub(2 * coefficients.len())?;
         let [channels, h, w] = architecture.nodes[layer.id].dims().expect("checked");
         let read = self.is_read(layer.id);
-        let channel = |number: usize| values(&coefficients, [h, w], q, native, number, read, layout);
+        let limbed = layout.limb_of(architecture, layer.id).is_some();
+        let channel = |number: usize| values(&coefficients, [h, w], q, native, number, [read, limbed], layout.shape);
         // Every further channel is like the second.
         let first = channel(1);
         let further = if channels > 1 { channel(2) - first } else { 0 };
         let rims = coefficients.iter().filter(|c| matches!(c, Coefficient::Rim(_))).count();
-        let (outputs, limbed) = (coefficients.len() - rims, layout.limb.is_some());
+        let outputs = coefficients.len() - rims;
         // What stands elsewhere: summed rims, and with limbs all rims and the lowest limb.
         let elsewhere = match layout.shape {
             Shape::Single if limbed => channels * coefficients.len(),
@@ -178,10 +179,10 @@ fn values(
     q: i64,
     native: Option<NativeForm>,
     channels: usize,
-    read: bool,
-    layout: Layout,
+    [read, in_limbs]: [bool; 2],
+    shape: Shape,
 ) -> usize {
-    let (in_limbs, summed) = (layout.limb.is_some(), layout.shape == Shape::Paired);
+    let summed = shape == Shape::Paired;
     let item = |lane, x, y| ChainItem { tag: 0, kappa: 1, lane, y_copy: None, x, y: Some(y), read };
     let output = |channel: usize, position: usize| {
         let x = native.and_then(|native| native.place(channel * h * w + position));
@@ -203,7 +204,7 @@ fn values(
             Coefficient::Rim(offset) => (!in_limbs && !summed).then(|| rim(channel, offset)),
         }));
     }
-    chain_rows(&items, layout.shape)
+    chain_rows(&items, shape)
 }
 
 #[cfg(test)]
