@@ -44,8 +44,7 @@ def measure(binary, work, model, samples, batch):
     prove = ("prove", "--keys", work / "keys", "--srs", srs, "--input", work / "x.npy", "-o", work / "proof.json", "--engine", "cpu")
     seconds = sorted(run(binary, *prove)[1] for _ in range(REPEATS))[REPEATS // 2]
     run(binary, "verify", "--key", work / "keys/verifying.key", "--srs", srs, work / "proof.json")
-    lanes = f"{plan['lanes']}, {plan['limb']}" if plan["limb"] else plan["lanes"]
-    return (f"| {Path(model).stem} | {batch} | {lanes} | {plan['rows']:,} | {plan['k']} | {seconds:.2f} | {1000 * seconds / batch:.1f} "
+    return (f"| {Path(model).stem} | {batch} | {plan['layout']} | {plan['rows']:,} | {plan['k']} | {seconds:.2f} | {1000 * seconds / batch:.1f} "
             f"| {plan['gas']:,} | {plan['gas'] // batch:,} |")
 
 
@@ -56,7 +55,7 @@ def main():
     arguments = parser.parse_args()
     if len(arguments.cases) % 3:
         parser.error("model, samples and numbers of inputs, three by three")
-    print("| network | inputs | lanes, limb | rows | k | CPU-s | CPU-ms an input | gas | gas an input |")
+    print("| network | inputs | layout | rows | k | CPU-s | CPU-ms an input | gas | gas an input |")
     with tempfile.TemporaryDirectory() as work:
         for model, samples, batches in zip(*[iter(arguments.cases)] * 3):
             for batch in map(int, batches.split(",")):

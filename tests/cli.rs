@@ -49,8 +49,8 @@ fn a_plan_by_name() {
     assert_eq!((&made["plans"][0]["lanes"], &made["plans"][0]["limb"]), (&json!(16), &Value::Null));
     assert!(made["plans"][0]["cellsPerActivation"].as_f64().unwrap() <= 7.0);
     assert_eq!(keys("16:4", 0)["plans"][0]["limb"], 4);
-    let flat = keys("16:4:flat", 0);
-    assert_eq!((&flat["plans"][0]["limb"], &flat["plans"][0]["limbed"]), (&json!(4), &json!("flat")));
+    let flat = &keys("16:4:flat", 0)["plans"][0];
+    assert_eq!((&flat["limb"], &flat["limbed"], &flat["layout"]), (&json!(4), &json!("flat"), &json!("16:4:flat")));
     for wrong in ["0", "16:1", "300"] {
         assert_eq!(keys(wrong, 2)["ok"], false, "{wrong}");
     }
@@ -66,7 +66,7 @@ fn the_other_shape() {
     let job = Job::proved();
     let made = job.json(&["setup", "m.ifq", "--srs", "dev.srs", "-o", "paired", "--layout", "16:4:paired"], 0);
     let plan = &made["plans"][0];
-    assert_eq!((&plan["lanes"], &plan["limb"], &plan["shape"]), (&json!(16), &json!(4), &json!("paired")));
+    assert_eq!((&plan["shape"], &plan["layout"]), (&json!("paired"), &json!("16:4:paired")));
     for key in ["paired/verifying.key", "paired/proving.key"] {
         assert_eq!(job.json(&["inspect", key], 0)["shape"], "paired");
     }

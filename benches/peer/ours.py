@@ -49,10 +49,10 @@ def verify(row, argv, repeat):
 
 
 def note_plan(row, inspected, which):
-    """Notes the sizes of the first plan, or of the first without limbs; returns its name for `setup`."""
+    """Notes the sizes of the first plan, or of the first without limbs; returns its layout."""
     plans = inspected["plans"]["prover"]
     plan = plans[0] if which == "cheapest" else next(plan for plan in plans if plan["limb"] is None)
     names = {"k": "k", "rows": "rows", "table": "table", "lanes": "lanes", "fullCellsPerWeight": "cells_a_weight",
              "cellsPerActivation": "cells_an_activation"}
     row.note(weights=inspected["weightCount"], **{ours: plan[theirs] for theirs, ours in names.items()})
-    return str(plan["lanes"]) if plan["limb"] is None else f"{plan['lanes']}:{plan['limb']}"
+    return plan["layout"]

@@ -7,6 +7,7 @@ mod blocks;
 mod builder;
 mod cells;
 mod check;
+mod layout;
 mod mono;
 mod table;
 mod usage;
@@ -15,15 +16,15 @@ pub use blocks::Blocks;
 pub use builder::Builder;
 pub(crate) use builder::{ChainItem, ChainValues, Group, Val, chain_rows};
 pub use cells::AdviceColumn;
+pub use layout::{Layout, LayoutNameError, Limbed, MAX_BATCH};
 pub use mono::Mono;
 pub use table::{NULL_TAG, ONE_TAG, Table, TableKind};
 pub use usage::{RowUse, Run};
 
 use crate::interface::{End, Interface, Visibility};
-use crate::machine::Shape;
 use crate::network::{Architecture, NodeId};
 use crate::packing::Packing;
-use serde::{Deserialize, Serialize};
+
 use std::collections::BTreeMap;
 
 /// A cell under the copy argument, by row.
@@ -346,80 +347,6 @@ impl ProductGeometry {
     pub const fn exponent(&self, channel: usize) -> usize {
         let [members, span] = self.group;
         channel / members * span + channel % members
-    }
-}
-
-/// How a network is laid out. Lanes and limbs change rows and tables, never a result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Layout {
-    /// Weight lanes, `W`: 1 to 256.
-    pub lanes: usize,
-    /// Greatest bits of a limb, 2 to 16. `None`: a requantised value takes one row, and its table holds every
-    /// quotient. Else it takes a row for its activation, one for its quotient's block and one for each limb of the
-    /// remainder; tables are small, and maxima are taken on values.
-    pub limb: Option<u32>,
-    /// Which layers that is for.
-    #[serde(default, skip_serializing_if = "Limbed::is_default")]
-    pub limbed: Limbed,
-    /// Inputs of one proof, 1 to [`MAX_BATCH`]: tensors hold the elements of all of them, one input after the other. Rows with
-    /// weights are the same for any number.
-    #[serde(default = "one", skip_serializing_if = "is_one")]
-    pub batch: usize,
-    /// Of the machine: how many activations a row has room for.
-    #[serde(default, skip_serializing_if = "Shape::is_default")]
-    pub shape: Shape,
-}
-
-/// Layers that have their values in limbs, where a layout has limbs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Limbed {
-    /// All.
-    #[default]
-    All,
-    /// Those with one output a channel: few values, and often the widest quotients.
-    Flat,
-}
-
-impl Limbed {
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-/// Most inputs of one proof.
-pub const MAX_BATCH: usize = 1 << 12;
-
-const fn one() -> usize {
-    1
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-const fn is_one(batch: &usize) -> bool {
-    *batch == 1
-}
-
-impl Layout {
-    /// One row a requantised value, one input a proof.
-    #[must_use]
-    pub const fn direct(lanes: usize) -> Self {
-        Self { lanes, limb: None, limbed: Limbed::All, batch: 1, shape: Shape::Single }
-    }
-
-    /// Bits of a limb of an affine layer's values, if they are in limbs.
-    #[must_use]
-    pub fn limb_of(&self, architecture: &Architecture, layer: NodeId) -> Option<u32> {
-        let flat = || architecture.nodes[layer].dims().is_some_and(|[_, h, w]| h * w == 1);
-        self.limb.filter(|_| self.limbed == Limbed::All || flat())
-    }
-
-    /// Shape of a tensor of all inputs: of several with an axis before the others.
-    #[must_use]
-    pub fn tensor_shape(&self, of_one: &[usize]) -> Vec<usize> {
-        let inputs = Some(self.batch).filter(|batch| *batch > 1);
-        inputs.into_iter().chain(of_one.iter().copied()).collect()
     }
 }
 

@@ -7,7 +7,7 @@ use inferproof_circuits::interface::Interface;
 use inferproof_circuits::machine::Shape;
 use inferproof_circuits::network::Architecture;
 use inferproof_circuits::plan::{Cost, Optimise, plan_batch};
-use inferproof_circuits::program::{Layout, Limbed, Program, RowUse};
+use inferproof_circuits::program::{Layout, Program, RowUse};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use std::path::Path;
@@ -40,7 +40,7 @@ pub(crate) fn preflight(
             }
         }
         let _ = write!(text, "\nplans for --optimise {name}, the first is taken\n{}", cost_table(&costs));
-        json.insert(name.into(), json!(costs));
+        json.insert(name.into(), plans(&costs));
     }
     let source = if measured { "as measured on this machine" } else { "of a 2-core machine; see calibrate-machine" };
     let _ = writeln!(text, "\nprover CPU-seconds {source}; gas {GAS_SOURCE}");
@@ -115,10 +115,20 @@ pub(crate) fn nodes(architecture: &Architecture) -> String {
     text
 }
 
+/// Plans as JSON: their costs, and the layout as `setup --layout` takes it.
+pub(crate) fn plans(costs: &[Cost]) -> Value {
+    let plan = |cost: &Cost| {
+        let mut plan = json!(cost);
+        plan["layout"] = json!(cost.layout.to_string());
+        plan
+    };
+    costs.iter().map(plan).collect()
+}
+
 /// One line a plan.
 pub(crate) fn cost_table(costs: &[Cost]) -> String {
     let mut text =
-        "  lanes    limb  shape    k    rows   table  full cells/weight  cells/activation  proof B  prover s  memory MB     gas\n"
+        "  layout               k    rows   table  full cells/weight  cells/activation  proof B  prover s  memory MB     gas\n"
             .to_string();
     let first = |wanted: &dyn Fn(&Layout) -> bool| costs.iter().position(|cost| wanted(&cost.layout));
     let mut others = vec![first(&|layout| layout.limb.is_none())];
@@ -126,14 +136,8 @@ pub(crate) fn cost_table(costs: &[Cost]) -> String {
     for (_, c) in costs.iter().enumerate().filter(|(index, _)| *index < PLANS || others.contains(&Some(*index))) {
         let _ = writeln!(
             text,
-            "  {:5}  {:>6}  {:6}  {:2}  {:6}  {:6}  {:17.4}  {:16.2}  {:7}  {:8.2}  {:9}  {:6}",
-            c.layout.lanes,
-            match (c.layout.limb, c.layout.limbed) {
-                (None, _) => "-".into(),
-                (Some(bits), Limbed::All) => bits.to_string(),
-                (Some(bits), Limbed::Flat) => format!("{bits}:flat"),
-            },
-            c.layout.shape.name(),
+            "  {:<18}  {:2}  {:6}  {:6}  {:17.4}  {:16.2}  {:7}  {:8.2}  {:9}  {:6}",
+            c.layout.to_string(),
             c.k,
             c.rows,
             c.table,

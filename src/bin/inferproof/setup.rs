@@ -3,7 +3,7 @@
 use crate::Outcome;
 use crate::failure::Failure;
 use crate::inputs::InterfaceArguments;
-use crate::preflight::{charged, cost_table};
+use crate::preflight::{charged, cost_table, plans};
 use crate::progress::Stages;
 use crate::segments::{create, key_folder, no_more_than, segment_files};
 use clap::{Args, ValueEnum};
@@ -16,7 +16,7 @@ use inferproof::srs::Srs;
 use inferproof_circuits::interface::Interface;
 use inferproof_circuits::machine::Shape;
 use inferproof_circuits::plan::{Cost, Optimise};
-use inferproof_circuits::program::{Layout, Limbed};
+use inferproof_circuits::program::Layout;
 use rand_core::OsRng;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -58,9 +58,9 @@ pub(crate) struct Setup {
     /// together: those are planned for `single`.
     #[arg(long, value_enum, conflicts_with = "layout")]
     shape: Option<ShapeName>,
-    /// A plan of those that inspect lists instead: weight lanes, the bits of a limb if it has limbs, with `flat` if only layers of one output a channel
-    /// have, and `paired` if it is of that shape (64, 64:5, 64:5:flat, 64:paired, 64:5:flat:paired).
-    #[arg(long, value_parser = parse_layout, conflicts_with = "optimise", value_name = "LANES[:LIMB[:flat]][:paired]")]
+    /// A plan of those that inspect lists instead, by its layout: weight lanes, the bits of a limb if it has limbs, with `flat` if only layers of one
+    /// output a channel have, and `paired` if it is of that shape (64, 64:5, 64:5:flat, 64:paired, 64:5:flat:paired).
+    #[arg(long, conflicts_with = "optimise", value_name = "LANES[:LIMB[:flat]][:paired]")]
     layout: Option<Layout>,
     #[command(flatten)]
     interface: InterfaceArguments,
@@ -71,19 +71,6 @@ pub(crate) struct Setup {
 enum ShapeName {
     Single,
     Paired,
-}
-
-fn parse_layout(text: &str) -> Result<Layout, String> {
-    let (text, shape) = text.strip_suffix(":paired").map_or((text, Shape::Single), |rest| (rest, Shape::Paired));
-    let (text, limbed) = text.strip_suffix(":flat").map_or((text, Limbed::All), |rest| (rest, Limbed::Flat));
-    let (lanes, limb) = text.split_once(':').map_or((text, None), |(lanes, limb)| (lanes, Some(limb)));
-    if limbed == Limbed::Flat && limb.is_none() {
-        return Err("`flat` says which layers have limbs: expected LANES:LIMB:flat".into());
-    }
-    let lanes =
-        lanes.parse().map_err(|_| "expected LANES or LANES:LIMB, and :flat and :paired behind them".to_string())?;
-    let limb = limb.map(|bits| bits.parse().map_err(|_| "the bits of a limb are a number, 2 to 16".to_string()));
-    Ok(Layout { limb: limb.transpose()?, limbed, shape, ..Layout::direct(lanes) })
 }
 
 impl Setup {
@@ -170,7 +157,7 @@ impl Setup {
             text += "INSECURE: the SRS is for development only\n";
         }
         text += &format!("plans, the first is taken\n{}written  {}\n", cost_table(&costs), output.display());
-        Ok((json!({ "ok": true, "model": description, "plans": costs }), text))
+        Ok((json!({ "ok": true, "model": description, "plans": plans(&costs) }), text))
     }
 }
 
