@@ -39,7 +39,7 @@ def measure(binary, work, model, samples, batch):
     srs = work / f"{inspected['plans']['prover'][0]['k']}.srs"
     if not srs.exists():
         run(binary, "srs", "new", "--insecure", "--k", srs.stem, "-o", srs)
-    made, _ = run(binary, "setup", model, "--srs", srs, "-o", work / "keys", "--batch-in-one", batch)
+    made, _ = run(binary, "setup", model, "--srs", srs, "-o", work / "keys", "--replace", "--batch-in-one", batch)
     plan = made["plans"][0]
     prove = ("prove", "--keys", work / "keys", "--srs", srs, "--input", work / "x.npy", "-o", work / "proof.json", "--engine", "cpu")
     seconds = sorted(run(binary, *prove)[1] for _ in range(REPEATS))[REPEATS // 2]

@@ -68,7 +68,7 @@ def measure(network, command, work, repeat):
     inspected = json.loads(stage("inspect", [*command, "inspect", model], work).stdout)
     plan = inspected["plans"]["prover"][0]
     srs = srs_of(plan["k"], command, work)
-    setup = stage("setup", [*command, "setup", model, "--srs", srs, "-o", keys], work)
+    setup = stage("setup", [*command, "setup", model, "--srs", srs, "-o", keys, "--replace"], work)
     stage("run", [*command, "run", model, "--input", files["input.npy"], "-o", output], work)
     prove = [*command, "prove", "--keys", keys, "--srs", srs, "--input", files["input.npy"], "-o", proof]
     proofs = [stage("prove", prove, work) for _ in range(repeat)]

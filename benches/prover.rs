@@ -117,7 +117,7 @@ fn versus(name: &str, model: &Model) {
     let params = srs.params(k).expect("large enough");
     let (mut ours, mut theirs) = (vec![], vec![]);
     let file = std::env::temp_dir().join(format!("inferproof-{}.key", std::process::id()));
-    key.save(&file).expect("a writable folder");
+    key.replace(&file).expect("a writable folder");
     let loading = |load: &dyn Fn()| {
         let mut times: Vec<Duration> = (0..REPEATS)
             .map(|_| {

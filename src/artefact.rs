@@ -127,10 +127,15 @@ impl fmt::Display for Identity {
             Self::Foreign(name) => f.write_str(name),
             Self::Stump => f.write_str("the first few bytes of an inferproof artefact"),
             Self::Empty => f.write_str("an empty file"),
-            Self::Unknown => f.write_str("not an inferproof artefact"),
+            Self::Unknown => f.write_str("a file of no format known here"),
         }
     }
 }
+
+/// What [`identify`] calls an ONNX model.
+pub const ONNX: &str = "an ONNX model";
+/// What [`identify`] calls JSON.
+pub const JSON: &str = "JSON text";
 
 /// Says what `bytes` (the beginning of a file suffices, [`HEADER_BYTES`] of it) look like. Checks no digest.
 pub fn identify(bytes: &[u8]) -> Identity {
@@ -149,9 +154,9 @@ pub fn identify(bytes: &[u8]) -> Identity {
         [b'p', b't', b'a', b'u', ..] => Identity::Foreign("a snarkjs powers-of-tau file"),
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Identity::Foreign("a NumPy array (.npy)"),
         [b'P', b'K', 3, 4, ..] => Identity::Foreign("a zip or .npz archive"),
-        [b'{', ..] => Identity::Foreign("JSON text"),
+        [b'{', ..] => Identity::Foreign(JSON),
         // ModelProto: field 1 (ir_version, a small varint), then the producer's name or the graph.
-        [0x08, 1..=0x1f, 0x12 | 0x3a | 0x42, ..] => Identity::Foreign("an ONNX model"),
+        [0x08, 1..=0x1f, 0x12 | 0x3a | 0x42, ..] => Identity::Foreign(ONNX),
         _ => Identity::Unknown,
     }
 }
@@ -171,7 +176,7 @@ pub enum ArtefactError {
         source: io::Error,
     },
     /// Something that is never replaced is there.
-    #[error("{} is there already, and it holds secrets that nothing can make again; use another name", path.display())]
+    #[error("{} is there already, and it holds secrets that nothing can make again; write elsewhere", path.display())]
     Exists {
         /// Which file.
         path: PathBuf,
@@ -195,6 +200,18 @@ pub enum ArtefactError {
         found: u16,
         /// Format version this build reads.
         supported: u16,
+    },
+    /// Not text, where a JSON file was expected.
+    #[error("this is {found}, a JSON file was expected")]
+    NotText {
+        /// What the bytes look like.
+        found: Identity,
+    },
+    /// A JSON file that is longer than any that this build writes.
+    #[error("this is longer than the {limit} bytes that such a file has at most")]
+    TooLong {
+        /// The limit.
+        limit: u64,
     },
     /// The magic says otherwise than the kind whether secrets are inside.
     #[error("this is {kind}, but its first bytes are those of {}", if kind.is_secret() { "a public file" } else { "a secret one" })]
@@ -288,11 +305,38 @@ pub fn replace_file(path: &Path, parts: &[&[u8]], secret: bool) -> Result<(), Ar
     flush_folder(path)
 }
 
+/// Whether a file can be written at `path`, before the work that makes it is done: its folder takes files, and what is there can be replaced.
+///
+/// # Errors
+/// [`ArtefactError::Io`].
+pub fn check_writable(path: &Path) -> Result<(), ArtefactError> {
+    temporary(path, true).map(|_| ())
+}
+
+/// As [`check_writable`], for a file that is never replaced.
+///
+/// # Errors
+/// [`ArtefactError::Exists`]; [`ArtefactError::Io`].
+pub fn check_new(path: &Path) -> Result<(), ArtefactError> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Err(ArtefactError::Exists { path: path.to_owned() }),
+        Err(_) => check_writable(path),
+    }
+}
+
+/// An empty temporary file beside `path`. What is neither a file nor a link is not replaced: a folder, a device, a pipe.
+fn temporary(path: &Path, secret: bool) -> Result<tempfile::NamedTempFile, ArtefactError> {
+    let fail = |action, source| ArtefactError::Io { action, path: path.to_owned(), source };
+    if fs::symlink_metadata(path).is_ok_and(|there| !there.is_file() && !there.is_symlink()) {
+        return Err(fail("replace", io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")));
+    }
+    builder(secret).tempfile_in(folder(path)).map_err(|source| fail("create a temporary file next to", source))
+}
+
 /// The parts in a temporary file beside `path`, flushed to the disk.
 fn prepare(path: &Path, parts: &[&[u8]], secret: bool) -> Result<tempfile::NamedTempFile, ArtefactError> {
     let fail = |action, source| ArtefactError::Io { action, path: path.to_owned(), source };
-    let mut temporary =
-        builder(secret).tempfile_in(folder(path)).map_err(|source| fail("create a temporary file next to", source))?;
+    let mut temporary = temporary(path, secret)?;
     for part in parts {
         temporary.write_all(part).map_err(|source| fail("write", source))?;
     }
@@ -357,6 +401,21 @@ pub fn read(path: &Path, kind: Kind, supported_version: u16) -> Result<Vec<u8>, 
     bytes.truncate(bytes.len() - DIGEST_BYTES);
     bytes.drain(..HEADER_BYTES);
     Ok(bytes)
+}
+
+/// Reads a text file of at most `limit` bytes.
+///
+/// # Errors
+/// [`ArtefactError::Io`]; [`ArtefactError::TooLong`] or [`ArtefactError::NotText`] inside [`ArtefactError::InFile`].
+pub fn read_text(path: &Path, limit: u64) -> Result<String, ArtefactError> {
+    let fail = |source| ArtefactError::Io { action: "read", path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    // One byte more than allowed is enough to refuse the file, whatever its length claims to be.
+    fs::File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes)).map_err(fail)?;
+    if bytes.len() as u64 > limit {
+        return Err(ArtefactError::TooLong { limit }.in_file(path));
+    }
+    String::from_utf8(bytes).map_err(|e| ArtefactError::NotText { found: identify(e.as_bytes()) }.in_file(path))
 }
 
 /// Reads the artefact at `path` from front to back and returns those bytes of its payload that lie in the ranges that `choose` says, in order and

@@ -61,6 +61,11 @@ impl fmt::Debug for Model {
     }
 }
 
+/// A node as messages name it; `-` stands for the network as a whole.
+pub(crate) fn place(node: &str) -> String {
+    if node == "-" { "the network".into() } else { format!("node `{node}`") }
+}
+
 /// Why a model could not be written, read or fed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -78,7 +83,7 @@ pub enum ModelError {
     #[error(transparent)]
     Network(#[from] NetworkError),
     /// Parts of the model do not belong together.
-    #[error("node `{node}`: expected {expected}, got {got}; quantise the network again")]
+    #[error("{}: expected {expected}, got {got}; quantise the network again", place(node))]
     Inconsistent {
         /// Name of the node, `-` for the model as a whole.
         node: String,

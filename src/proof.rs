@@ -1,9 +1,9 @@
 //! A proof with its statement, and its file.
 
+use crate::artefact::{self, ArtefactError};
 use crate::statement::{PROOF_VERSION, Statement};
 use serde::{Deserialize, Serialize};
-use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// Longest proof file that is read.
@@ -23,25 +23,11 @@ pub struct Proof {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ProofFileError {
-    /// The file system.
-    #[error("cannot read {path}: {source}")]
-    Io {
-        /// Which file.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Longer than any proof.
-    #[error("{path} is longer than any proof file ({MAX_FILE} bytes)")]
-    TooLong {
-        /// Which file.
-        path: String,
-    },
     /// Not the JSON of a proof.
-    #[error("not a proof file: {0}")]
+    #[error("this is not a proof: {0}")]
     Json(#[from] serde_json::Error),
     /// JSON of something else.
-    #[error("the file says format `{}`, expected `{FORMAT_NAME}`", got.escape_debug())]
+    #[error("this is JSON of format `{}`, `{FORMAT_NAME}` was expected", got.escape_debug())]
     Format {
         /// What it says.
         got: String,
@@ -52,9 +38,17 @@ pub enum ProofFileError {
         /// The file's version.
         got: u16,
     },
-    /// It could not be written.
+    /// It could not be written or read, or is no text.
     #[error(transparent)]
-    Write(#[from] crate::artefact::ArtefactError),
+    File(#[from] ArtefactError),
+    /// Any of the above, in this file.
+    #[error("{}: {source}", path.display())]
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<ProofFileError>,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -96,13 +90,20 @@ impl Proof {
     /// # Errors
     /// Not JSON, unknown or missing keys, not hex, another format or version.
     pub fn from_json(text: &str) -> Result<Self, ProofFileError> {
+        // What the file is, before what is in it.
+        #[derive(Deserialize)]
+        struct Head {
+            format: String,
+            version: u16,
+        }
+        let Head { format, version } = serde_json::from_str(text)?;
+        if format != FORMAT_NAME {
+            return Err(ProofFileError::Format { got: format });
+        }
+        if version != PROOF_VERSION {
+            return Err(ProofFileError::Version { got: version });
+        }
         let file: ProofFile = serde_json::from_str(text)?;
-        if file.format != FORMAT_NAME {
-            return Err(ProofFileError::Format { got: file.format });
-        }
-        if file.version != PROOF_VERSION {
-            return Err(ProofFileError::Version { got: file.version });
-        }
         let ProofFile { model_id, context, input, output, proof, .. } = file;
         Ok(Self { statement: Statement { model_id, context, input, output }, bytes: proof })
     }
@@ -112,7 +113,7 @@ impl Proof {
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), ProofFileError> {
-        Ok(crate::artefact::replace_file(path, &[self.to_json().as_bytes(), b"\n"], false)?)
+        Ok(artefact::replace_file(path, &[self.to_json().as_bytes(), b"\n"], false)?)
     }
 
     /// Reads the JSON file.
@@ -120,14 +121,7 @@ impl Proof {
     /// # Errors
     /// As [`Self::from_json`], or the file cannot be read.
     pub fn load(path: &Path) -> Result<Self, ProofFileError> {
-        let name = || path.display().to_string();
-        let io = |source| ProofFileError::Io { path: name(), source };
-        let mut text = String::new();
-        // One byte more than allowed is enough to refuse the file, whatever its length claims to be.
-        std::fs::File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text)).map_err(io)?;
-        if text.len() as u64 > MAX_FILE {
-            return Err(ProofFileError::TooLong { path: name() });
-        }
-        Self::from_json(&text)
+        let text = artefact::read_text(path, MAX_FILE)?;
+        Self::from_json(&text).map_err(|source| ProofFileError::InFile { path: path.to_owned(), source: source.into() })
     }
 }

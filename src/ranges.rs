@@ -2,7 +2,7 @@
 //!
 //! Spec: `docs/spec/commitment.md#ranges-of-weights`. Making one: [`crate::prove::prove_range`].
 
-use crate::artefact::ArtefactError;
+use crate::artefact::{self, ArtefactError};
 use crate::commitment::{WeightCommitments, WeightVisibility};
 use crate::keys::{IoSpec, PublicModel, PublicModelError, SetupError, VerifyingKey, program_key};
 use crate::proof::Proof;
@@ -15,7 +15,6 @@ use inferproof_circuits::interface::End;
 use inferproof_circuits::program::Program;
 use inferproof_circuits::ranges::{WeightRange, range_program};
 use serde::{Deserialize, Serialize};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -102,20 +101,6 @@ impl RangeError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RangeFileError {
-    /// The file system.
-    #[error("cannot read {}: {source}", path.display())]
-    Io {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Longer than any range proof.
-    #[error("{} is longer than any range proof ({MAX_FILE} bytes)", path.display())]
-    TooLong {
-        /// Which file.
-        path: PathBuf,
-    },
     /// Not the JSON of a range proof.
     #[error("{}: not a range proof: {source}", path.display())]
     Json {
@@ -132,9 +117,9 @@ pub enum RangeFileError {
         /// What it says.
         got: String,
     },
-    /// It could not be written.
+    /// It could not be written or read, or is no text.
     #[error(transparent)]
-    Write(#[from] ArtefactError),
+    File(#[from] ArtefactError),
 }
 
 /// Verifies that the secret weights behind `key` lie in the declared range: on every row where the published model has weights, in every lane.
@@ -212,7 +197,7 @@ impl RangeProof {
         let Self { model_id, range, .. } = *self;
         let file = RangeFile { format: FORMAT.into(), version: VERSION, model_id, range, proofs };
         let text = serde_json::to_vec_pretty(&file).expect("strings and numbers");
-        Ok(crate::artefact::replace_file(path, &[&text, b"\n"], false)?)
+        Ok(artefact::replace_file(path, &[&text, b"\n"], false)?)
     }
 
     /// Reads the JSON file.
@@ -221,12 +206,7 @@ impl RangeProof {
     /// Not JSON, unknown or missing keys, not hex, another format or version, or it cannot be read.
     pub fn load(path: &Path) -> Result<Self, RangeFileError> {
         let name = || path.to_owned();
-        let io = |source| RangeFileError::Io { path: name(), source };
-        let mut text = String::new();
-        std::fs::File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text)).map_err(io)?;
-        if text.len() as u64 > MAX_FILE {
-            return Err(RangeFileError::TooLong { path: name() });
-        }
+        let text = artefact::read_text(path, MAX_FILE)?;
         #[derive(Deserialize)]
         struct Head {
             format: String,

@@ -81,6 +81,14 @@ impl TensorSpec {
         values.into_iter().map(integer).collect()
     }
 
+    /// How many of finite numbers lie outside the range, so that [`Self::quantise`] moves them.
+    #[must_use]
+    pub fn saturated(&self, values: impl IntoIterator<Item = f32>) -> u64 {
+        let range = self.packing.range;
+        let is_outside = |value: &f64| *value < range.lo as f64 || *value > range.hi as f64;
+        values.into_iter().map(|value| rounded(value, self.scale)).filter(is_outside).count() as u64
+    }
+
     /// Big-endian, as identifiers hash it: `be32 axes | be64 size, for each axis | be64 least | be64 greatest | be64 bits of the scale`.
     #[must_use]
     pub fn preimage(&self) -> Vec<u8> {

@@ -43,7 +43,7 @@ const VERIFY: [&str; 5] = ["verify", "--key", "keys/verifying.key", "--srs", "de
 fn a_plan_by_name() {
     let job = Job::proved();
     let keys = |layout: &str, status| {
-        job.json(&["setup", "m.ifq", "--srs", "dev.srs", "-o", "planned", "--layout", layout], status)
+        job.json(&["setup", "m.ifq", "--srs", "dev.srs", "-o", "planned", "--replace", "--layout", layout], status)
     };
     let made = keys("16", 0);
     assert_eq!((&made["plans"][0]["lanes"], &made["plans"][0]["limb"]), (&json!(16), &Value::Null));
@@ -85,7 +85,7 @@ fn the_other_shape() {
     assert!(refused["error"]["message"].as_str().unwrap().contains("machine version"), "{refused}");
     // A shape to plan for.
     for shape in ["single", "paired"] {
-        let made = job.json(&["setup", "m.ifq", "--srs", "dev.srs", "-o", "planned", "--shape", shape], 0);
+        let made = job.json(&["setup", "m.ifq", "--srs", "dev.srs", "-o", "planned", "--replace", "--shape", shape], 0);
         let plans = made["plans"].as_array().unwrap();
         assert!(plans.iter().all(|plan| plan.get("shape").map_or("single", |s| s.as_str().unwrap()) == shape));
     }
@@ -169,6 +169,96 @@ fn what_cannot_be_used_exits_with_2() {
     }
     let missing = job.json(&["inspect", "nowhere.ifq"], 2);
     assert!(missing["error"]["message"].as_str().unwrap().contains("nowhere.ifq"));
+    let usage = job.json(&["prove", "--keys", "keys"], 2);
+    assert!(usage["error"]["message"].as_str().unwrap().contains("--srs"), "{usage}");
+    let two = job.json(&[&VERIFY[..], &["proof.json", "proof.json"]].concat(), 2);
+    assert!(two["error"]["message"].as_str().unwrap().contains("one proof at a time"), "{two}");
+}
+
+/// A file says what it is where another was expected.
+#[test]
+fn files_say_what_they_are() {
+    let job = Job::proved();
+    let input = fixture("digits_mlp_input.npy");
+    let samples = fixture("digits_mlp_samples.npz");
+    let message = |arguments: &[&str]| job.json(arguments, 2)["error"]["message"].as_str().unwrap().to_string();
+    for (file, what) in [("m.ifq", "a quantised network"), (&input, "a NumPy array"), ("proof.json", "JSON text")] {
+        let said = message(&["quantise", file, "--samples", &samples, "-o", "x.ifq"]);
+        assert!(said.contains(what), "{file}: {said}");
+    }
+    let said = message(&[&VERIFY[..], &["dev.srs"]].concat());
+    assert!(said.contains("dev.srs: this is a structured reference string"), "{said}");
+    let said = message(&[&VERIFY[..], &["keys/model.pub"]].concat());
+    assert!(said.contains("inferproof/model.pub") && said.contains("inferproof/proof"), "{said}");
+    assert!(message(&["inspect", &input]).contains("a NumPy array"));
+    assert!(message(&["inspect", "r.json"]).contains("none that this program writes"));
+    assert_eq!(job.json(&["inspect", "proof.json"], 0)["kind"], "proof");
+    assert_eq!(job.json(&["inspect", "keys/model.json"], 0)["kind"], "description of a model's keys");
+    job.json(&["prove-range", "--keys", "keys", "--srs", "dev.srs", "-o", "range.json"], 0);
+    let range = job.json(&["inspect", "range.json"], 0);
+    assert_eq!((&range["kind"], range["lanes"].as_u64().unwrap() > 0), (&json!("range proof"), true));
+}
+
+/// What cannot be written is said before the work, and what nothing can make again is not written over.
+#[test]
+fn what_is_there_stays() {
+    let job = Job::proved();
+    let input = fixture("digits_mlp_input.npy");
+    let message = |arguments: &[&str]| job.json(arguments, 2)["error"]["message"].as_str().unwrap().to_string();
+    let setup = ["setup", "m.ifq", "--srs", "dev.srs", "-o", "keys"];
+    let key = std::fs::read(job.path("keys/proving.key")).unwrap();
+    assert!(message(&setup).contains("--replace"));
+    assert!(
+        message(&["commit", "m.ifq", "--keys", "keys", "--srs", "dev.srs", "-o", "keys"]).contains("is there already")
+    );
+    assert_eq!(std::fs::read(job.path("keys/proving.key")).unwrap(), key);
+    job.json(&[&VERIFY[..], &["proof.json"]].concat(), 0);
+
+    std::fs::create_dir(job.path("folder")).unwrap();
+    let prove = ["prove", "--keys", "keys", "--srs", "dev.srs", "--input", &input, "-o"];
+    let range = ["prove-range", "--keys", "keys", "--srs", "dev.srs", "-o"];
+    let run = ["run", "m.ifq", "--input", &input, "-o"];
+    for command in [&prove[..], &range, &run] {
+        for place in ["folder", "nowhere/x"] {
+            let said = message(&[command, &[place]].concat());
+            assert!(said.contains(place), "{said}");
+        }
+    }
+    // Before the network is imported, which would fail too.
+    let said =
+        message(&["quantise", "none.onnx", "--samples", "none.npz", "-o", "q.ifq", "--report", "nowhere/r.json"]);
+    assert!(said.contains("nowhere/r.json") && !job.path("q.ifq").exists(), "{said}");
+
+    let made = job.json(&[&setup[..], &["--replace"]].concat(), 0);
+    assert_ne!(std::fs::read(job.path("keys/proving.key")).unwrap(), key);
+    assert!(made["model"]["modelId"].is_string());
+    job.json(&[&VERIFY[..], &["proof.json"]].concat(), 1);
+}
+
+/// Inputs outside the domain that a model was quantised for are moved into it, and that is said.
+#[test]
+fn inputs_out_of_the_domain_are_counted() {
+    let job = Job::proved();
+    let input = fixture("digits_mlp_input.npy");
+    assert_eq!(job.json(&["run", "m.ifq", "--input", &input, "-o", "y.npy"], 0)["clipped"], 0);
+    let mut far = ndarray::Array1::<f32>::zeros(64);
+    far[3] = 1e6;
+    far[5] = -1e6;
+    std::fs::write(job.path("far.npy"), npy(&far)).unwrap();
+    assert_eq!(job.json(&["run", "m.ifq", "--input", "far.npy", "-o", "y.npy"], 0)["clipped"], 2);
+    let prove = ["prove", "--keys", "keys", "--srs", "dev.srs", "--input", "far.npy", "-o", "far.json"];
+    assert_eq!(job.json(&prove, 0)["clipped"], 2);
+    let text = String::from_utf8(job.run(&prove).stdout).unwrap();
+    assert!(text.contains("2 elements of the input"), "{text}");
+    let commit = ["commit", "--input", "far.npy", "--like", "m.ifq", "--srs", "dev.srs", "-o", "far"];
+    assert_eq!(job.json(&commit, 0)["clipped"], 2);
+}
+
+fn npy(array: &ndarray::Array1<f32>) -> Vec<u8> {
+    use ndarray_npy::WriteNpyExt;
+    let mut bytes = vec![];
+    array.write_npy(&mut bytes).unwrap();
+    bytes
 }
 
 #[test]
@@ -454,6 +544,19 @@ fn contracts_keys_and_calldata() {
     assert!(failed["error"]["message"].as_str().unwrap().contains("InvalidProof"), "{failed}");
     job.json(&[&check[..], &["dev.srs"]].concat(), 2);
     job.json(&["contract", "model-data", "--key", "dev.srs"], 2);
+    // The contract's digest, as another implementation of the ABI has it.
+    let address = |last: &str| format!("0x{last:0>40}");
+    let context = |request: &str, code| {
+        let [consumer, beneficiary] = ["c0", "be"].map(address);
+        let usage = ["--consumer", &consumer, "--request", request, "--beneficiary", &beneficiary];
+        let command = [&["contract", "context", "--chain-id", "1"], &usage[..], &["--expiry", "1893456000"]].concat();
+        job.json(&command, code)
+    };
+    let expected = "0x66ad8f268ea63d0bab496daf2fd8e0365676d168878754230b828f3c9a4269bf";
+    for request in ["7", &format!("{:0>64}", 7)] {
+        assert_eq!(context(request, 0)["context"], expected);
+    }
+    context("seven", 2);
 }
 
 /// Everything that `quantise` says about a small network, for a target.

@@ -29,7 +29,7 @@ def measure(row, binary, data, setting, repeat):
     row.note(top1_agreement=report["top1_agreement"])
     layout = note_plan(row, json.loads(row.stage("inspect", [*command, "inspect", quantised]).stdout), which)
     row.stage("srs", [*command, "srs", "new", "--insecure", "--k", str(row.values["k"]), "-o", srs])
-    row.stage("setup", [*command, "setup", quantised, "--srs", srs, "-o", keys, "--layout", layout])
+    row.stage("setup", [*command, "setup", quantised, "--srs", srs, "-o", keys, "--replace", "--layout", layout])
     row.note(proving_key_bytes=(keys / "proving.key").stat().st_size,
              verifying_key_bytes=(keys / "verifying.key").stat().st_size)
     proofs = row.repeated("prove", [*command, "prove", "--keys", keys, "--srs", srs, "--input",

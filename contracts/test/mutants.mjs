@@ -19,6 +19,7 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const SUITES = [
   {
     file: "ModelKeys.sol",
+    optimizer: true,
     tests: ["test/ModelKeys.t.sol", "test/InferenceVerifier.t.sol"],
     guards: true,
     lines: [/^ *header\[\d+\] \+?= /, /^ *_pointers\[modelId\] = /, /^ *emit /],

@@ -115,7 +115,11 @@ impl Deployed {
 
 pub(super) fn refused(step: &str, receipt: &Receipt) -> CheckError {
     let reason = match InferenceVerifierErrors::abi_decode(&receipt.output) {
-        Ok(error) => format!("{error:?}"),
+        // An enum's variant around the struct of the error, which says it all.
+        Ok(error) => {
+            let shown = format!("{error:?}");
+            shown.split_once('(').and_then(|(_, inner)| inner.strip_suffix(')')).unwrap_or(&shown).to_string()
+        }
         Err(_) if receipt.output.is_empty() => "nothing: out of gas".into(),
         Err(_) => format!("0x{}", hex::encode(&receipt.output)),
     };

@@ -50,6 +50,16 @@ pub enum GraphError {
         /// The shape that was found.
         got: String,
     },
+    /// An output form that the output does not have.
+    #[error("output form `{form}`: expected {expected} for an output of {elements} elements")]
+    Form {
+        /// The form.
+        form: String,
+        /// What it may say.
+        expected: String,
+        /// Elements of the output.
+        elements: usize,
+    },
     /// The values of the graph are larger than the limit.
     #[error("with node `{node}` the values of the network exceed {limit} elements; use a smaller network")]
     TooLarge {

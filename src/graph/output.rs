@@ -96,12 +96,7 @@ struct Extension {
 impl Extension {
     fn apply(&mut self, form: &OutputForm) -> Result<(), GraphError> {
         let elements: usize = self.graph.output_shape().iter().product();
-        let fault = |expected: String| GraphError::Shape {
-            node: "output".into(),
-            operator: "output form",
-            expected,
-            got: format!("`{form}` of {elements} elements"),
-        };
+        let fault = |expected: String| GraphError::Form { form: form.to_string(), expected, elements };
         let taken = |indices: &[usize]| {
             if indices.is_empty() || indices.iter().any(|index| *index >= elements) {
                 return Err(fault(format!("one or more indices below {elements}")));
@@ -211,7 +206,7 @@ mod tests {
         for text in ["top-k=0", "top-k=4", "score[3]>1", "score[0]>inf", "entries=3"] {
             let graph = Graph { nodes: vec![input.clone()], input: 0, output: 0 };
             let error = graph.with_output(&text.parse().unwrap()).unwrap_err();
-            assert!(matches!(error, GraphError::Shape { .. }), "{text}: {error}");
+            assert!(matches!(error, GraphError::Form { .. }), "{text}: {error}");
         }
     }
 }

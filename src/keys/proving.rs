@@ -77,11 +77,24 @@ impl ProvingKey {
         Err(SetupError::OtherSrs { expected: hex::encode(expected), got: hex::encode(got) })
     }
 
-    /// Writes the key file, readable by its owner only.
+    /// Writes the key file, readable by its owner only. Never replaces a file: what blinds the weights' commitments cannot be made again, and no
+    /// other key proves under their `modelId`.
+    ///
+    /// # Errors
+    /// Something is there already; the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), KeyError> {
+        Ok(artefact::write_new(path, Kind::PROVING_KEY, FORMAT, &self.payload()?)?)
+    }
+
+    /// As [`Self::save`], in the place of what is there: an earlier key is lost.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn save(&self, path: &Path) -> Result<(), KeyError> {
+    pub fn replace(&self, path: &Path) -> Result<(), KeyError> {
+        Ok(artefact::write_atomic(path, Kind::PROVING_KEY, FORMAT, &self.payload()?)?)
+    }
+
+    fn payload(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let verifying = self.verifying.encode();
         let model = Zeroizing::new(self.model.to_bytes().map_err(|e| KeyError::Model(e.to_string()))?);
         // All of it at once: a buffer that grows leaves copies behind.
@@ -97,8 +110,7 @@ impl ProvingKey {
             out.fr(&tail.0);
         }
         out.bytes(&model);
-        let payload = Zeroizing::new(out.into_bytes());
-        Ok(artefact::write_atomic(path, Kind::PROVING_KEY, FORMAT, &payload)?)
+        Ok(Zeroizing::new(out.into_bytes()))
     }
 
     /// Reads a key file.

@@ -13,8 +13,6 @@ use inferproof_circuits::machine::Shape;
 use inferproof_circuits::network::Architecture;
 use inferproof_circuits::program::{Layout, Program};
 use serde::{Deserialize, Serialize};
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -28,20 +26,6 @@ const MAX_FILE: u64 = 64 << 20;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PublicModelError {
-    /// The file system.
-    #[error("cannot read {}: {source}", path.display())]
-    Io {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Longer than any published model.
-    #[error("{}: expected at most {MAX_FILE} bytes, got more; this is no model.pub", path.display())]
-    TooLong {
-        /// Which file.
-        path: PathBuf,
-    },
     /// Not the JSON of a published model.
     #[error("{}: not a model.pub: {source}", path.display())]
     Json {
@@ -83,9 +67,9 @@ pub enum PublicModelError {
     /// The architecture cannot be compiled, or the SRS does not serve.
     #[error(transparent)]
     Program(#[from] SetupError),
-    /// It could not be written.
+    /// It could not be written or read, or is no text.
     #[error(transparent)]
-    Write(#[from] ArtefactError),
+    File(#[from] ArtefactError),
 }
 
 /// What is published of a model besides its keys: the integer network without weights, and how it is laid out. Anyone compiles it again.
@@ -177,7 +161,7 @@ impl PublicModel {
     /// Writes the file.
     ///
     /// # Errors
-    /// [`PublicModelError::Write`].
+    /// [`PublicModelError::File`].
     pub fn save(&self, path: &Path) -> Result<(), PublicModelError> {
         let file = PublicFile {
             format: FORMAT.into(),
@@ -207,12 +191,7 @@ impl PublicModel {
     /// Anything else than a published model of this version and machine, by field.
     pub fn load(path: &Path) -> Result<Self, PublicModelError> {
         let name = || path.to_owned();
-        let io = |source| PublicModelError::Io { path: name(), source };
-        let mut text = String::new();
-        File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text)).map_err(io)?;
-        if text.len() as u64 > MAX_FILE {
-            return Err(PublicModelError::TooLong { path: name() });
-        }
+        let text = artefact::read_text(path, MAX_FILE)?;
         // What the file is, before what is in it.
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]

@@ -4,7 +4,7 @@ use super::proving::ProvingKey;
 use super::verifying::{IoSpec, VerifyingKey};
 use crate::commitment::{Opening, WeightCommitments, WeightVisibility, commit};
 use crate::engine::key_commitments;
-use crate::model::Model;
+use crate::model::{Model, place};
 use crate::srs::{Srs, SrsError};
 use crate::tensor::TensorSpec;
 use group::prime::PrimeCurveAffine;
@@ -37,7 +37,8 @@ pub enum SetupError {
     NothingToCommit,
     /// Weights of another network, which is no version of this one.
     #[error(
-        "node `{node}` has another {what} than the model of the keys, so this is no version of it: quantise it with `--like` the earlier model, or run setup for a program of its own"
+        "{} has another {what} than the model of the keys, so this is no version of it: quantise it with `--like` the earlier model, or run setup for a program of its own",
+        place(node)
     )]
     OtherProgram {
         /// Name of the node, `-` for the model as a whole.

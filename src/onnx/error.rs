@@ -57,6 +57,14 @@ fn list(refused: &[Unsupported]) -> String {
     refused.iter().map(|one| format!("\n  - {one}")).collect()
 }
 
+/// What `--dim` may set.
+fn open_sizes(known: &[String]) -> String {
+    match known {
+        [] => "the graph input leaves no size open".to_owned(),
+        _ => format!("expected a size of at least 1 for one of {}", quoted(known)),
+    }
+}
+
 fn quoted(names: &[String]) -> String {
     if names.is_empty() {
         return "none".to_owned();
@@ -160,7 +168,7 @@ pub enum OnnxError {
         dimension: String,
     },
     /// A size was given for a name that the graph input does not have, or it is not a size.
-    #[error("no dimension `{dimension}` can have the size {size}; expected a size of at least 1 for one of {known}: correct --dim", known = quoted(known))]
+    #[error("no dimension `{dimension}` can have the size {size}; {}: correct --dim", open_sizes(known))]
     Dimension {
         /// The name that was given.
         dimension: String,

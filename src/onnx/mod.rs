@@ -80,7 +80,11 @@ pub fn import_file(path: impl AsRef<Path>) -> Result<Graph, OnnxError> {
     import(&read_file(path.as_ref())?)
 }
 
-fn read_file(path: &Path) -> Result<Vec<u8>, OnnxError> {
+/// The bytes of an ONNX file, no more than are ever imported.
+///
+/// # Errors
+/// [`OnnxError::Io`].
+pub fn read_file(path: &Path) -> Result<Vec<u8>, OnnxError> {
     let error = |source| OnnxError::Io { path: path.to_owned(), source };
     let mut bytes = Vec::new();
     // One byte more than allowed is enough to refuse the file, whatever its length claims to be.

@@ -13,6 +13,7 @@ use super::draft::MAX_RANK;
 use super::error::{OnnxError, Unsupported, printable, printable_reason};
 use super::import::ImportOptions;
 use super::integers::IntegerType;
+use crate::artefact::{Identity, ONNX, identify};
 
 /// Oldest supported version of the standard operators: the first in which `Dropout` and `BatchNormalization` carry no
 /// switch for training and broadcasting follows one rule.
@@ -38,6 +39,11 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
 pub(super) fn decode(bytes: &[u8]) -> Result<ModelProto, OnnxError> {
     if bytes.is_empty() {
         return Err(OnnxError::malformed("the file is empty; export the model again"));
+    }
+    match identify(bytes) {
+        found @ Identity::Artefact { .. } => return Err(OnnxError::malformed(format!("this is {found}"))),
+        Identity::Foreign(found) if found != ONNX => return Err(OnnxError::malformed(format!("this is {found}"))),
+        _ => {}
     }
     if bytes.len() > MAX_FILE_BYTES {
         return Err(OnnxError::TooLarge {

@@ -1,10 +1,15 @@
 //! What can go wrong between a float graph and its integer network.
 
 use crate::graph::GraphError;
-use crate::model::ModelError;
+use crate::model::{ModelError, place};
 use inferproof_circuits::NetworkError;
 use std::{io, path::PathBuf};
 use thiserror::Error;
+
+/// An array of an archive as messages name it; `-` stands for that of a `.npy` file.
+fn member(array: &str) -> String {
+    if array == "-" { String::new() } else { format!(", array `{array}`") }
+}
 
 /// Why a graph could not be quantised, or a quantised model not be compared with its graph.
 #[derive(Debug, Error)]
@@ -108,7 +113,8 @@ pub enum QuantiseError {
     },
     /// A graph that is no version of an earlier model.
     #[error(
-        "node `{node}` has another {what} than in the earlier model, so this is no version of it; quantise it by itself"
+        "{} has another {what} than in the earlier model, so this is no version of it; quantise it by itself",
+        place(node)
     )]
     OtherNetwork {
         /// Name of the node, `-` for the network as a whole.
@@ -209,9 +215,9 @@ pub enum SampleError {
     },
     /// An array that cannot be read: of another element type, cut short, or damaged.
     #[error(
-        "{}, array `{array}`: expected floats or integers of at most 64 bits, got {got}; convert it with \
-         astype('float32') and save it again",
-        path.display()
+        "{}{}: expected floats or integers of at most 64 bits, got {got}; save it again, converted with \
+         astype('float32') if it is of another type",
+        path.display(), member(array)
     )]
     Array {
         /// The file.
@@ -222,7 +228,7 @@ pub enum SampleError {
         got: String,
     },
     /// An array of another shape than samples of this network.
-    #[error("{}, array `{array}`: expected shape {expected}, got {got:?}; reshape it", path.display())]
+    #[error("{}{}: expected shape {expected}, got {got:?}; reshape it", path.display(), member(array))]
     Shape {
         /// The file.
         path: PathBuf,
@@ -234,7 +240,7 @@ pub enum SampleError {
         got: Vec<usize>,
     },
     /// A number that is infinite or not a number.
-    #[error("{}, array `{array}`: expected finite numbers, got {got} at row-major index {index}", path.display())]
+    #[error("{}{}: expected finite numbers, got {got} at row-major index {index}", path.display(), member(array))]
     NonFinite {
         /// The file.
         path: PathBuf,

@@ -86,10 +86,10 @@ impl Options {
     fn check(&self) -> Result<(), QuantiseError> {
         let fault = |option, expected, got: String| Err(QuantiseError::Option { option, expected, got });
         if !(4..=16).contains(&self.activation_bits) {
-            return fault("activation_bits", "4 to 16", self.activation_bits.to_string());
+            return fault("activation_bits (--bits)", "4 to 16", self.activation_bits.to_string());
         }
         if !(MIN_SHIFT..=MAX_SHIFT).contains(&self.shift) {
-            return fault("shift", "4 to 40", self.shift.to_string());
+            return fault("shift (--shift)", "4 to 40", self.shift.to_string());
         }
         if let Some((lo, hi)) = self.input_range {
             // Far from where a scale or a weight would overflow. A NaN fails every comparison.

@@ -19,6 +19,7 @@ use halo2_proofs::poly::kzg::commitment::KZGCommitmentScheme;
 use halo2_proofs::poly::kzg::multiopen::VerifierSHPLONK;
 use halo2_proofs::poly::kzg::strategy::SingleStrategy;
 use inferproof_circuits::interface::{End, Visibility};
+use inferproof_circuits::plan::proof_bytes;
 use thiserror::Error;
 
 /// Why a proof is not accepted.
@@ -70,9 +71,16 @@ pub enum VerifyError {
         /// Bytes found.
         got: usize,
     },
-    /// Bytes are left after the proof.
-    #[error("{0} bytes follow the proof")]
-    Trailing(usize),
+    /// A proof of another length than all proofs under this key.
+    #[error(
+        "a proof for this key has {expected} bytes, this one has {got}: it was cut short or added to, or is of another model"
+    )]
+    Length {
+        /// Bytes of a proof.
+        expected: usize,
+        /// Bytes found.
+        got: usize,
+    },
     /// The proof does not prove the statement.
     #[error("the proof does not hold: {0}")]
     Invalid(&'static str),
@@ -114,6 +122,11 @@ pub fn verify(key: &VerifyingKey, srs: &SrsVerifier, proof: &Proof) -> Result<()
         return Err(VerifyError::OtherVerifier { expected: hex::encode(tag), got });
     };
     let io = &key.io;
+    let secret = key.weights.visibility == WeightVisibility::Secret;
+    let (expected, got) = (proof_bytes(key.shape, secret, io.interface), proof.bytes.len());
+    if expected != got {
+        return Err(VerifyError::Length { expected, got });
+    }
     let (mut instance, mut tensors) = (vec![], vec![G1Affine::default(); io.interface.polynomials()]);
     for (end, name, bytes) in [(End::Input, "input", &statement.input), (End::Output, "output", &statement.output)] {
         match io.interface.of(end) {
@@ -151,7 +164,7 @@ pub fn verify(key: &VerifyingKey, srs: &SrsVerifier, proof: &Proof) -> Result<()
     weights(key, srs, linked, &mut transcript)?;
     match transcript.remaining() {
         0 => Ok(()),
-        left => Err(VerifyError::Trailing(left)),
+        _ => Err(VerifyError::Invalid("bytes follow it")),
     }
 }
 

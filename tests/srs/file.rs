@@ -198,7 +198,7 @@ fn wrong_files_are_named() {
     assert!(says(&key[..9]).contains("the first few bytes"));
     assert!(says(&fs::read(fixture("power8_prepared.ptau")).unwrap()).contains("powers-of-tau file"));
     assert!(says(b"{\"a\": 1}").contains("JSON"));
-    assert!(says(b"\x1b[31mhello").contains("not an inferproof artefact"));
+    assert!(says(b"\x1b[31mhello").contains("a file of no format known here"));
     assert!(says(&artefact::encode(Kind(*b"\x1b[3m"), 1, b"")).contains("kind \"\\x1b[3m\""));
     assert!(says(&artefact::encode(Kind::SRS, FORMAT + 1, b"")).contains("format 3, this build reads format 2"));
     let missing = Srs::read(&folder.path().join("none")).unwrap_err();

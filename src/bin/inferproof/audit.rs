@@ -48,7 +48,7 @@ impl Audit {
         let differs = |whose: &str, other: [u8; 32]| match other == program {
             true => Ok(()),
             false => Err(Failure::Invalid(format!(
-                "this network is the program {}, {whose} is {}",
+                "with this SRS the network is the program {}, {whose} is {}",
                 hex::encode(program),
                 hex::encode(other)
             ))),

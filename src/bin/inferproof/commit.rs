@@ -2,10 +2,10 @@
 
 use crate::Outcome;
 use crate::failure::Failure;
-use crate::inputs::{Input, integers};
+use crate::inputs::{Input, Integers, clipping, integers};
 use crate::progress::Stages;
 use crate::segments::{create, key_folders};
-use crate::setup::write_keys;
+use crate::setup::KeyFolder;
 use clap::Args;
 use inferproof::artefact::{Identity, Kind, identify};
 use inferproof::commitment::{TensorCommitment, TensorOpening};
@@ -100,7 +100,9 @@ impl Commit {
             }
             _ => return Err(Failure::Unusable("give --like FILE, or --range LO..HI and --scale S".into())),
         };
-        let values = if quantised { integers(path, &tensor)? } else { spec.quantise(tensor.iter().copied()) };
+        let reals = || tensor.iter().copied();
+        let (values, clipped) =
+            if quantised { (integers(path, &tensor)?, 0) } else { (spec.quantise(reals()), spec.saturated(reals())) };
         // The elements and the powers before them.
         let k = (spec.packing.elements + 3).next_power_of_two().ilog2();
         let srs = stages.run("read SRS", || Srs::read_up_to(&self.srs, k))?;
@@ -109,14 +111,17 @@ impl Commit {
         let commitment = opening.commitment();
         let insecure = if srs.insecure() { "INSECURE: the SRS is for development only\n" } else { "" };
         let text = format!(
-            "tensorId {}\n{}\n{insecure}publish  {}\nkeep     {} (secret)\n{}",
+            "tensorId {}\n{}\n{}{insecure}publish  {}\nkeep     {} (secret)\n{}",
             hex::encode(commitment.tensor_id()),
             commitment.spec(),
+            clipping(clipped),
             public.display(),
             secret.display(),
             stages.to_text()
         );
-        let json = json!({ "ok": true, "tensor": tensor_json(commitment), "insecure": srs.insecure(), "seconds": stages.to_json() });
+        let json = json!({
+            "ok": true, "tensor": tensor_json(commitment), "clipped": clipped, "insecure": srs.insecure(), "seconds": stages.to_json(),
+        });
         Ok(Outcome { json, text })
     }
 
@@ -136,8 +141,9 @@ impl Commit {
     fn boundaries(&self, keys: &Path, input: &Input) -> Result<Outcome, Failure> {
         let mut stages = Stages::default();
         let folders = key_folders(keys)?;
-        let mut values: Option<Vec<i64>> = None;
+        let mut values: Option<Integers> = None;
         let mut tensors = vec![];
+        let mut clipped = 0;
         create(&self.output)?;
         for (index, folder) in folders.iter().enumerate().take(folders.len() - 1) {
             let key = ProvingKey::load(&folder.join("proving.key"))?;
@@ -145,8 +151,9 @@ impl Commit {
                 Some(values) => values,
                 None => input.load_for(&key)?,
             };
+            clipped += start.clipped;
             let Model { architecture, weights, .. } = key.model();
-            let trace = execute_batch(architecture, weights, &start, key.layout().batch)?;
+            let trace = execute_batch(architecture, weights, &start.values, key.layout().batch)?;
             let output = trace.values[architecture.output].clone();
             let spec = key.verifying_key().io().output.clone();
             let k = (spec.packing.elements + 3).next_power_of_two().ilog2();
@@ -154,26 +161,31 @@ impl Commit {
             let opening = stages.run("commit", || TensorOpening::commit(spec, &output, &srs, OsRng))?;
             write_tensor(&self.output.join(format!("boundary-{index}")), &opening)?;
             tensors.push(tensor_json(opening.commitment()));
-            values = Some(output);
+            values = Some(Integers { values: output, clipped: 0 });
         }
         let text = format!(
-            "{} boundaries, openings are secret\nwritten  {}\n{}",
+            "{} boundaries, openings are secret\n{}written  {}\n{}",
             tensors.len(),
+            clipping(clipped),
             self.output.display(),
             stages.to_text()
         );
-        Ok(Outcome { json: json!({ "ok": true, "boundaries": tensors, "seconds": stages.to_json() }), text })
+        Ok(Outcome {
+            json: json!({ "ok": true, "boundaries": tensors, "clipped": clipped, "seconds": stages.to_json() }),
+            text,
+        })
     }
 
     fn version(&self, model: &Path, keys: &Path) -> Result<Outcome, Failure> {
         let mut stages = Stages::default();
         let earlier = ProvingKey::load(&keys.join("proving.key"))?;
         let model = Model::load(model)?;
+        let place = KeyFolder::new(&self.output, false)?;
         let srs = stages.run("read SRS", || Srs::read_up_to(&self.srs, earlier.verifying_key().k()))?;
         let key = stages.run("commit", || recommit(&earlier, &model, &srs, OsRng))?;
         // Keys that prove are worth more than keys that are quick to make.
         stages.run("check", || Prover::new(key.clone(), &srs).map(|_| ()))?;
-        let description = write_keys(&key, None, &self.output)?;
+        let description = place.write(&key, None)?;
         let [old, new] = [&earlier, &key].map(|key| hex::encode(key.verifying_key().model_id()));
         let program = hex::encode(key.verifying_key().program_id());
         let text = format!(
@@ -194,7 +206,7 @@ pub(crate) fn write_tensor(name: &Path, opening: &TensorOpening) -> Result<[Path
     Ok([public, secret])
 }
 
-fn with_ending(name: &Path, ending: &str) -> PathBuf {
+pub(crate) fn with_ending(name: &Path, ending: &str) -> PathBuf {
     let mut name = name.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)

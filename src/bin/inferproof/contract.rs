@@ -2,11 +2,12 @@
 
 use crate::Outcome;
 use crate::failure::Failure;
+use crate::inputs::parse_word;
 use crate::progress::Stages;
 use clap::{Subcommand, ValueEnum};
 use inferproof::artefact::replace_file;
 use inferproof::engine::Shape;
-use inferproof::evm::{self, CheckError, artefacts, chain};
+use inferproof::evm::{self, CheckError, UseContext, artefacts, chain};
 use inferproof::keys::VerifyingKey;
 use inferproof::proof::Proof;
 use inferproof::srs::Srs;
@@ -35,6 +36,24 @@ pub(crate) enum Contract {
         /// Proofs (JSON).
         #[arg(required = true)]
         proofs: Vec<PathBuf>,
+    },
+    /// Print the context that binds a proof to its use, as `InferenceContext` computes it: for `prove --context`.
+    Context {
+        /// Chain of the contract that acts on the proof.
+        #[arg(long, value_name = "ID")]
+        chain_id: u64,
+        /// That contract.
+        #[arg(long, value_parser = parse_address, value_name = "ADDRESS")]
+        consumer: evm::Address,
+        /// What it is asked: 32 bytes in hex, or a number.
+        #[arg(long, value_parser = parse_request, value_name = "WORD")]
+        request: [u8; 32],
+        /// Who gains from the proof.
+        #[arg(long, value_parser = parse_address, value_name = "ADDRESS")]
+        beneficiary: evm::Address,
+        /// Last second, in Unix time, at which the contract accepts it.
+        #[arg(long, value_name = "SECONDS")]
+        expiry: u64,
     },
     /// Print a model's key as the contract stores it, and the calldata that does.
     ModelData {
@@ -71,10 +90,28 @@ impl Contract {
         match self {
             Self::Export { output, srs } => export(output, srs.as_deref()),
             Self::Calldata { chain, proofs } => calldata(*chain, proofs),
+            Self::Context { chain_id, consumer, request, beneficiary, expiry } => {
+                let (chain_id, expiry) = (*chain_id, *expiry);
+                let (consumer, request, beneficiary) = (*consumer, *request, *beneficiary);
+                let context = hex(&UseContext { chain_id, consumer, request, beneficiary, expiry }.digest());
+                Ok(Outcome { json: json!({ "ok": true, "context": context }), text: context })
+            }
             Self::ModelData { key } => model_data(key),
             Self::Check { key, srs, fork, proofs } => check(key, srs, *fork, proofs),
         }
     }
+}
+
+fn parse_address(text: &str) -> Result<evm::Address, String> {
+    let bytes = hex::decode(text.strip_prefix("0x").unwrap_or(text)).map_err(|e| format!("not hex: {e}"))?;
+    bytes.try_into().map_err(|bytes: Vec<u8>| format!("{} bytes, an address has 20", bytes.len()))
+}
+
+fn parse_request(text: &str) -> Result<[u8; 32], String> {
+    let Ok(number) = text.parse::<u64>() else { return parse_word(text) };
+    let mut word = [0; 32];
+    word[24..].copy_from_slice(&number.to_be_bytes());
+    Ok(word)
 }
 
 fn load(proofs: &[PathBuf]) -> Result<Vec<Proof>, Failure> {

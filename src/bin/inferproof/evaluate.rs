@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::inputs::dimension;
 use crate::progress::Stages;
 use clap::Args;
-use inferproof::artefact::replace_file;
+use inferproof::artefact::{check_writable, replace_file};
 use inferproof::graph::OutputForm;
 use inferproof::model::Model;
 use inferproof::onnx::{self, ImportOptions};
@@ -48,6 +48,7 @@ struct Compared {
 impl Evaluate {
     pub(crate) fn run(&self) -> Result<Outcome, Failure> {
         let mut stages = Stages::default();
+        self.svg.as_deref().map_or(Ok(()), check_writable)?;
         let model = Model::load(&self.model)?;
         let mut samples = Samples::load(&self.inputs, model.input_shape())?;
         if let Some(path) = &self.labels {
@@ -81,8 +82,7 @@ impl Evaluate {
     }
 
     fn compare(&self, path: &Path, model: &Model, samples: &Samples) -> Result<Compared, Failure> {
-        let bytes =
-            std::fs::read(path).map_err(|e| Failure::Unusable(format!("cannot read {}: {e}", path.display())))?;
+        let bytes = onnx::read_file(path)?;
         let dims = ImportOptions { dims: self.dim.iter().cloned().collect() };
         let graph = onnx::import_with(&bytes, &dims)?.graph.with_output(&self.output_form)?;
         let is_known = model.source_digest != [0; 32];

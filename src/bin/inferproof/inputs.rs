@@ -11,17 +11,28 @@ use ndarray::{ArrayD, IxDyn};
 use ndarray_npy::WriteNpyExt;
 use std::path::{Path, PathBuf};
 
-/// What a verifier sees of a tensor.
+/// What a verifier sees of the input.
 #[derive(Clone, Copy, ValueEnum)]
-enum Seen {
+enum InputSeen {
     /// Its bytes.
     Public,
     /// A hiding commitment to it.
     Committed,
     /// Nothing.
     Private,
-    /// Of an output: a hiding commitment that was made before the proof.
+}
+
+/// What a verifier sees of the output.
+#[derive(Clone, Copy, ValueEnum)]
+enum OutputSeen {
+    /// Its bytes.
+    Public,
+    /// A hiding commitment to it, made with the proof.
+    Committed,
+    /// A hiding commitment to it that was made before the proof.
     Given,
+    /// Nothing.
+    Private,
 }
 
 /// What a verifier sees of input and output.
@@ -29,10 +40,10 @@ enum Seen {
 pub(crate) struct InterfaceArguments {
     /// What a verifier sees of the input.
     #[arg(long, value_enum, default_value = "public", value_name = "HOW")]
-    input_as: Seen,
+    input_as: InputSeen,
     /// What a verifier sees of the output.
     #[arg(long, value_enum, default_value = "public", value_name = "HOW")]
-    output_as: Seen,
+    output_as: OutputSeen,
     /// Inputs of one proof. They share the rows with weights: each takes a fraction of a proof's time and gas.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     batch_in_one: u16,
@@ -44,15 +55,19 @@ impl InterfaceArguments {
     }
 
     pub(crate) const fn interface(&self) -> Interface {
-        const fn visibility(seen: Seen) -> Visibility {
-            match seen {
-                Seen::Public => Visibility::Public,
-                Seen::Committed => Visibility::Committed,
-                Seen::Private => Visibility::Private,
-                Seen::Given => Visibility::Given,
-            }
+        Interface {
+            input: match self.input_as {
+                InputSeen::Public => Visibility::Public,
+                InputSeen::Committed => Visibility::Committed,
+                InputSeen::Private => Visibility::Private,
+            },
+            output: match self.output_as {
+                OutputSeen::Public => Visibility::Public,
+                OutputSeen::Committed => Visibility::Committed,
+                OutputSeen::Given => Visibility::Given,
+                OutputSeen::Private => Visibility::Private,
+            },
         }
-        Interface { input: visibility(self.input_as), output: visibility(self.output_as) }
     }
 }
 
@@ -83,23 +98,40 @@ impl Input {
     }
 
     /// The integers of one input of a model.
-    pub(crate) fn load(&self, model: &Model) -> Result<Vec<i64>, Failure> {
-        self.read(model.input_shape(), |tensor| model.quantise_input(tensor))
+    pub(crate) fn load(&self, model: &Model) -> Result<Integers, Failure> {
+        self.read(model.input_shape(), |tensor| Ok((model.quantise_input(tensor)?, model.saturated_inputs(tensor)?)))
     }
 
     /// The integers of all inputs of a proof.
-    pub(crate) fn load_for(&self, key: &ProvingKey) -> Result<Vec<i64>, Failure> {
-        self.read(&key.verifying_key().io().input.shape, |tensor| key.quantise_input(tensor))
+    pub(crate) fn load_for(&self, key: &ProvingKey) -> Result<Integers, Failure> {
+        let spec = &key.verifying_key().io().input;
+        self.read(&spec.shape, |tensor| Ok((key.quantise_input(tensor)?, spec.saturated(tensor.iter().copied()))))
     }
 
     fn read(
         &self,
         shape: &[usize],
-        quantise: impl Fn(&ArrayD<f32>) -> Result<Vec<i64>, ModelError>,
-    ) -> Result<Vec<i64>, Failure> {
+        quantise: impl Fn(&ArrayD<f32>) -> Result<(Vec<i64>, u64), ModelError>,
+    ) -> Result<Integers, Failure> {
         let (path, quantised) = self.path();
         let tensor = load_tensor(path, shape)?;
-        if quantised { integers(path, &tensor) } else { Ok(quantise(&tensor)?) }
+        let (values, clipped) = if quantised { (integers(path, &tensor)?, 0) } else { quantise(&tensor)? };
+        Ok(Integers { values, clipped })
+    }
+}
+
+/// The integers of an input.
+pub(crate) struct Integers {
+    pub(crate) values: Vec<i64>,
+    /// How many of the real numbers were moved into the model's domain.
+    pub(crate) clipped: u64,
+}
+
+/// A word on inputs that are not what the model was made for.
+pub(crate) fn clipping(clipped: u64) -> String {
+    match clipped {
+        0 => String::new(),
+        _ => format!("clipped  {clipped} elements of the input, outside the model's domain\n"),
     }
 }
 

@@ -6,14 +6,17 @@ use crate::failure::Failure;
 use crate::inputs::{InterfaceArguments, dimension};
 use crate::preflight::{nodes, preflight};
 use clap::Args;
-use inferproof::artefact::{Identity, Kind, identify};
+use inferproof::artefact::{Identity, JSON, Kind, identify, read_text};
 use inferproof::commitment::{TensorCommitment, TensorOpening};
 use inferproof::keys::{ProvingKey, PublicModel, VerifyingKey};
 use inferproof::model::Model;
 use inferproof::onnx::{self, ImportOptions};
 use inferproof::proof::Proof;
 use inferproof::quantise::{Options, Samples, quantise};
+use inferproof::ranges::RangeProof;
 use inferproof::srs::Srs;
+use inferproof_circuits::ranges::WeightRange;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -71,11 +74,48 @@ impl Inspect {
                 let opening = TensorOpening::load(&self.file)?;
                 Ok(tensor("opening of a commitment (secret)", opening.commitment()))
             }
-            _ if PublicModel::begins(&head) => Ok(public_model(&PublicModel::load(&self.file)?)),
-            _ if head.first() == Some(&b'{') => Ok(proof(&Proof::load(&self.file)?)),
+            Identity::Foreign(JSON) => self.text(),
             _ => self.graph(),
         }
     }
+
+    /// One of our JSON files.
+    fn text(&self) -> Result<Outcome, Failure> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: Option<String>,
+        }
+        let named = |message: String| Failure::Unusable(format!("{}: {message}", self.file.display()));
+        let text = read_text(&self.file, MAX_TEXT)?;
+        let Head { format } = serde_json::from_str(&text).map_err(|e| named(e.to_string()))?;
+        match format.as_deref() {
+            Some("inferproof/proof") => Ok(proof(&Proof::load(&self.file)?)),
+            Some("inferproof/model.pub") => Ok(public_model(&PublicModel::load(&self.file)?)),
+            Some("inferproof/range") => Ok(range(&RangeProof::load(&self.file)?)),
+            Some("inferproof/model") => {
+                let mut json: Value = serde_json::from_str(&text)?;
+                json["kind"] = json!("description of a model's keys");
+                Ok(Outcome { text: format!("description of a model's keys\n{json:#}\n"), json })
+            }
+            _ => Err(named("JSON text, but none that this program writes".into())),
+        }
+    }
+}
+
+/// Longest JSON file of ours.
+const MAX_TEXT: u64 = 64 << 20;
+
+fn range(proof: &RangeProof) -> Outcome {
+    let (model, bytes) = (hex::encode(proof.model_id), proof.proofs.iter().map(Vec::len).sum::<usize>());
+    let lanes = proof.proofs.len();
+    let json = json!({
+        "kind": "range proof", "modelId": model, "range": proof.range, "lanes": lanes, "proofBytes": bytes,
+    });
+    let WeightRange { weight_bits, bias_bits } = proof.range;
+    let text = format!(
+        "range proof of {lanes} lanes, {bytes} bytes (not verified)\nmodelId  {model}\nweights  {weight_bits} bits\nbiases   {bias_bits} bits\n"
+    );
+    Outcome { json, text }
 }
 
 fn srs(command: &Inspect) -> Result<Outcome, Failure> {
@@ -175,8 +215,7 @@ impl Inspect {
 
     /// An ONNX model: its nodes, and what it would cost once quantised with these settings.
     fn graph(&self) -> Result<Outcome, Failure> {
-        let bytes = std::fs::read(&self.file)
-            .map_err(|e| Failure::Unusable(format!("cannot read {}: {e}", self.file.display())))?;
+        let bytes = onnx::read_file(&self.file)?;
         let options = ImportOptions { dims: self.dim.iter().cloned().collect() };
         let graph = onnx::import_with(&bytes, &options)?.graph;
         let parameters: usize = graph.nodes.iter().map(|n| n.op.parameter_count()).sum();

@@ -80,7 +80,14 @@ struct Outcome {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // What is no error is help or the version.
+        Err(error) if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") => {
+            return report(Err(Failure::Unusable(error.to_string())), true);
+        }
+        Err(error) => error.exit(),
+    };
     // The proving backend reads this variable, and panics unless it is a number.
     if std::env::var_os("MAX_DEGREE").is_some_and(|v| v.to_str().is_none_or(|v| v.parse::<usize>().is_err())) {
         let message = "the environment variable MAX_DEGREE must be a number or unset";

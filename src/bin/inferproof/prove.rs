@@ -1,13 +1,14 @@
 //! `inferproof prove`.
 
 use crate::Outcome;
-use crate::commit::write_tensor;
+use crate::commit::{with_ending, write_tensor};
 use crate::engine::{EngineName, Interrupted, Work};
 use crate::failure::Failure;
-use crate::inputs::{Input, parse_word};
+use crate::inputs::{Input, Integers, clipping, parse_word};
 use crate::progress::Stages;
 use crate::segments::{create, key_folder};
 use clap::Args;
+use inferproof::artefact::{check_new, check_writable};
 use inferproof::commitment::TensorOpening;
 use inferproof::engine::Engine;
 use inferproof::keys::ProvingKey;
@@ -72,6 +73,8 @@ struct Task<'a> {
     key: ProvingKey,
     srs: &'a Srs,
     inputs: Inputs,
+    /// Elements of the inputs outside the model's domain.
+    clipped: u64,
 }
 
 /// What proofs are of.
@@ -87,25 +90,30 @@ impl Prove {
         let mut stages = Stages::default();
         let folder = self.segment.map_or_else(|| self.keys.clone(), |index| key_folder(&self.keys, index));
         let key = ProvingKey::load(&folder.join("proving.key"))?;
-        let inputs = match &self.batch {
-            Some(path) => Inputs::Many(many(path, &key)?),
+        match &self.batch {
+            Some(_) => create(&self.output)?,
+            None => check_writable(&self.output)?,
+        }
+        let (inputs, clipped) = match &self.batch {
+            Some(path) => many(path, &key)?,
             None => self.one(&key)?,
         };
         let srs = stages.run("read SRS", || Srs::read_up_to(&self.srs, key.verifying_key().k()))?;
-        self.engine.run(&mut Task { arguments: self, stages: &mut stages, key, srs: &srs, inputs })
+        self.engine.run(&mut Task { arguments: self, stages: &mut stages, key, srs: &srs, inputs, clipped })
     }
 
-    fn one(&self, key: &ProvingKey) -> Result<Inputs, Failure> {
+    fn one(&self, key: &ProvingKey) -> Result<(Inputs, u64), Failure> {
         let interface = key.verifying_key().io().interface;
         self.check_openings(interface.input, interface.output)?;
         let load = |path: &Option<PathBuf>| path.as_deref().map(TensorOpening::load).transpose();
         let opening = load(&self.input_opening)?.map(Box::new);
-        let values = match (&opening, Input::of(self.input.clone(), self.input_quantised.clone())) {
+        let Integers { values, clipped } = match (&opening, Input::of(self.input.clone(), self.input_quantised.clone()))
+        {
             (None, Some(input)) => input.load_for(key)?,
-            _ => vec![],
+            _ => Integers { values: vec![], clipped: 0 },
         };
         let given = load(&self.output_opening)?.map(Box::new);
-        Ok(Inputs::One { values, opening, given })
+        Ok((Inputs::One { values, opening, given }, clipped))
     }
 
     fn context(&self) -> [u8; 32] {
@@ -138,7 +146,12 @@ impl Prove {
             // Not for a terminal's scrollback: the opening has it.
             Visibility::Committed | Visibility::Given | Visibility::Private => None,
         };
-        let shown = output.as_ref().map_or_else(|| "not shown".into(), |output| format!("{output:?}"));
+        let each = prover.key().model().output_shape().iter().product();
+        let rows = |output: &Vec<i64>| {
+            let rows: Vec<String> = output.chunks(each).map(|output| format!("{output:?}")).collect();
+            rows.join("\n         ")
+        };
+        let shown = output.as_ref().map_or_else(|| "not shown".into(), rows);
         let text = format!(
             "output   {shown}\nproof    {} bytes, verified\nwritten  {}\n{}",
             proof.bytes.len(),
@@ -159,7 +172,6 @@ impl Prove {
         inputs: &[Vec<i64>],
         stages: &mut Stages,
     ) -> Result<Outcome, Interrupted> {
-        create(&self.output)?;
         let files = stages.run_telling("prove", |say| {
             let mut files = vec![];
             for (index, input) in inputs.iter().enumerate() {
@@ -200,18 +212,22 @@ impl Prove {
                 }
             });
         }
-        Ok(())
+        match &self.commit_output {
+            Some(name) => Ok(check_new(&with_ending(name, ".opening"))?),
+            None => Ok(()),
+        }
     }
 }
 
-/// The inputs of a list, as many in one as a proof takes.
-fn many(path: &Path, key: &ProvingKey) -> Result<Vec<Vec<i64>>, Failure> {
+/// The inputs of a list, as many in one as a proof takes; and how many elements were clipped.
+fn many(path: &Path, key: &ProvingKey) -> Result<(Inputs, u64), Failure> {
     let interface = key.verifying_key().io().interface;
     if [End::Input, End::Output].iter().any(|end| interface.of(*end).is_committed()) {
         let message = "a batch is for inputs and outputs that are public or private: commitments are made one by one";
         return Err(Failure::Unusable(message.into()));
     }
     let samples = Samples::load(path, key.model().input_shape())?;
+    let clipped = samples.inputs().iter().map(|input| key.model().saturated_inputs(input)).sum::<Result<_, _>>()?;
     let inputs = samples.inputs().iter().map(|input| key.model().quantise_input(input));
     let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
     let each = key.layout().batch;
@@ -219,7 +235,7 @@ fn many(path: &Path, key: &ProvingKey) -> Result<Vec<Vec<i64>>, Failure> {
         let message = format!("{} inputs, and a proof of these keys has {each}: give a multiple of that", inputs.len());
         return Err(Failure::Unusable(message));
     }
-    Ok(inputs.chunks(each).map(<[_]>::concat).collect())
+    Ok((Inputs::Many(inputs.chunks(each).map(<[_]>::concat).collect()), clipped))
 }
 
 impl Work for Task<'_> {
@@ -239,7 +255,8 @@ impl Work for Task<'_> {
             Inputs::Many(inputs) => self.arguments.prove_many(&prover, inputs, self.stages)?,
         };
         json["engine"] = name.into();
-        Ok(Outcome { json, text })
+        json["clipped"] = self.clipped.into();
+        Ok(Outcome { json, text: clipping(self.clipped) + &text })
     }
 
     fn run_on_processor(&mut self) -> Result<Outcome, Interrupted> {

@@ -6,7 +6,7 @@ use crate::inputs::dimension;
 use crate::machine;
 use crate::progress::Stages;
 use clap::Args;
-use inferproof::artefact::replace_file;
+use inferproof::artefact::{check_writable, replace_file};
 use inferproof::graph::OutputForm;
 use inferproof::model::Model;
 use inferproof::onnx::{self, ImportOptions};
@@ -74,8 +74,10 @@ struct Found {
 impl Quantise {
     pub(crate) fn run(&self) -> Result<Outcome, Failure> {
         let mut stages = Stages::default();
-        let bytes = std::fs::read(&self.model)
-            .map_err(|e| Failure::Unusable(format!("cannot read {}: {e}", self.model.display())))?;
+        for path in [Some(&self.output), self.report.as_ref()].into_iter().flatten() {
+            check_writable(path)?;
+        }
+        let bytes = onnx::read_file(&self.model)?;
         let dims = ImportOptions { dims: self.dim.iter().cloned().collect() };
         let graph = stages.run("import", || onnx::import_with(&bytes, &dims))?.graph.with_output(&self.output_form)?;
         let samples = Samples::load(&self.samples, graph.input_shape())?;

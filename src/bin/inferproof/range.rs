@@ -4,6 +4,7 @@ use crate::Outcome;
 use crate::failure::Failure;
 use crate::progress::Stages;
 use clap::Args;
+use inferproof::artefact::check_writable;
 use inferproof::keys::ProvingKey;
 use inferproof::prove::prove_range;
 use inferproof::srs::Srs;
@@ -21,10 +22,11 @@ pub(crate) struct ProveRange {
     /// Structured reference string.
     #[arg(long)]
     srs: PathBuf,
-    /// Declare that weights are two's complement numbers of so many bits; as few as hold them if not given, which tells how many that are.
+    /// Declare that weights are two's complement numbers of so many bits; as few as hold them if not given, which tells how many
+    /// that are. Needs --bias-bits.
     #[arg(long, requires = "bias_bits", value_name = "BITS")]
     weight_bits: Option<u32>,
-    /// The same for biases, each with its layer's public constant.
+    /// The same for biases, each with its layer's public constant. Needs --weight-bits.
     #[arg(long, requires = "weight_bits", value_name = "BITS")]
     bias_bits: Option<u32>,
     /// Range proof to write (JSON).
@@ -35,6 +37,7 @@ pub(crate) struct ProveRange {
 impl ProveRange {
     pub(crate) fn run(&self) -> Result<Outcome, Failure> {
         let mut stages = Stages::default();
+        check_writable(&self.output)?;
         let key = ProvingKey::load(&self.keys.join("proving.key"))?;
         let range = self.weight_bits.zip(self.bias_bits);
         let range = range.map(|(weight_bits, bias_bits)| WeightRange { weight_bits, bias_bits });

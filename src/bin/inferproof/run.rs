@@ -2,8 +2,9 @@
 
 use crate::Outcome;
 use crate::failure::Failure;
-use crate::inputs::{Input, save_npy};
+use crate::inputs::{Input, clipping, save_npy};
 use clap::Args;
+use inferproof::artefact::check_writable;
 use inferproof::model::Model;
 use inferproof_circuits::network::execute;
 use serde_json::json;
@@ -23,14 +24,21 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn run(&self) -> Result<Outcome, Failure> {
+        check_writable(&self.output)?;
         let model = Model::load(&self.model)?;
         let input = self.input.load(&model)?;
-        let trace = execute(&model.architecture, &model.weights, &input)?;
+        let trace = execute(&model.architecture, &model.weights, &input.values)?;
         let output = trace.values[model.architecture.output].clone();
         let real = model.dequantise_output(&output)?;
         let real: Vec<f32> = real.iter().copied().collect();
         save_npy(&self.output, model.output_shape(), output.clone())?;
-        let text = format!("output   {output:?}\nreal     {real:?}\nwritten  {}\n", self.output.display());
-        Ok(Outcome { json: json!({ "ok": true, "output": output, "real": real }), text })
+        let clipped = input.clipped;
+        let text = format!(
+            "output   {output:?}\nreal     {real:?}\n{}written  {}\n",
+            clipping(clipped),
+            self.output.display()
+        );
+        let json = json!({ "ok": true, "output": output, "real": real, "clipped": clipped });
+        Ok(Outcome { json, text })
     }
 }

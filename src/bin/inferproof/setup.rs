@@ -7,7 +7,7 @@ use crate::preflight::{charged, cost_table, plans};
 use crate::progress::Stages;
 use crate::segments::{create, key_folder, no_more_than, segment_files};
 use clap::{Args, ValueEnum};
-use inferproof::artefact::replace_file;
+use inferproof::artefact::{check_writable, replace_file};
 use inferproof::chain::{chain_id, interfaces};
 use inferproof::commitment::WeightVisibility;
 use inferproof::keys::{ProvingKey, PublicModel, SetupOptions, VerifyingKey, planned, setup};
@@ -48,6 +48,9 @@ pub(crate) struct Setup {
     /// Folder for proving.key (secret), verifying.key, model.pub, model.json.
     #[arg(short, long)]
     output: PathBuf,
+    /// Replace keys that are in the folder: there will be no more proofs under their modelId.
+    #[arg(long)]
+    replace: bool,
     /// Whether the weights stay secret.
     #[arg(long, value_enum, default_value = "secret")]
     weights: Weights,
@@ -130,6 +133,7 @@ impl Setup {
         stages: &mut Stages,
     ) -> Result<(Value, String), Failure> {
         let model = Model::load(model)?;
+        let place = KeyFolder::new(output, self.replace)?;
         let options = SetupOptions {
             visibility: match self.weights {
                 Weights::Secret => WeightVisibility::Secret,
@@ -150,7 +154,7 @@ impl Setup {
         let options = SetupOptions { layout: Some(program.layout), ..options };
         let (key, _) = stages.run("setup", || setup(&model, &srs, &options, OsRng))?;
         let costs = charged(&model.architecture, interface, costs)?;
-        let description = write_keys(&key, costs.first(), output)?;
+        let description = place.write(&key, costs.first())?;
         let verifying = key.verifying_key();
         let mut text = format!("modelId  {}\n", hex::encode(verifying.model_id()));
         if verifying.insecure() {
@@ -166,20 +170,44 @@ fn with(mut object: Value, key: &str, value: Value) -> Value {
     object
 }
 
-/// Writes the four files of a model's keys; returns what `model.json` says.
-pub(crate) fn write_keys(key: &ProvingKey, cost: Option<&Cost>, output: &Path) -> Result<Value, Failure> {
-    let verifying = key.verifying_key();
-    let description = json!({
-        "format": "inferproof/model", "version": 1,
-        "modelId": hex::encode(verifying.model_id()), "programId": hex::encode(verifying.program_id()),
-        "weightsId": hex::encode(verifying.weights_id()), "srsId": hex::encode(verifying.srs_id()),
-        "insecure": verifying.insecure(), "weights": verifying.weights().visibility, "seen": verifying.io().interface,
-        "k": verifying.k(), "lanes": verifying.weights().points.len(), "cost": cost,
-    });
-    create(output)?;
-    key.save(&output.join("proving.key"))?;
-    verifying.save(&output.join("verifying.key"))?;
-    PublicModel::of(key).save(&output.join("model.pub"))?;
-    replace_file(&output.join("model.json"), &[&serde_json::to_vec_pretty(&description)?], false)?;
-    Ok(description)
+/// Where the four files of a model's keys go.
+pub(crate) struct KeyFolder<'a> {
+    path: &'a Path,
+    replace: bool,
+}
+
+impl<'a> KeyFolder<'a> {
+    /// Makes the folder and sees that keys can be written to it, before there are any.
+    pub(crate) fn new(path: &'a Path, replace: bool) -> Result<Self, Failure> {
+        let key = path.join("proving.key");
+        if key.exists() && !replace {
+            let message = "is there already, and no other key makes proofs under its modelId: use another folder, or setup --replace";
+            return Err(Failure::Unusable(format!("{} {message}", key.display())));
+        }
+        create(path)?;
+        check_writable(&key)?;
+        Ok(Self { path, replace })
+    }
+
+    /// Writes the files; returns what `model.json` says.
+    pub(crate) fn write(&self, key: &ProvingKey, cost: Option<&Cost>) -> Result<Value, Failure> {
+        let verifying = key.verifying_key();
+        let description = json!({
+            "format": "inferproof/model", "version": 1,
+            "modelId": hex::encode(verifying.model_id()), "programId": hex::encode(verifying.program_id()),
+            "weightsId": hex::encode(verifying.weights_id()), "srsId": hex::encode(verifying.srs_id()),
+            "insecure": verifying.insecure(), "weights": verifying.weights().visibility, "seen": verifying.io().interface,
+            "k": verifying.k(), "lanes": verifying.weights().points.len(), "cost": cost,
+        });
+        let file = |name| self.path.join(name);
+        if self.replace {
+            key.replace(&file("proving.key"))?;
+        } else {
+            key.save(&file("proving.key"))?;
+        }
+        verifying.save(&file("verifying.key"))?;
+        PublicModel::of(key).save(&file("model.pub"))?;
+        replace_file(&file("model.json"), &[&serde_json::to_vec_pretty(&description)?], false)?;
+        Ok(description)
+    }
 }

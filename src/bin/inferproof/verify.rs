@@ -83,6 +83,11 @@ impl Verify {
         let keys = keys.iter().map(|path| VerifyingKey::load(path)).collect::<Result<Vec<_>, _>>()?;
         let srs = Srs::read_verifier_part(&self.srs)?;
         let proofs = self.proof.iter().map(|path| Proof::load(path)).collect::<Result<Vec<_>, _>>()?;
+        if !chained && proofs.len() > 1 {
+            let message =
+                "one key verifies one proof at a time; for a network in segments give the folder of all their keys";
+            return Err(Failure::Unusable(message.into()));
+        }
         let claim = Claim { keys, proofs, chained };
         // A single model is a chain of one, but for its name.
         stages.run("verify", || verify_chain(&claim.keys, &srs, &claim.proofs)).map_err(|e| {
