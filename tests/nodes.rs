@@ -11,7 +11,7 @@ use inferproof::circuits::layers::compile;
 use inferproof::circuits::network::{Trace, execute};
 use inferproof::circuits::program::Layout;
 use inferproof::circuits::witness::{ChallengeValues, LaneRows, instance, phase_one, phase_zero};
-use inferproof::onnx::{OnnxError, import};
+use inferproof::onnx::{OnnxError, Registry, import};
 use inferproof::quantise::QuantiseError;
 use inferproof::{Model, Options, Samples, quantise};
 use ndarray::ArrayD;
@@ -224,6 +224,8 @@ fn table(outcomes: &[(Case, Outcome)]) -> String {
     for (case, outcome) in outcomes {
         operators.entry(&case.operator).or_default().push(outcome);
     }
+    let registry = Registry::standard();
+    let untested: Vec<_> = registry.operators().filter(|operator| !operators.contains_key(operator)).collect();
     for (operator, outcomes) in operators {
         let passed = outcomes.iter().filter_map(|outcome| match outcome {
             Outcome::Passed { error, rows } => Some((*error, *rows)),
@@ -254,6 +256,7 @@ fn table(outcomes: &[(Case, Outcome)]) -> String {
         let (passed, skipped, others) = (passed.len(), list(&skipped), list(&others));
         writeln!(text, "| {operator} | {count} | {passed} | {worst} | {rows} | {skipped} | {others} |").unwrap();
     }
+    writeln!(text, "\nTaken too, without a case among these: {}.", untested.join(", ")).unwrap();
     text
 }
 
