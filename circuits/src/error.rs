@@ -103,6 +103,18 @@ pub enum CompileError {
         /// Greatest `k` allowed.
         limit: u32,
     },
+    /// The range proof of a model's weights needs more rows than the model has.
+    #[error(
+        "a range proof of these weights needs {rows} rows and a table of {table} entries, the model has 2^{k} rows; set it up with a layout of more weight lanes, or of greater k"
+    )]
+    RangeTooLarge {
+        /// Rows needed.
+        rows: usize,
+        /// Table entries needed.
+        table: usize,
+        /// Logarithm of the model's rows.
+        k: u32,
+    },
     /// A construction the layouts do not cover.
     #[error("node `{node}`: {what}")]
     Unsupported {

@@ -6,7 +6,7 @@
 use crate::error::CompileError;
 use crate::interface::{End, Interface, Visibility};
 use crate::layers::compile;
-use crate::machine::{COPY_COLUMNS, DEGREE, RESERVED_ROWS, Shape};
+use crate::machine::{RESERVED_ROWS, Shape, proof_bytes};
 use crate::network::{Architecture, Op};
 use crate::program::{Lane, Layout, Limbed, ProductOp, Program};
 use serde::{Deserialize, Serialize};
@@ -71,35 +71,6 @@ pub const fn prover_bytes(k: u32, shape: Shape) -> u64 {
 const LANES: [usize; 8] = [2, 4, 8, 16, 32, 64, 128, 256];
 /// Limbs that are tried where the table of a layout without limbs is what sets `k`.
 const LIMBS: std::ops::RangeInclusive<u32> = 3..=14;
-
-/// Points of a proof without the span proof: columns, copies, random polynomial, quotient; the last two are of the openings
-/// and follow the scalars.
-#[must_use]
-pub const fn points(shape: Shape) -> usize {
-    shape.advice() + 1 + 1 + (DEGREE - 1) + 2
-}
-
-/// Scalars of a proof without the span proof. Six advice columns and a fixed one are read on the next row too.
-#[must_use]
-pub const fn scalars(shape: Shape) -> usize {
-    (shape.advice() + 6) + (shape.fixed() + 1) + 1 + COPY_COLUMNS + 2
-}
-
-/// Name of the verifier before the proof, span proof after it.
-const TAG_BYTES: usize = 4;
-const SPAN_BYTES: usize = 64 + 2 * 32;
-/// Value and opening of committed tensors, and the mask if there is one.
-const LINK_BYTES: usize = 32 + 64;
-const MASK_BYTES: usize = 64;
-
-/// Bytes of a proof, with secret or public weights.
-#[must_use]
-pub fn proof_bytes(shape: Shape, secret: bool, interface: Interface) -> usize {
-    let span = if secret { SPAN_BYTES } else { 0 };
-    let link = if interface.is_linked() { LINK_BYTES } else { 0 };
-    let mask = if interface.is_masked() { MASK_BYTES } else { 0 };
-    TAG_BYTES + 64 * points(shape) + 32 * scalars(shape) + span + link + mask
-}
 
 /// Sizes and predicted costs of one plan.
 #[derive(Clone, Debug, PartialEq, Serialize)]

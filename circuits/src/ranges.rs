@@ -62,7 +62,8 @@ fn is_bias(program: &Program, row: usize) -> bool {
 /// Cost: the rows up to the model's last weight, a row for each bias if its bits are others, one for each further piece of a weight or bias, and a few dozen.
 ///
 /// # Errors
-/// [`CompileError::TooLarge`] if the range does not fit into the `2^k` rows of `model`: declare fewer bits.
+/// [`CompileError::RangeTooLarge`] if the range does not fit into the `2^k` rows of `model`. That of a model whose weight rows are most of its rows does not:
+/// choose a layout with more lanes, where fewer rows hold the weights.
 /// [`CompileError::Unsupported`] for a model without weights, or bits outside [`RANGE_BITS`].
 pub fn range_program(model: &Program, range: WeightRange) -> Result<Program, CompileError> {
     for bits in [range.weight_bits, range.bias_bits] {
@@ -96,7 +97,7 @@ pub fn range_program(model: &Program, range: WeightRange) -> Result<Program, Com
         }
     }
     let (rows, table) = needed;
-    Err(CompileError::TooLarge { rows: rows.saturating_add(RESERVED_ROWS), table, limit: model.k })
+    Err(CompileError::RangeTooLarge { rows: rows.saturating_add(RESERVED_ROWS), table, k: model.k })
 }
 
 /// Where the rows stand that no weight is on.

@@ -10,8 +10,8 @@ use ff::{Field, PrimeField};
 use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::plonk::{Any, ConstraintSystem};
 use inferproof_circuits::interface::{Interface, Visibility};
+use inferproof_circuits::machine::proof_bytes;
 use inferproof_circuits::machine::{DEGREE, Machine, Parameters, Shape, UNUSABLE_ROWS};
-use inferproof_circuits::plan::proof_bytes;
 use minijinja::{Environment, context};
 use serde::Serialize;
 

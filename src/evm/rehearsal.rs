@@ -18,8 +18,8 @@ use halo2_proofs::halo2curves::bn256::G1Affine;
 use inferproof_circuits::interface::{End, Visibility};
 use inferproof_circuits::layers::MAX_K;
 use inferproof_circuits::machine::{COPY_COLUMNS, Shape};
+use inferproof_circuits::machine::{points, scalars};
 use inferproof_circuits::packing::Packing;
-use inferproof_circuits::plan::{points, scalars};
 use inferproof_circuits::program::Program;
 
 /// Points that follow the scalars of a proof: those of the openings.

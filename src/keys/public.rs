@@ -6,9 +6,10 @@ use crate::artefact::{self, ArtefactError};
 use crate::commitment::{WeightCommitments, WeightVisibility};
 use crate::model::{ModelError, check_architecture};
 use crate::srs::Srs;
+use inferproof_circuits::CompileError;
 use inferproof_circuits::formula::Real;
 use inferproof_circuits::interface::Interface;
-use inferproof_circuits::layers::compile;
+use inferproof_circuits::layers::{MAX_K, compile_within};
 use inferproof_circuits::machine::Shape;
 use inferproof_circuits::network::Architecture;
 use inferproof_circuits::program::{Layout, Program};
@@ -18,7 +19,7 @@ use thiserror::Error;
 
 const FORMAT: &str = "inferproof/model.pub";
 /// Version of the file.
-const VERSION: u16 = 5;
+const VERSION: u16 = 6;
 /// Longest file that is read.
 const MAX_FILE: u64 = 64 << 20;
 
@@ -150,12 +151,15 @@ impl PublicModel {
 
     /// The program, compiled again.
     pub(crate) fn program(&self) -> Result<Program, PublicModelError> {
-        let program = compile(&self.architecture, self.interface, self.layout).map_err(SetupError::from)?;
-        if program.k != self.k {
-            let (got, expected) = (self.k.to_string(), program.k.to_string());
-            return Err(PublicModelError::Contradiction { field: "k", got, expected });
+        let contradiction =
+            |expected| PublicModelError::Contradiction { field: "k", got: self.k.to_string(), expected };
+        // What the file says of the program's size bounds what is done for it.
+        match compile_within(&self.architecture, self.interface, self.layout, self.k) {
+            Ok(program) if program.k == self.k => Ok(program),
+            Ok(program) => Err(contradiction(program.k.to_string())),
+            Err(CompileError::TooLarge { .. }) if self.k < MAX_K => Err(contradiction("more".into())),
+            Err(error) => Err(SetupError::from(error).into()),
         }
-        Ok(program)
     }
 
     /// Writes the file.

@@ -59,9 +59,15 @@ fn paired_maxima() -> Fixture {
     Fixture::new(small_cnn(1), &SetupOptions { layout, ..SetupOptions::default() })
 }
 
+/// The first network there, its dense layer in limbs and its convolution not: what the planner takes for a LeNet-5.
+fn paired_limbs() -> Fixture {
+    let layout = Some("2:3:flat:paired".parse().unwrap());
+    Fixture::new(small_cnn(1), &SetupOptions { layout, ..SetupOptions::default() })
+}
+
 /// Every kind of program whose tensors are public.
 fn fixtures() -> impl Iterator<Item = Fixture> {
-    [secret, limbed, searched, batched, paired, paired_maxima].into_iter().map(|fixture| fixture())
+    [secret, limbed, searched, batched, paired, paired_maxima, paired_limbs].into_iter().map(|fixture| fixture())
 }
 
 /// Another network, with the kinds of layers that the first has not.
@@ -99,7 +105,7 @@ fn honest_proofs_hold() {
             let proof = fixture.proof(3);
             assert!(fixture.verifies(&proof));
             let (shape, secret) = (fixture.prover.key.verifying.shape, visibility == WeightVisibility::Secret);
-            let expected = inferproof_circuits::plan::proof_bytes(shape, secret, Interface::default());
+            let expected = inferproof_circuits::machine::proof_bytes(shape, secret, Interface::default());
             assert_eq!(proof.bytes.len(), expected);
         }
     }

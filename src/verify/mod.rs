@@ -19,7 +19,7 @@ use halo2_proofs::poly::kzg::commitment::KZGCommitmentScheme;
 use halo2_proofs::poly::kzg::multiopen::VerifierSHPLONK;
 use halo2_proofs::poly::kzg::strategy::SingleStrategy;
 use inferproof_circuits::interface::{End, Visibility};
-use inferproof_circuits::plan::proof_bytes;
+use inferproof_circuits::machine::proof_bytes;
 use thiserror::Error;
 
 /// Why a proof is not accepted.

@@ -2,9 +2,10 @@
 //!
 //! Spec: `docs/spec/machine.md#layout-of-a-layer`.
 
-use super::forms::{FormKey, NativeForm, gated};
-use super::position::{Axis, Batch, plane};
+use super::forms::{FormKey, NativeForm};
+use super::position::{Axis, Batch, plane, planes};
 use super::{Compiler, groups};
+use crate::error::CompileError;
 use crate::integer::Activation;
 use crate::machine::Shape;
 use crate::network::{Architecture, NodeId, Op, Term};
@@ -36,7 +37,7 @@ pub(super) enum Coefficient {
 }
 
 impl Compiler<'_> {
-    pub(super) fn affine(&mut self, id: NodeId) {
+    pub(super) fn affine(&mut self, id: NodeId) -> Result<(), CompileError> {
         let Op::Affine { activation, .. } = self.architecture.nodes[id].op else { unreachable!("an affine node") };
         match self.layout.limb_of(self.architecture, id) {
             None => self.in_one_row(id, activation),
@@ -45,11 +46,11 @@ impl Compiler<'_> {
     }
 
     /// Each output on a row of its own, with a table of all quotients.
-    fn in_one_row(&mut self, id: NodeId, activation: Activation) {
+    fn in_one_row(&mut self, id: NodeId, activation: Activation) -> Result<(), CompileError> {
         let shift = self.architecture.shift;
         let kappa = self.builder.table.tag(TableKind::Range { shift });
         let (tag, lo) = self.activation_tag(activation);
-        let accumulated = self.shifted(id, lo);
+        let accumulated = self.shifted(id, lo)?;
         let native = self.forms.native(id);
         let read = self.forms.is_read(id);
         let output = |item: Element| ChainItem {
@@ -65,14 +66,15 @@ impl Compiler<'_> {
         let requantised = self.emit_tensor(id, &items).y.expect("a producer chain");
         let requantised = self.builder.absolute(requantised);
         self.builder.assert_equal(requantised, accumulated);
+        Ok(())
     }
 
     /// Each output on several rows, with small tables: its activation at a quotient inside the table, its own quotient's
     /// block and place in it, and its remainder limb by limb.
-    fn in_limbs(&mut self, id: NodeId, activation: Activation) {
+    fn in_limbs(&mut self, id: NodeId, activation: Activation) -> Result<(), CompileError> {
         let blocks = self.domains.blocks[&activation];
         let tag = self.builder.table.tag(TableKind::Function { activation, domain: blocks.arguments() });
-        let accumulated = self.shifted(id, blocks.origin());
+        let accumulated = self.shifted(id, blocks.origin())?;
         let native = self.forms.native(id);
         let row =
             |tag, kappa, lane, x, mono| ChainItem { tag, kappa, lane, y_copy: None, x, y: Some(mono), read: false };
@@ -125,10 +127,11 @@ impl Compiler<'_> {
             sum = self.builder.accumulate(value, weight, sum);
         }
         self.builder.assert_equal(sum, accumulated);
+        Ok(())
     }
 
     /// The accumulators with what makes them `2^shift (quotient - lo) + r` in the bias.
-    fn shifted(&mut self, id: NodeId, lo: i64) -> Cell {
+    fn shifted(&mut self, id: NodeId, lo: i64) -> Result<Cell, CompileError> {
         let shift = self.architecture.shift;
         self.bias_shifts.insert(id, (1i64 << (shift - 1)) - (lo << shift));
         self.linear(id)
@@ -212,7 +215,10 @@ impl Compiler<'_> {
     }
 
     /// A cell that is the layer's accumulators, shifted bias included, as a polynomial in the challenges.
-    pub(super) fn linear(&mut self, id: NodeId) -> Cell {
+    ///
+    /// # Errors
+    /// More rows than the program may have.
+    pub(super) fn linear(&mut self, id: NodeId) -> Result<Cell, CompileError> {
         let architecture = self.architecture;
         let Op::Affine { terms, .. } = &architecture.nodes[id].op else { unreachable!("an affine node") };
         let mut sum = self.weighted(id, terms);
@@ -226,19 +232,21 @@ impl Compiler<'_> {
                     (FormKey::windows(architecture, *input, operand_dims, window.kernel, true), *factor)
                 }
                 Term::SumPool { factor, .. } => {
-                    sum = self.window_sums(id, term, *factor, sum);
+                    sum = self.window_sums(id, term, *factor, sum)?;
                     continue;
                 }
                 Term::Product { left, right, factor } => {
                     sum = self.products_of_elements(id, [*left, *right], *factor, sum);
+                    self.rows_in_limit()?;
                     continue;
                 }
             };
             let total = self.total_form(&key, [0, 0]);
             let factor = self.builder.constant(factor);
             sum = self.builder.accumulate(total, factor, sum);
+            self.rows_in_limit()?;
         }
-        sum
+        Ok(sum)
     }
 
     /// The terms that have weights, and the bias: one run of products for each group of channels.
@@ -272,7 +280,7 @@ impl Compiler<'_> {
     }
 
     /// Adds `factor` times the sums over windows: the polynomial of all channels times one of the window's elements.
-    fn window_sums(&mut self, id: NodeId, term: &Term, factor: i64, mut sum: Cell) -> Cell {
+    fn window_sums(&mut self, id: NodeId, term: &Term, factor: i64, mut sum: Cell) -> Result<Cell, CompileError> {
         let window = term.window().expect("a sum over windows");
         let plane = plane(self.architecture, id, term);
         let q = self.forms.row_stride(id);
@@ -287,9 +295,10 @@ impl Compiler<'_> {
                 let kernel = self.builder.multiply(kernel, factor);
                 let total = self.total_form(&key, [al, be]);
                 sum = self.builder.accumulate(total, kernel, sum);
+                self.rows_in_limit()?;
             }
         }
-        sum
+        Ok(sum)
     }
 
     /// `sum of v^(-tap q)` over taps in arithmetic progression.
@@ -303,7 +312,7 @@ impl Compiler<'_> {
     /// tensor has one element a channel; else four rows an element.
     fn products_of_elements(&mut self, id: NodeId, operands: [NodeId; 2], factor: i64, sum: Cell) -> Cell {
         let dims = self.architecture.nodes[id].dims().expect("checked");
-        if let Some((tensor, gate)) = gated(self.architecture, operands, dims, self.forms.batch()) {
+        if let Some((tensor, gate)) = self.forms.gates().pair(operands, dims) {
             return self.gated_channels(tensor, gate, dims, factor, sum);
         }
         let mut total: Option<(Cell, Mono)> = None;
@@ -456,11 +465,10 @@ pub(super) fn coefficients(
     dropped: &BTreeSet<usize>,
 ) -> Vec<Coefficient> {
     let node = &architecture.nodes[id];
-    let Op::Affine { terms, .. } = &node.op else { unreachable!("an affine node") };
     let [_, h, w] = node.dims().expect("checked");
     let mut rims: BTreeSet<i64> = BTreeSet::new();
-    for term in terms.iter().filter(|term| term.is_polynomial()) {
-        rims.extend(plane(architecture, id, term).support(q));
+    for plane in planes(architecture, id) {
+        rims.extend(plane.support(q));
     }
     let mut all: Vec<(i64, Coefficient)> = vec![];
     for position in 0..h * w {

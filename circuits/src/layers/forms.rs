@@ -11,7 +11,7 @@ use super::{Compiler, unsupported};
 use crate::error::CompileError;
 use crate::network::{Architecture, NodeId, Op, Term, origins, storage};
 use crate::program::{Builder, Cell, ChainItem, Lane, Layout, Mono, Val};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Which polynomial of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -133,10 +133,11 @@ pub(crate) struct Forms {
     batch: Batch,
     /// Tensors whose elements are read one by one, beside their native form.
     read: HashSet<NodeId>,
+    gates: Gates,
 }
 
 impl Forms {
-    pub(super) fn plan(architecture: &Architecture, layout: Layout) -> Result<Self, CompileError> {
+    pub(super) fn plan(architecture: &Architecture, layout: Layout, gates: Gates) -> Result<Self, CompileError> {
         let mut forms = Self {
             forms: vec![],
             layers: HashMap::new(),
@@ -145,6 +146,7 @@ impl Forms {
             fused: fused_pools(architecture, layout),
             batch: Batch { count: layout.batch, ..Batch::ONE },
             read: HashSet::new(),
+            gates,
         };
         for (id, node) in architecture.nodes.iter().enumerate() {
             match &node.op {
@@ -196,7 +198,7 @@ impl Forms {
         let (key, per_channel) = match term {
             Term::Dense { .. } if self.batch.count == 1 => return,
             Term::Dense { input } => (FormKey::elements(architecture, *input), true),
-            Term::Product { left, right, .. } => match gated(architecture, [*left, *right], dims, self.batch) {
+            Term::Product { left, right, .. } => match self.gates.pair([*left, *right], dims) {
                 Some((tensor, _)) => (FormKey::phases(architecture, tensor, dims, [1, 1]), true),
                 None => return,
             },
@@ -305,6 +307,11 @@ impl Forms {
         self.layers.keys().map(|id| span(*id)).max().unwrap_or(1)
     }
 
+    /// Tensors of which products need one element a channel.
+    pub(crate) const fn gates(&self) -> &Gates {
+        &self.gates
+    }
+
     /// Whether elements of tensor `id` are read one by one, beside its native form.
     pub(crate) fn is_read(&self, id: NodeId) -> bool {
         self.read.contains(&id)
@@ -373,39 +380,53 @@ impl NativeForm {
     }
 }
 
-/// Of a product of two tensors the one whose elements all count and the one that has one element a channel, if they
-/// are so, and it is the same in all inputs.
-pub(super) fn gated(
-    architecture: &Architecture,
-    operands: [NodeId; 2],
-    dims: [usize; 3],
-    batch: Batch,
-) -> Option<(NodeId, NodeId)> {
-    if batch.count > 1 {
-        return None;
+/// Tensors that have one element a channel, the same in all of it, where a product reads them so.
+#[derive(Clone, Debug)]
+pub(crate) struct Gates {
+    /// Tensor and elements of a channel.
+    gates: HashSet<(NodeId, usize)>,
+}
+
+impl Gates {
+    /// Those of all products of `architecture`. Of several inputs there are none: what is the same in a channel of one is not in those of the others.
+    pub(super) fn new(architecture: &Architecture, layout: Layout) -> Self {
+        let mut read: BTreeSet<(NodeId, usize)> = BTreeSet::new();
+        for node in architecture.nodes.iter().filter(|_| layout.batch == 1) {
+            if let (Op::Affine { terms, .. }, Some([_, h, w])) = (&node.op, node.dims())
+                && h * w > 1
+            {
+                let products = terms.iter().filter(|term| matches!(term, Term::Product { .. }));
+                let operands = products.flat_map(Term::inputs);
+                // Elements that nothing moves are all different.
+                read.extend(operands.filter(|id| architecture.nodes[*id].op.moves()).map(|id| (id, h * w)));
+            }
+        }
+        let origins = origins(architecture, &read.iter().map(|(id, _)| *id).collect());
+        let is_gate = |(id, plane): &(NodeId, usize)| {
+            origins[id].chunks(*plane).all(|channel| channel.iter().all(|element| *element == channel[0]))
+        };
+        Self { gates: read.into_iter().filter(is_gate).collect() }
     }
-    let plane = dims[1] * dims[2];
-    let is_gate = |node: &NodeId| {
-        let elements = origins(architecture, *node);
-        elements.chunks(plane).all(|channel| channel.iter().all(|element| *element == channel[0]))
-    };
-    let [left, right] = operands;
-    let pairs = [(left, right), (right, left)];
-    pairs.into_iter().find(|(_, gate)| plane > 1 && is_gate(gate))
+
+    /// Of a product's operands, as channels of `dims`, the one whose elements all count and the one that is a gate, if they are so.
+    pub(super) fn pair(&self, [left, right]: [NodeId; 2], dims: [usize; 3]) -> Option<(NodeId, NodeId)> {
+        let pairs = [(left, right), (right, left)];
+        pairs.into_iter().find(|(_, gate)| self.gates.contains(&(*gate, dims[1] * dims[2])))
+    }
 }
 
 /// Affine nodes whose requantisation a max-pool takes over: nobody else reads them, the
 /// activation commutes with a maximum, and their values are not in limbs.
 pub(super) fn fused_pools(architecture: &Architecture, layout: Layout) -> HashMap<NodeId, NodeId> {
     let consumers = architecture.consumers();
-    let mut fused = HashMap::new();
+    let (mut fused, mut monotonic) = (HashMap::new(), BTreeMap::new());
     for (id, node) in architecture.nodes.iter().enumerate() {
         let Op::Affine { activation, .. } = &node.op else { continue };
         if let [consumer] = consumers[id][..]
             && matches!(architecture.nodes[consumer].op, Op::MaxPool { .. })
-            && activation.is_non_decreasing()
             && id != architecture.output
             && layout.limb_of(architecture, id).is_none()
+            && *monotonic.entry(*activation).or_insert_with(|| activation.is_non_decreasing())
         {
             fused.insert(id, consumer);
         }
@@ -428,10 +449,13 @@ impl Compiler<'_> {
             let q = self.forms.row_strides[self.forms.root(form.group)];
             let batch = self.forms.batch;
             let (tag, lo) = self.value_tag(self.architecture.nodes[id].range);
-            let items: Vec<ChainItem> = key
-                .order(batch)
+            let zero = |element: usize| self.tensors[id][element] == Some(Builder::zero());
+            let copied: Vec<usize> =
+                key.order(batch).into_iter().filter(|element| key.covers(*element) && !zero(*element)).collect();
+            // No two of these share a row.
+            self.room_for(copied.len())?;
+            let items: Vec<ChainItem> = copied
                 .into_iter()
-                .filter(|element| self.tensors[id][*element] != Some(Builder::zero()))
                 .filter_map(|element| {
                     let x = key.place(element, q, batch, per_channel)?;
                     Some(ChainItem {

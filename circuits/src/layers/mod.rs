@@ -17,12 +17,13 @@ use crate::machine::{LANES, LINK_ROW, RESERVED_ROWS, Shape};
 use crate::network::{Architecture, MAX_AXES, NodeId, Op, Term, sources};
 use crate::packing::Packing;
 use crate::program::{
-    Blocks, Builder, Cell, ChainItem, ChainValues, Layout, MAX_BATCH, ProductGeometry, Program, TableKind, public_words,
+    Blocks, Builder, Cell, ChainItem, ChainValues, Layout, Limbed, MAX_BATCH, ProductGeometry, Program, TableKind,
+    public_words,
 };
-use forms::{Forms, fused_pools, gated};
+use forms::{Forms, Gates, fused_pools};
 use io::Shown;
-use position::Batch;
 pub(crate) use position::plane;
+use position::{planes, window_work};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Greatest `k` the compiler accepts.
@@ -30,6 +31,9 @@ pub const MAX_K: u32 = 24;
 
 /// Most elements that are moved, of all tensors together.
 const MAX_MOVED: usize = 1 << 26;
+
+/// Most offsets and kernel cells that are looked at for the terms with windows, a row that is allowed, and in all.
+const MAX_WINDOWS: [usize; 2] = [64, 1 << 27];
 
 /// Bits a limb may have.
 pub const LIMB_BITS: std::ops::RangeInclusive<u32> = 2..=16;
@@ -41,6 +45,21 @@ pub const LIMB_BITS: std::ops::RangeInclusive<u32> = 2..=16;
 /// # Errors
 /// An inconsistent architecture, a layout not covered, or more than `2^24` rows.
 pub fn compile(architecture: &Architecture, interface: Interface, layout: Layout) -> Result<Program, CompileError> {
+    compile_within(architecture, interface, layout, MAX_K)
+}
+
+/// As [`compile`], for a program that is said to have at most `2^most` rows: what needs more is refused as soon as that shows, so that a file that claims a
+/// small program cannot ask for the work of a large one.
+///
+/// # Errors
+/// As [`compile`], with `2^most` for `2^24`.
+pub fn compile_within(
+    architecture: &Architecture,
+    interface: Interface,
+    layout: Layout,
+    most: u32,
+) -> Result<Program, CompileError> {
+    let most = most.min(MAX_K);
     architecture.validate()?;
     for node in [&architecture.nodes[0], &architecture.nodes[architecture.output]] {
         if layout.batch > 1 && node.shape.len() == MAX_AXES {
@@ -54,18 +73,21 @@ pub fn compile(architecture: &Architecture, interface: Interface, layout: Layout
     if let Some(bits) = layout.limb.filter(|bits| !LIMB_BITS.contains(bits)) {
         return Err(unsupported("-", format!("limbs of {bits} bits; allowed are 2 to 16")));
     }
+    if layout.limb.is_none() && layout.limbed != Limbed::All {
+        return Err(unsupported("-", "limbs in flat layers, of no bits; say how many, or leave both out".into()));
+    }
     if !(1..=MAX_BATCH).contains(&layout.batch) {
         return Err(unsupported("-", format!("{} inputs in one proof; allowed are 1 to {MAX_BATCH}", layout.batch)));
     }
     if interface.input == Visibility::Given {
         return Err(unsupported("-", "an input that is `given`; a committed input is committed beforehand".into()));
     }
-    within_limit(architecture, interface, layout)?;
+    let gates = within_limit(architecture, interface, layout, most)?;
     let (input, output) = (&architecture.nodes[0], &architecture.nodes[architecture.output]);
     let input = Packing::new(layout.batch * input.len(), input.range);
     let output = Packing::new(layout.batch * output.len(), output.range);
-    let forms = Forms::plan(architecture, layout)?;
-    let domains = Domains::new(architecture, &forms, layout)?;
+    let forms = Forms::plan(architecture, layout, gates)?;
+    let domains = Domains::new(architecture, &forms, layout, most)?;
     let words = public_words(interface.input, &input) + public_words(interface.output, &output);
     // The rows around the link row are of no chain.
     let rows = if interface.is_linked() { LINK_ROW + 2 } else { 1 };
@@ -75,6 +97,7 @@ pub fn compile(architecture: &Architecture, interface: Interface, layout: Layout
         interface,
         packings: [input, output],
         layout,
+        most,
         builder,
         forms,
         domains,
@@ -96,17 +119,46 @@ fn unsupported(node: &str, what: String) -> CompileError {
     CompileError::Unsupported { node: node.into(), what }
 }
 
-/// Refuses, before anything is laid out, a network that surely exceeds the greatest `k`.
-fn within_limit(architecture: &Architecture, interface: Interface, layout: Layout) -> Result<(), CompileError> {
-    let (rows, moved) = least_rows(architecture, interface, layout);
-    if rows > 1 << MAX_K || moved > MAX_MOVED {
-        Err(CompileError::TooLarge { rows, table: 0, limit: MAX_K })
-    } else {
-        Ok(())
+/// Refuses, before anything is laid out, a network that surely exceeds `2^most` rows, or that is more work than any of so many rows.
+fn within_limit(
+    architecture: &Architecture,
+    interface: Interface,
+    layout: Layout,
+    most: u32,
+) -> Result<Gates, CompileError> {
+    let refuse = |rows| Err(CompileError::TooLarge { rows, table: 0, limit: most });
+    let [a_row, in_all] = MAX_WINDOWS;
+    if window_work(architecture, (a_row << most).min(in_all)).is_none() {
+        let what =
+            "windows with kernels so large, or so many, that finding what they meet is more work than the rows are";
+        return Err(unsupported("-", what.into()));
     }
+    let (rows, moved) = least_rows(architecture, interface, layout);
+    if rows > 1 << most || moved > MAX_MOVED {
+        return refuse(rows);
+    }
+    let gates = Gates::new(architecture, layout);
+    let rows = rows.saturating_add(product_rows(architecture, layout, &gates));
+    if rows > 1 << most { refuse(rows) } else { Ok(gates) }
 }
 
-/// Rows that the program has at least, but for places in kernels that meet nothing but padding; and elements that are moved.
+/// Rows of the products of two tensors, at least.
+fn product_rows(architecture: &Architecture, layout: Layout, gates: &Gates) -> usize {
+    let of = |id: NodeId, term: &Term| {
+        let Term::Product { left, right, .. } = term else { return 0 };
+        let node = &architecture.nodes[id];
+        let gated = gates.pair([*left, *right], node.dims().unwrap_or([1; 3])).is_some();
+        let products = if gated { node.shape[0] } else { node.len().saturating_mul(layout.batch) };
+        products.saturating_mul(4)
+    };
+    let layers = architecture.nodes.iter().enumerate().filter_map(|(id, node)| match &node.op {
+        Op::Affine { terms, .. } => Some((id, terms)),
+        _ => None,
+    });
+    layers.flat_map(|(id, terms)| terms.iter().map(move |term| of(id, term))).fold(0, usize::saturating_add)
+}
+
+/// Rows that the program has at least, but for products of two tensors and for places in kernels that meet nothing but padding; and elements that are moved.
 fn least_rows(architecture: &Architecture, interface: Interface, layout: Layout) -> (usize, usize) {
     let batch = layout.batch;
     let paired = layout.shape == Shape::Paired;
@@ -143,17 +195,9 @@ fn least_rows(architecture: &Architecture, interface: Interface, layout: Layout)
             let groups = groups(architecture, id);
             let blocks = groups.saturating_mul((channels / groups).div_ceil(layout.lanes));
             rows = rows.saturating_add(columns.saturating_mul(blocks));
-            if term.is_polynomial() {
-                let support = plane(architecture, id, term).least_support();
-                rims = rims.max(support.saturating_sub(covered));
-            }
-            if let Term::Product { left, right, .. } = term {
-                let dims = node.dims().unwrap_or([1; 3]);
-                let batches = Batch { count: batch, ..Batch::ONE };
-                let gated = gated(architecture, [*left, *right], dims, batches).is_some();
-                let products = if gated { channels } else { node.len().saturating_mul(batch) };
-                rows = rows.saturating_add(products.saturating_mul(4));
-            }
+        }
+        for plane in planes(architecture, id) {
+            rims = rims.max(plane.least_support().saturating_sub(covered));
         }
         let rims = if paired { rims } else { rims.saturating_mul(channels) };
         rows = rows.saturating_add(rims.saturating_mul(batch));
@@ -193,7 +237,7 @@ struct Domains {
 }
 
 impl Domains {
-    fn new(architecture: &Architecture, forms: &Forms, layout: Layout) -> Result<Self, CompileError> {
+    fn new(architecture: &Architecture, forms: &Forms, layout: Layout, most: u32) -> Result<Self, CompileError> {
         let (mut arguments, mut in_limbs) = (BTreeMap::new(), BTreeMap::new());
         let mut difference = 0;
         let nodes = &architecture.nodes;
@@ -218,24 +262,29 @@ impl Domains {
         }
         for blocks in domains.blocks.values_mut() {
             blocks.least = domains.reached[&blocks.count].lo;
+            // Else biases with their layer's constant might not fit.
+            if blocks.origin().unsigned_abs() > 1 << (61 - architecture.shift) {
+                let what = "layers in limbs whose quotients lie further apart than 62 bits hold".into();
+                return Err(unsupported("-", what));
+            }
         }
-        domains.within_limit(architecture, layout)
+        domains.within_limit(architecture, layout, most)
     }
 
     /// Refuses, before any table is built, tables that fit no program: intervals may lie far apart.
-    fn within_limit(self, architecture: &Architecture, layout: Layout) -> Result<Self, CompileError> {
+    fn within_limit(self, architecture: &Architecture, layout: Layout, most: u32) -> Result<Self, CompileError> {
         // Copies and maxima of values take an identity table for each range, at most.
         let values: BTreeSet<Interval> = architecture.nodes.iter().map(|node| node.range).collect();
-        let remainders = match (layout.limb, self.arguments.is_empty()) {
-            (Some(limb), true) => 1 << limb.min(architecture.shift),
-            _ => 1 << architecture.shift,
-        };
+        let direct = if self.arguments.is_empty() { 0 } else { 1 << architecture.shift };
+        // A remainder's limbs, and a quotient's place in its block.
+        let limbs = layout.limb.filter(|_| !self.blocks.is_empty()).map_or(0, |limb| 1 << limb);
+        let remainders = direct.max(limbs);
         let inside: Vec<Interval> = self.blocks.values().map(Blocks::arguments).collect();
         let intervals = self.arguments.values().chain(&inside).chain(self.reached.values()).chain(&values);
         let entries = intervals.fold(self.difference + remainders, |sum, i| sum.saturating_add(i.len()));
         if entries >= 1 << MAX_K {
             let table = usize::try_from(entries).unwrap_or(usize::MAX);
-            return Err(CompileError::TooLarge { rows: 0, table, limit: MAX_K });
+            return Err(CompileError::TooLarge { rows: 0, table, limit: most });
         }
         Ok(self)
     }
@@ -251,6 +300,8 @@ struct Compiler<'a> {
     interface: Interface,
     packings: [Packing; 2],
     layout: Layout,
+    /// Greatest logarithm of the rows.
+    most: u32,
     builder: Builder,
     forms: Forms,
     domains: Domains,
@@ -300,10 +351,10 @@ impl Compiler<'_> {
         match &self.architecture.nodes[id].op {
             Op::Input => {}
             Op::Affine { .. } if self.forms.fused_into(id).is_some() => {}
-            Op::Affine { .. } => self.affine(id),
+            Op::Affine { .. } => self.affine(id)?,
             Op::MaxPool { input, .. } => match self.forms.fused_into(*input) {
-                Some(_) => self.fused_max_pool(*input, id),
-                None => self.max_pool(id),
+                Some(_) => self.fused_max_pool(*input, id)?,
+                None => self.max_pool(id)?,
             },
             Op::BeforeMax { input, maximum } => self.before_max(id, *input, *maximum),
             Op::Reshape { .. } | Op::Transpose { .. } | Op::Take { .. } | Op::Concat { .. } => self.moved(id),
@@ -314,8 +365,14 @@ impl Compiler<'_> {
 
     /// Refuses a program that is too large as soon as it is.
     fn rows_in_limit(&self) -> Result<(), CompileError> {
-        let (rows, table) = (self.builder.rows.len(), self.builder.table.rows().len());
-        if rows > 1 << MAX_K { Err(CompileError::TooLarge { rows, table, limit: MAX_K }) } else { Ok(()) }
+        self.room_for(0)
+    }
+
+    /// Refuses a program that will be too large with so many rows more.
+    fn room_for(&self, more: usize) -> Result<(), CompileError> {
+        let (rows, table) = (self.builder.rows.len() + more, self.builder.table.rows().len());
+        let limit = self.most;
+        if rows > 1 << limit { Err(CompileError::TooLarge { rows, table, limit }) } else { Ok(()) }
     }
 
     /// The cells of a tensor that moves elements are those of its operands; it has no rows of its own.
@@ -397,8 +454,8 @@ impl Compiler<'_> {
         let Builder { rows, equalities, table, .. } = self.builder;
         let needed = rows.len().max(table.rows().len()) + RESERVED_ROWS;
         let k = needed.next_power_of_two().trailing_zeros().max(4);
-        if k > MAX_K {
-            return Err(CompileError::TooLarge { rows: rows.len(), table: table.rows().len(), limit: MAX_K });
+        if k > self.most {
+            return Err(CompileError::TooLarge { rows: rows.len(), table: table.rows().len(), limit: self.most });
         }
         let program = Program {
             layout: self.layout,

@@ -6,6 +6,7 @@ use super::Compiler;
 use super::affine::{Coefficient, position_offset, rim_item, rim_sums};
 use super::forms::FormKey;
 use super::position::Batch;
+use crate::error::CompileError;
 use crate::network::{NodeId, Op};
 use crate::program::{Builder, Cell, ChainItem, Lane, Mono, TableKind, Val};
 use std::collections::BTreeSet;
@@ -72,7 +73,7 @@ impl Compiler<'_> {
     }
 
     /// The maximum of an affine layer, taken on its quotients.
-    pub(super) fn fused_max_pool(&mut self, id: NodeId, pool: NodeId) {
+    pub(super) fn fused_max_pool(&mut self, id: NodeId, pool: NodeId) -> Result<(), CompileError> {
         let Op::Affine { activation, .. } = self.architecture.nodes[id].op else { unreachable!("an affine node") };
         let (_, windows) = self.windows(pool);
         let (tag, lo) = self.activation_tag(activation);
@@ -80,13 +81,14 @@ impl Compiler<'_> {
         // acc + half - kappa lo = kappa (q_M - lo) - (kappa d + r_complement) + kappa - 1
         let half = 1i64 << (shift - 1);
         self.bias_shifts.insert(id, half - (lo << shift) + 1 - (1 << shift));
-        let accumulated = self.linear(id);
+        let accumulated = self.linear(id)?;
         let (below, bits) = self.below_rows(id, pool, windows);
         let greatest = self.maxima_rows(pool, windows, tag, id, |window| Lane::Greatest { pool, window, lo });
         let one = self.builder.constant(1);
         let left = self.builder.accumulate(below, one, accumulated);
         let kappa = self.builder.constant(1 << shift);
         self.finish_max(windows, self.forms.row_stride(id), (left, greatest, kappa), bits);
+        Ok(())
     }
 
     /// Rows of the layer's outputs as distances below their window's maximum, and its rims.
@@ -171,11 +173,14 @@ impl Compiler<'_> {
     }
 
     /// The maximum of values that are already requantised.
-    pub(super) fn max_pool(&mut self, pool: NodeId) {
+    pub(super) fn max_pool(&mut self, pool: NodeId) -> Result<(), CompileError> {
         let (input, windows) = self.windows(pool);
         let range = self.architecture.nodes[input].range;
         let q = self.forms.row_stride(pool);
         windows.assert_apart(q);
+        let covered = (0..windows.elements()).filter(|index| windows.window(*index).is_some()).count();
+        // No two of these share a row.
+        self.room_for(covered)?;
         let tag = self.difference_tag();
         let mut items = vec![];
         for index in 0..windows.elements() {
@@ -198,6 +203,7 @@ impl Compiler<'_> {
         let one = self.builder.constant(1);
         let left = self.builder.accumulate(below.y.expect("a producer chain"), one, covered);
         self.finish_max(windows, q, (left, greatest, one), below.x[&0]);
+        Ok(())
     }
 
     /// `sum over covered elements of (x - lo) * monomial`.

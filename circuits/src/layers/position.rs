@@ -2,8 +2,8 @@
 //!
 //! Spec: `docs/spec/machine.md#convolution`.
 
-use crate::network::{Architecture, NodeId, Term};
-use std::collections::BTreeSet;
+use crate::network::{Architecture, NodeId, Op, Term};
+use std::collections::{BTreeSet, HashSet};
 
 /// The inputs of a proof. Element `i` of a tensor of `len` elements is element `b len + i` for input `b`, and its exponent is `b stride` more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ impl Batch {
 }
 
 /// One axis of windows over a plane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Axis {
     pub size: usize,
     pub kernel: usize,
@@ -69,6 +69,25 @@ impl Axis {
         all.into_iter().map(|(_, low, high)| (low, high)).collect()
     }
 
+    /// The same offsets as disjoint intervals, ascending.
+    fn reach(&self) -> Vec<(i64, i64)> {
+        let mut supports = self.supports();
+        supports.sort_unstable();
+        let mut reach: Vec<(i64, i64)> = vec![];
+        for (low, high) in supports {
+            match reach.last_mut() {
+                Some(last) if low <= last.1 + 1 => last.1 = last.1.max(high),
+                _ => reach.push((low, high)),
+            }
+        }
+        reach
+    }
+
+    /// How many offsets there are.
+    fn reach_len(&self) -> usize {
+        self.reach().into_iter().map(|(low, high)| high.abs_diff(low) as usize + 1).sum()
+    }
+
     /// `max |i'' - a' - i|` over all phases, kernel cells and outputs: two positions of this axis
     /// differ by no more.
     pub(crate) fn spread(&self) -> i64 {
@@ -77,7 +96,7 @@ impl Axis {
 }
 
 /// The two axes of windows over a plane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Plane {
     pub rows: Axis,
     pub cols: Axis,
@@ -92,25 +111,19 @@ impl Plane {
     /// At most as many as [`Self::support`] has offsets, whatever the row stride: a sound one lets two pairs of positions share an offset, as
     /// columns reach over less than two row strides.
     pub(crate) fn least_support(&self) -> usize {
-        let length = |axis: &Axis| {
-            let mut supports = axis.supports();
-            supports.sort_unstable();
-            let mut end = i64::MIN;
-            let new = |(lo, hi): (i64, i64)| {
-                let first = lo.max(end.saturating_add(1));
-                end = end.max(hi);
-                usize::try_from(hi - first + 1).unwrap_or(0)
-            };
-            supports.into_iter().map(new).sum::<usize>()
-        };
-        length(&self.rows).saturating_mul(length(&self.cols)).div_ceil(2)
+        self.pairs().div_ceil(2)
+    }
+
+    /// Pairs of a row's and a column's offset: what [`Self::support`] looks at.
+    pub(crate) fn pairs(&self) -> usize {
+        self.rows.reach_len().saturating_mul(self.cols.reach_len())
     }
 
     /// Offsets of all coefficients that can be non-zero, for row stride `q`.
     pub(crate) fn support(&self, q: i64) -> BTreeSet<i64> {
         let mut offsets = BTreeSet::new();
-        let cols = self.cols.supports();
-        for (i0, i1) in self.rows.supports() {
+        let cols = self.cols.reach();
+        for (i0, i1) in self.rows.reach() {
             for &(j0, j1) in &cols {
                 offsets.extend((i0..=i1).flat_map(|i| (j0..=j1).map(move |j| i * q + j)));
             }
@@ -133,6 +146,30 @@ pub(crate) fn plane(architecture: &Architecture, id: NodeId, term: &Term) -> Pla
         out: out[a + 1],
     };
     Plane { rows: axis(0), cols: axis(1) }
+}
+
+/// The planes of the terms of layer `id` that are polynomials in positions, each once.
+pub(crate) fn planes(architecture: &Architecture, id: NodeId) -> HashSet<Plane> {
+    let Op::Affine { terms, .. } = &architecture.nodes[id].op else { return HashSet::new() };
+    terms.iter().filter(|term| term.is_polynomial()).map(|term| plane(architecture, id, term)).collect()
+}
+
+/// What is left of `budget` after what has to be looked at to find the offsets of all layers: the kernel's cells along each axis for every term with
+/// windows, and for every plane pairs of offsets. `None` if it is not enough.
+pub(crate) fn window_work(architecture: &Architecture, mut budget: usize) -> Option<usize> {
+    let terms = architecture.nodes.iter().filter_map(|node| match &node.op {
+        Op::Affine { terms, .. } => Some(terms),
+        _ => None,
+    });
+    for window in terms.flatten().filter_map(Term::window) {
+        budget = budget.checked_sub(window.kernel.iter().sum())?;
+    }
+    for id in 0..architecture.nodes.len() {
+        for plane in planes(architecture, id) {
+            budget = budget.checked_sub(plane.pairs())?;
+        }
+    }
+    Some(budget)
 }
 
 #[cfg(test)]

@@ -9,13 +9,12 @@ use crate::testing::{NetworkBuilder, RELU8, SIGNED8, conv};
 fn assert_least(b: &NetworkBuilder, what: &str) {
     for output in [Visibility::Public, Visibility::Private] {
         let interface = Interface { output, ..Interface::default() };
-        for (shape, limb) in
-            [(Shape::Single, None), (Shape::Paired, None), (Shape::Single, Some(3)), (Shape::Paired, Some(3))]
-        {
-            let layout = Layout { shape, limb, ..Layout::direct(2) };
+        for name in ["2", "2:paired", "2:3", "2:3:paired", "2:3:flat", "2:3:flat:paired"] {
+            let layout: Layout = name.parse().unwrap();
             let (least, _) = least_rows(&b.architecture, interface, layout);
+            let least = least + product_rows(&b.architecture, layout, &Gates::new(&b.architecture, layout));
             let rows = compile(&b.architecture, interface, layout).unwrap().rows.len();
-            assert!(least <= rows, "{what}: at least {least} rows, and it has {rows}, {shape:?}, {limb:?}");
+            assert!(least <= rows, "{what}: at least {least} rows, and it has {rows}, {name}");
             assert!(least * 5 > rows, "{what}: {least} of {rows} rows are counted");
         }
     }
@@ -83,4 +82,48 @@ fn summed_rims_do_not_depend_on_the_channels() {
     };
     assert_eq!(rows(1), rows(40));
     assert!(rows(1) > 200, "{}", rows(1));
+}
+
+/// What is small to describe and large to lay out is refused before it is laid out: each of these would take minutes, or all memory.
+#[test]
+fn a_short_description_cannot_ask_for_much_work() {
+    let refused = |mut b: NetworkBuilder, what: &str| {
+        for node in &mut b.architecture.nodes {
+            if let Op::Affine { quotient, .. } = &mut node.op {
+                *quotient = Interval::new(-8, 8);
+            }
+        }
+        for shape in Shape::ALL {
+            let layout = Layout { shape, ..Layout::direct(4) };
+            let refused = compile_within(&b.architecture, Interface::default(), layout, 10).map(|program| program.k);
+            let error = refused.expect_err(what);
+            let small = matches!(error, CompileError::TooLarge { .. } | CompileError::Unsupported { .. });
+            assert!(small, "{what}: {error}");
+        }
+    };
+    let pixels = Interval::new(0, 15);
+    let many = |term: &Term| vec![term.clone(); 2000];
+    // Products of a tensor that many nodes move: followed once, not for each product.
+    let mut b = NetworkBuilder::new(&[1, 2, 1 << 15], pixels, 1);
+    let moved = (0..60).fold(0, |moved, _| b.reshape(moved, &[1, 2, 1 << 15]));
+    b.affine(&[1, 2, 1 << 15], RELU8, many(&Term::Product { left: moved, right: moved, factor: 1 }));
+    refused(b, "products of moved tensors");
+    // Large windows over one element, and many of them.
+    for kernel in [64, 4096] {
+        let mut b = NetworkBuilder::new(&[1, 1, 1], pixels, 2);
+        let window = Window { kernel: [kernel; 2], strides: [1; 2], pads: [kernel - 1; 4], dilations: [2; 2] };
+        b.affine(&[1, 1, 1], RELU8, many(&Term::SumPool { input: 0, window, factor: 1 }));
+        refused(b, "windows larger than their plane");
+    }
+    // Windows that do not tile their plane, with a phase for each place in the stride.
+    let mut b = NetworkBuilder::new(&[1, 512, 512], pixels, 3);
+    let window = Window { kernel: [512; 2], strides: [512; 2], pads: [0, 0, 1, 1], dilations: [1; 2] };
+    b.affine(&[1, 1, 1], RELU8, many(&Term::SumPool { input: 0, window, factor: 1 }));
+    refused(b, "phases of a large stride");
+    // One element repeated, and then copied for a polynomial.
+    let mut b = NetworkBuilder::new(&[1, 1, 1], pixels, 4);
+    let column = b.take(0, 1, &[Some(0); 4096], 0);
+    let plane = b.take(column, 2, &[Some(0); 4000], 0);
+    b.affine(&[1, 1, 1], RELU8, vec![conv(plane, [1, 1], [4096, 4000], [0; 4])]);
+    refused(b, "copies of one element");
 }

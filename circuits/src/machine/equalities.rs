@@ -104,7 +104,12 @@ fn the_three_of_a_first_maximum() {
 fn the_two_of_a_value_in_limbs() {
     let mut b = NetworkBuilder::new(&[4], Interval::new(1, 15), 21);
     b.affine(&[2], SIGNED8, vec![Term::Dense { input: 0 }]);
-    let honest = b.build_in(Layout { limb: Some(2), ..Layout::direct(2) });
+    for layout in ["2:2", "2:2:flat", "2:2:flat:paired"] {
+        both_needed(&b.clone().build_in(layout.parse().unwrap()));
+    }
+}
+
+fn both_needed(honest: &Case) {
     let output = honest.architecture.output;
     let row = |wanted: &dyn Fn(Lane) -> bool| honest.program.rows.iter().position(|r| wanted(r.lane)).unwrap();
     let inside = row(&|lane| matches!(lane, Lane::Inside { node, index: 0, .. } if node == output));

@@ -4,9 +4,11 @@
 
 mod columns;
 mod gates;
+mod length;
 mod synthesis;
 
 pub use columns::{copy_permutation, fixed_columns};
+pub use length::{points, proof_bytes, scalars};
 pub use synthesis::{MachineCircuit, PhaseOneInput, Tamper};
 
 use halo2_proofs::halo2curves::bn256::Fr;

@@ -176,12 +176,13 @@ fn factors_are_distinct(case: &Case, z: &[Fr], position: Fr) {
 fn check(seed: u64, mock: bool) {
     let mut rng = StdRng::seed_from_u64(seed);
     let lanes = *[1, 2, 3, 8].choose(&mut rng).unwrap();
-    let limb = [None, Some(2), Some(3), Some(4)][rng.gen_range(0..4)];
+    // The last holds a remainder whole.
+    let limb = [None, Some(2), Some(3), Some(4), Some(7)][rng.gen_range(0..5)];
     let batch = [1, 1, 2, 3][rng.gen_range(0..4)];
     let all = [Visibility::Public, Visibility::Committed, Visibility::Private, Visibility::Given];
     let input = *all[..3].choose(&mut rng).unwrap();
     let output = *all.choose(&mut rng).unwrap();
-    let limbed = *[Limbed::All, Limbed::Flat].choose(&mut rng).unwrap();
+    let limbed = if limb.is_some() { *[Limbed::All, Limbed::Flat].choose(&mut rng).unwrap() } else { Limbed::All };
     let layout = Layout { limb, limbed, batch, ..Layout::direct(lanes) };
     let single = random_builder(&mut rng).build_for(Interface { input, output }, layout);
     let paired = single.in_shape(Shape::Paired);

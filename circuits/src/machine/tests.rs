@@ -220,7 +220,7 @@ fn tables_of_formulas() {
         to: Real(40.0),
         domain: Interval::new(-99, 120),
     };
-    for limb in [None, Some(3), Some(5)] {
+    for limb in [None, Some(3), Some(5), Some(8)] {
         let mut b = NetworkBuilder::new(&[6], SIGNED, 17);
         let gelu = Activation { function: function(Formula::Gelu, 20.0), range: Interval::new(-40, 39) };
         let hidden = b.affine(&[5], gelu, vec![Term::Dense { input: 0 }]);

@@ -13,7 +13,7 @@ pub use validate::MAX_AXES;
 
 use crate::integer::{Activation, Interval};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use zeroize::Zeroize;
 
@@ -480,28 +480,37 @@ pub fn sources(architecture: &Architecture, id: NodeId) -> Option<Vec<Option<(No
     }
 }
 
-/// The computed element that each element of a tensor is, through all nodes that only move elements.
+/// The computed element that each element of a tensor is, through all nodes that only move elements; `None` for a constant.
+type Origins = Vec<Option<(u32, u32)>>;
+
+/// The origins of every tensor in `wanted`. Cost: one pass over those and the moved tensors that they come from.
 #[must_use]
-pub(crate) fn origins(architecture: &Architecture, id: NodeId) -> Vec<Option<(NodeId, usize)>> {
-    let mut elements: Vec<Option<(NodeId, usize)>> = (0..architecture.nodes[id].len()).map(|i| Some((id, i))).collect();
-    // Operands come first, so the greatest node is the one to look through.
-    while let Some((node, from)) = elements
-        .iter()
-        .flatten()
-        .map(|(node, _)| *node)
-        .filter(|node| architecture.nodes[*node].op.moves())
-        .max()
-        .and_then(|node| Some((node, sources(architecture, node)?)))
-    {
-        for element in &mut elements {
-            if let Some((at, index)) = *element
-                && at == node
-            {
-                *element = from[index];
-            }
+pub(crate) fn origins(architecture: &Architecture, wanted: &BTreeSet<NodeId>) -> HashMap<NodeId, Origins> {
+    let moves = |id: NodeId| architecture.nodes[id].op.moves();
+    // Operands come first, so what the last ones need is known before it is looked at.
+    let mut needed = wanted.clone();
+    for id in (0..architecture.nodes.len()).rev().filter(|id| moves(*id)) {
+        if needed.contains(&id) {
+            needed.extend(architecture.nodes[id].op.inputs().into_iter().filter(|input| moves(*input)));
         }
     }
-    elements
+    let mut known: HashMap<NodeId, Origins> = HashMap::new();
+    for id in needed {
+        // Nodes and elements are fewer than 2^32 in an architecture that is valid.
+        let own = |node: NodeId, index: usize| Some((node as u32, index as u32));
+        let elements = match sources(architecture, id) {
+            None => (0..architecture.nodes[id].len()).map(|index| own(id, index)).collect(),
+            Some(from) => {
+                let origin = |from: Option<(NodeId, usize)>| {
+                    let (node, index) = from?;
+                    known.get(&node).map_or_else(|| own(node, index), |origins| origins[index])
+                };
+                from.into_iter().map(origin).collect()
+            }
+        };
+        known.insert(id, elements);
+    }
+    known
 }
 
 /// Order of a transposed tensor: element `i` of the result is element `order[i]` of the operand.

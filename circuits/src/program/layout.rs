@@ -114,6 +114,10 @@ impl FromStr for Layout {
         if limbed == Limbed::Flat && limb.is_none() {
             return Err(wrong());
         }
+        // A sign is no part of a name.
+        if rest.contains('+') {
+            return Err(wrong());
+        }
         let lanes = lanes.parse().map_err(|_| wrong())?;
         let limb = limb.map(|bits| bits.parse().map_err(|_| wrong())).transpose()?;
         Ok(Self { limb, limbed, shape, ..Self::direct(lanes) })
@@ -137,7 +141,19 @@ mod tests {
         assert_eq!(Layout::direct(64).to_string(), "64");
         let all = Layout { limb: Some(5), limbed: Limbed::Flat, shape: Shape::Paired, ..Layout::direct(128) };
         assert_eq!(all.to_string(), "128:5:flat:paired");
-        for wrong in ["", "x", "-1", "64:", "64:flat", "64:5:flats", "64:5:paired:flat", "64:paired:paired", "64:5:6"] {
+        for wrong in [
+            "",
+            "x",
+            "-1",
+            "64:",
+            "64:flat",
+            "64:5:flats",
+            "64:5:paired:flat",
+            "64:paired:paired",
+            "64:5:6",
+            "+64",
+            "64:+5",
+        ] {
             assert_eq!(wrong.parse::<Layout>(), Err(LayoutNameError(wrong.into())));
         }
     }

@@ -68,7 +68,7 @@ fn weights_in_more_limbs_than_a_row_holds() {
     wide.assert_satisfied();
     model.program.k = 6;
     let error = range_program(&model.program, range).unwrap_err();
-    assert!(matches!(error, CompileError::TooLarge { limit: 6, .. }), "{error}");
+    assert!(matches!(error, CompileError::RangeTooLarge { k: 6, .. }), "{error}");
 }
 
 #[test]

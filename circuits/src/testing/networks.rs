@@ -11,6 +11,7 @@ use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
 
 /// Builds a network layer by layer with seeded weights.
+#[derive(Clone)]
 pub(crate) struct NetworkBuilder {
     pub architecture: Architecture,
     pub weights: Weights,

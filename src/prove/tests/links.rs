@@ -29,7 +29,7 @@ fn every_interface_proves() {
             let Proved { proof, openings } = fixture.proved(3);
             fixture.verify(&proof).unwrap();
             let secret = visibility == WeightVisibility::Secret;
-            use inferproof_circuits::plan::proof_bytes;
+            use inferproof_circuits::machine::proof_bytes;
             assert_eq!(proof.bytes.len(), proof_bytes(fixture.prover.key.verifying.shape, secret, interface));
             let key = &fixture.prover.key.verifying;
             for (end, bytes) in [(End::Input, &proof.statement.input), (End::Output, &proof.statement.output)] {

@@ -6,7 +6,7 @@
 
 use super::{FormKey, Forms, NativeForm};
 use crate::layers::affine::{Coefficient, coefficients, position_offset};
-use crate::layers::position::Batch;
+use crate::layers::position::{Batch, Plane, planes};
 use crate::machine::Shape;
 use crate::network::{Architecture, NodeId, Op};
 use crate::program::{ChainItem, Lane, Layout, Mono, chain_rows};
@@ -119,9 +119,10 @@ impl Forms {
         if let Some(rows) = counts.known.get(&key) {
             return Some(*rows);
         }
-        let coefficients = coefficients(architecture, layer.id, q, &BTreeSet::new());
-        counts.budget = counts.budget.checked_sub(2 * coefficients.len())?;
         let [channels, h, w] = architecture.nodes[layer.id].dims().expect("checked");
+        let looked_at: usize = planes(architecture, layer.id).iter().map(Plane::pairs).sum();
+        counts.budget = counts.budget.checked_sub(2 * (h * w + looked_at))?;
+        let coefficients = coefficients(architecture, layer.id, q, &BTreeSet::new());
         let read = self.is_read(layer.id);
         let limbed = layout.limb_of(architecture, layer.id).is_some();
         let channel = |number: usize| values(&coefficients, [h, w], q, native, number, [read, limbed], layout.shape);
@@ -211,7 +212,7 @@ fn values(
 mod tests {
     use super::*;
     use crate::integer::Interval;
-    use crate::layers::compile;
+    use crate::layers::{Gates, compile};
     use crate::program::Program;
     use crate::testing::{NetworkBuilder, RELU8, SIGNED8, conv};
 
@@ -244,7 +245,7 @@ mod tests {
         b.affine(&[2, 4, 4], SIGNED8, vec![conv(last, [1, 1], [1, 1], [0; 4])]);
         let layout = Layout::direct(2);
         let program = compile(&b.architecture, crate::interface::Interface::default(), layout).unwrap();
-        let forms = Forms::plan(&b.architecture, layout).unwrap();
+        let forms = Forms::plan(&b.architecture, layout, Gates::new(&b.architecture, layout)).unwrap();
         for layer in forms.affine_layers(&b.architecture, layout) {
             let rows = forms.rows(&b.architecture, layout, &layer, &mut counts());
             assert_eq!(rows, Some(emitted(&program, layer.id)), "layer {}", layer.id);
@@ -255,7 +256,8 @@ mod tests {
     #[test]
     fn a_stride_is_chosen_for_fewer_rows() {
         let b = strided();
-        let forms = Forms::plan(&b.architecture, Layout::direct(2)).unwrap();
+        let forms =
+            Forms::plan(&b.architecture, Layout::direct(2), Gates::new(&b.architecture, Layout::direct(2))).unwrap();
         assert_eq!([1, 2].map(|layer| forms.row_stride(layer)), [8, 13]);
         let rows = |strides: [i64; 2]| -> Option<usize> {
             let mut forms = forms.clone();
@@ -276,7 +278,8 @@ mod tests {
         let first = b.affine(&[2, 16, 16], RELU8, vec![conv(0, [1, 1], [1, 1], [0; 4])]);
         let second = b.affine(&[2, 8, 8], RELU8, vec![conv(first, [3, 3], [2, 2], [1; 4])]);
         b.max_pool(second, [2, 2]);
-        let forms = Forms::plan(&b.architecture, Layout::direct(2)).unwrap();
+        let forms =
+            Forms::plan(&b.architecture, Layout::direct(2), Gates::new(&b.architecture, Layout::direct(2))).unwrap();
         assert!(forms.fused_into(second).is_some());
         assert_eq!(forms.row_stride(second), 9);
         let mut none = Counts { known: BTreeMap::new(), budget: 10 };
