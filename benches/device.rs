@@ -7,7 +7,9 @@ use group::{Curve, Group};
 use halo2_proofs::halo2curves::bn256::{Fr, G1, G1Affine};
 use inferproof::engine::{self, CudaEngine, Shape};
 use inferproof::prove::Prover;
-use inferproof::{Model, Options, OsRng, ProvingKey, Samples, SetupOptions, Srs, import_file, quantise, setup, verify};
+use inferproof::{
+    Model, OsRng, ProvingKey, QuantiseOptions, Samples, SetupOptions, Srs, import_file, quantise, setup, verify,
+};
 use inferproof_cuda::{Bases, Buffer, Cuda, Device, Domain};
 use std::path::Path;
 use std::sync::Arc;
@@ -93,7 +95,7 @@ fn model(name: &str) -> Model {
     let folder = Path::new(&root).join("fixtures");
     let graph = import_file(folder.join(format!("{name}.onnx"))).expect("a fixture");
     let samples = Samples::load(folder.join(format!("{name}_samples.npz")), graph.input_shape()).expect("a fixture");
-    quantise(&graph, &samples, &Options::default()).expect("it fits").0
+    quantise(&graph, &samples, &QuantiseOptions::default()).expect("it fits").0
 }
 
 fn proofs(engine: &CudaEngine, srs: &Srs, name: &str, batch: usize, shape: Shape) {

@@ -4,7 +4,7 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use inferproof::{
-    Options, OsRng, Prover, Samples, SetupOptions, Srs, import_file, load_tensor, quantise, setup, verify,
+    OsRng, Prover, QuantiseOptions, Samples, SetupOptions, Srs, import_file, load_tensor, quantise, setup, verify,
 };
 use inferproof_circuits::interface::Interface;
 use inferproof_circuits::layers::compile;
@@ -22,7 +22,7 @@ fn network(c: &mut Criterion, name: &str, k: u32) {
     group.bench_function("import", |b| b.iter(|| import_file(&path).expect("a fixture")));
     let graph = import_file(&path).expect("a fixture");
     let samples = Samples::load(fixture(&format!("{name}_samples.npz")), graph.input_shape()).expect("a fixture");
-    let options = Options::default();
+    let options = QuantiseOptions::default();
     group.bench_function("quantise", |b| b.iter(|| quantise(&graph, &samples, &options).expect("it fits")));
     let (model, _) = quantise(&graph, &samples, &options).expect("it fits");
     group.bench_function("compile", |b| {

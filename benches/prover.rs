@@ -15,7 +15,9 @@ use halo2_proofs::transcript::{Blake2bWrite, Challenge255, TranscriptWriterBuffe
 use inferproof::engine::{Bases, Domain};
 use inferproof::keys::planned;
 use inferproof::prove::{Source, Step};
-use inferproof::{Model, Options, OsRng, Prover, ProvingKey, Samples, SetupOptions, Srs, import_file, quantise, setup};
+use inferproof::{
+    Model, OsRng, Prover, ProvingKey, QuantiseOptions, Samples, SetupOptions, Srs, import_file, quantise, setup,
+};
 use inferproof_circuits::interface::Interface;
 use inferproof_circuits::layers::compile;
 use inferproof_circuits::machine::{MachineCircuit, PhaseOneInput, Shape};
@@ -69,7 +71,7 @@ fn digits(name: &str) -> Model {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
     let graph = import_file(folder.join(format!("{name}.onnx"))).expect("a fixture");
     let samples = Samples::load(folder.join(format!("{name}_samples.npz")), graph.input_shape()).expect("a fixture");
-    quantise(&graph, &samples, &Options::default()).expect("it fits").0
+    quantise(&graph, &samples, &QuantiseOptions::default()).expect("it fits").0
 }
 
 fn srs_for(model: &Model, options: &SetupOptions) -> (Srs, u32) {

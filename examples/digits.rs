@@ -2,7 +2,7 @@
 //! with every stage timed.
 
 use inferproof::{
-    Options, OsRng, Prover, Samples, SetupOptions, Srs, import_file, load_tensor, quantise, setup, verify,
+    OsRng, Prover, QuantiseOptions, Samples, SetupOptions, Srs, import_file, load_tensor, quantise, setup, verify,
 };
 use std::error::Error;
 use std::time::Instant;
@@ -18,7 +18,7 @@ fn stage<T>(name: &str, work: impl FnOnce() -> Result<T, Box<dyn Error>>) -> Res
 fn main() -> Result<(), Box<dyn Error>> {
     let graph = stage("import digits_cnn.onnx", || Ok(import_file("fixtures/digits_cnn.onnx")?))?;
     let samples = Samples::load("fixtures/digits_cnn_samples.npz", graph.input_shape())?;
-    let (model, report) = stage("quantise", || Ok(quantise(&graph, &samples, &Options::default())?))?;
+    let (model, report) = stage("quantise", || Ok(quantise(&graph, &samples, &QuantiseOptions::default())?))?;
     println!("\n{report}");
     let srs = stage("development SRS (insecure)", || Ok(Srs::development(14, OsRng)?))?;
     let (key, costs) = stage("commit and make keys", || Ok(setup(&model, &srs, &SetupOptions::default(), OsRng)?))?;

@@ -4,14 +4,14 @@
 use inferproof::evm::chain::Fork;
 use inferproof::evm::{Deployed, UseContext};
 use inferproof::{
-    Optimise, Options, OsRng, Prover, Samples, SetupOptions, Srs, import_file, load_tensor, quantise, setup,
+    Optimise, OsRng, Prover, QuantiseOptions, Samples, SetupOptions, Srs, import_file, load_tensor, quantise, setup,
 };
 use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let graph = import_file("fixtures/digits_cnn.onnx")?;
     let samples = Samples::load("fixtures/digits_cnn_samples.npz", graph.input_shape())?;
-    let (model, _) = quantise(&graph, &samples, &Options::default())?;
+    let (model, _) = quantise(&graph, &samples, &QuantiseOptions::default())?;
     let srs = Srs::development(15, OsRng)?; // insecure; a real one comes from `Srs::from_ptau_path`
     let options = SetupOptions { optimise: Optimise::Gas, ..SetupOptions::default() };
     let (key, _) = setup(&model, &srs, &options, OsRng)?;

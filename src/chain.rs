@@ -71,7 +71,15 @@ pub enum ChainError {
         index: usize,
     },
     /// Two keys that do not fit together.
-    #[error("segments {index} and {} do not fit together: {what}", index + 1)]
+    #[error("the keys of segments {index} and {} do not fit together: {what}", index + 1)]
+    Keys {
+        /// The first of the two, from 0.
+        index: usize,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// Two proofs of which the second does not start from what the first came to.
+    #[error("the proofs of segments {index} and {} do not fit together: {what}", index + 1)]
     Boundary {
         /// The first of the two, from 0.
         index: usize,
@@ -86,7 +94,7 @@ impl ChainError {
     pub const fn is_malformed(&self) -> bool {
         match self {
             Self::Segment { source, .. } => source.is_malformed(),
-            Self::Length(_) | Self::Count { .. } => true,
+            Self::Length(_) | Self::Count { .. } | Self::Keys { .. } => true,
             Self::Context { .. } | Self::Boundary { .. } => false,
         }
     }
@@ -116,14 +124,14 @@ pub fn interfaces(ends: Interface, segments: usize) -> Vec<Interface> {
 /// Checks that keys are those of a chain: each output is committed, and the next input is a commitment to the same kind of tensor.
 ///
 /// # Errors
-/// [`ChainError::Length`], [`ChainError::Boundary`].
+/// [`ChainError::Length`], [`ChainError::Keys`].
 pub fn check_keys(keys: &[VerifyingKey]) -> Result<(), ChainError> {
     if !(1..=MAX_SEGMENTS).contains(&keys.len()) {
         return Err(ChainError::Length(keys.len()));
     }
     for (index, pair) in keys.windows(2).enumerate() {
         let (before, after) = (pair[0].io(), pair[1].io());
-        let fault = |what| Err(ChainError::Boundary { index, what });
+        let fault = |what| Err(ChainError::Keys { index, what });
         if !before.interface.output.is_committed() || !after.interface.input.is_committed() {
             return fault("what passes between them is not committed");
         }

@@ -5,13 +5,13 @@
 pub mod artefact;
 pub mod chain;
 pub mod commitment;
+pub mod costs;
 pub mod draw;
 pub mod engine;
 #[cfg(feature = "evm")]
 pub mod evm;
 pub mod graph;
 pub mod keys;
-pub mod machine;
 pub mod model;
 pub mod onnx;
 pub mod proof;
@@ -33,7 +33,7 @@ pub use model::Model;
 pub use onnx::{import, import_file};
 pub use proof::Proof;
 pub use prove::Prover;
-pub use quantise::{Options, Samples, load_tensor, quantise};
+pub use quantise::{QuantiseOptions, Samples, load_tensor, quantise};
 pub use rand_core::OsRng;
 pub use srs::Srs;
 pub use statement::Statement;

@@ -14,13 +14,14 @@ pub struct Statement {
     /// The model, see [`crate::keys::VerifyingKey::model_id`].
     #[serde(with = "hex")]
     pub model_id: [u8; 32],
-    /// Free for the caller: binds the proof to a use.
+    /// Any 32 bytes of the caller's: they bind the proof to a use, and a verifier compares them with those of the use it is for.
     #[serde(with = "hex")]
     pub context: [u8; 32],
-    /// The input's bytes, see [`inferproof_circuits::packing`].
+    /// The input: its integers in row-major order, one or two bytes each, big-endian ([`inferproof_circuits::packing`]); the 64 bytes of the point if it
+    /// is committed; none if it is private.
     #[serde(with = "hex")]
     pub input: Vec<u8>,
-    /// The output's bytes.
+    /// The output, in the same way.
     #[serde(with = "hex")]
     pub output: Vec<u8>,
 }
@@ -28,8 +29,10 @@ pub struct Statement {
 impl std::fmt::Display for Statement {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { model_id, context, input, output } = self;
-        let [model, context, output] = [hex::encode(model_id), hex::encode(context), hex::encode(output)];
-        write!(f, "model {model} maps {} input bytes to {output}, for context {context}", input.len())
+        let [model, context] = [hex::encode(model_id), hex::encode(context)];
+        let input = if input.is_empty() { "a private input".into() } else { format!("{} input bytes", input.len()) };
+        let output = if output.is_empty() { "a private output".into() } else { hex::encode(output) };
+        write!(f, "model {model} maps {input} to {output}, for context {context}")
     }
 }
 

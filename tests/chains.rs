@@ -5,7 +5,7 @@ use inferproof::circuits::network::execute;
 use inferproof::prove::{Prover, Source};
 use inferproof::verify::{VerifyError, verify};
 use inferproof::{
-    Interface, Model, Options, Proof, Samples, SetupOptions, Srs, TensorOpening, VerifyingKey, Visibility,
+    Interface, Model, Proof, QuantiseOptions, Samples, SetupOptions, Srs, TensorOpening, VerifyingKey, Visibility,
     WeightVisibility, import_file, quantise, setup,
 };
 use rand::SeedableRng;
@@ -20,7 +20,9 @@ fn fixture(name: &str) -> PathBuf {
 fn model(name: &str) -> Model {
     let graph = import_file(fixture(&format!("{name}.onnx"))).unwrap();
     let samples = Samples::load(fixture(&format!("{name}_samples.npz")), graph.input_shape()).unwrap();
-    quantise(&graph, &samples, &Options { activation_bits: 6, shift: 8, ..Options::default() }).unwrap().0
+    quantise(&graph, &samples, &QuantiseOptions { activation_bits: 6, shift: 8, ..QuantiseOptions::default() })
+        .unwrap()
+        .0
 }
 
 fn srs() -> &'static Srs {
@@ -203,7 +205,7 @@ fn keys_that_do_not_fit_are_refused() {
     let many = vec![chain.keys[0].clone(); MAX_SEGMENTS + 1];
     assert!(matches!(check_keys(&many), Err(ChainError::Length(_))));
     let swapped = [chain.keys[1].clone(), chain.keys[0].clone()];
-    assert!(matches!(check_keys(&swapped), Err(ChainError::Boundary { index: 0, .. })));
+    assert!(matches!(check_keys(&swapped), Err(ChainError::Keys { index: 0, .. })));
     let segments = split(&model("digits_cnn"), 3).unwrap();
     let key = |index: usize, interface: Interface, srs: &Srs| {
         let options = SetupOptions { interface, ..SetupOptions::default() };
@@ -212,24 +214,22 @@ fn keys_that_do_not_fit_are_refused() {
     let shown = |visibility| Interface { input: Visibility::Committed, output: visibility };
     for visibility in [Visibility::Public, Visibility::Private] {
         let keys = [chain.keys[0].clone(), key(1, shown(visibility), srs()), chain.keys[2].clone()];
-        assert!(
-            matches!(check_keys(&keys), Err(ChainError::Boundary { index: 1, what }) if what.contains("committed"))
-        );
+        assert!(matches!(check_keys(&keys), Err(ChainError::Keys { index: 1, what }) if what.contains("committed")));
         let hidden = Interface { input: visibility, output: Visibility::Given };
         let keys = [chain.keys[0].clone(), key(1, hidden, srs()), chain.keys[2].clone()];
-        assert!(matches!(check_keys(&keys), Err(ChainError::Boundary { index: 0, .. })));
+        assert!(matches!(check_keys(&keys), Err(ChainError::Keys { index: 0, .. })));
     }
     // Fresh output commitments are as good: then segments are proved one after the other.
     check_keys(&[chain.keys[0].clone(), key(1, shown(Visibility::Committed), srs()), chain.keys[2].clone()]).unwrap();
     let other = Srs::development(14, StdRng::seed_from_u64(3)).unwrap();
     let keys = [chain.keys[0].clone(), key(1, shown(Visibility::Given), &other), chain.keys[2].clone()];
-    assert!(matches!(check_keys(&keys), Err(ChainError::Boundary { index: 0, what }) if what.contains("SRS")));
+    assert!(matches!(check_keys(&keys), Err(ChainError::Keys { index: 0, what }) if what.contains("SRS")));
     let mut rescaled = split(&model("digits_cnn"), 3).unwrap().swap_remove(1);
     rescaled.tensor_scales[0] *= 2.0;
     let options = SetupOptions { interface: shown(Visibility::Given), ..SetupOptions::default() };
     let rescaled = setup(&rescaled, srs(), &options, StdRng::seed_from_u64(2)).unwrap().0.verifying_key().clone();
     let keys = [chain.keys[0].clone(), rescaled, chain.keys[2].clone()];
-    assert!(matches!(check_keys(&keys), Err(ChainError::Boundary { index: 0, what }) if what.contains("scale")));
+    assert!(matches!(check_keys(&keys), Err(ChainError::Keys { index: 0, what }) if what.contains("scale")));
 }
 
 /// Segments proved one after the other, each output committed to by its proof, and ends that nobody sees.

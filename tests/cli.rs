@@ -175,6 +175,84 @@ fn what_cannot_be_used_exits_with_2() {
     assert!(two["error"]["message"].as_str().unwrap().contains("one proof at a time"), "{two}");
 }
 
+/// What a verifier expects of input and output, as numbers and not as the bytes that they have.
+#[test]
+fn expectations_are_compared() {
+    let job = Job::proved();
+    let input = fixture("digits_mlp_input.npy");
+    let verify = |extra: &[&str], status| job.json(&[&VERIFY[..], extra, &["proof.json"]].concat(), status);
+    let tensor = |end: &str| -> ndarray::Array1<f32> {
+        let values = &verify(&[], 0)["statement"][end]["values"];
+        values.as_array().unwrap().iter().map(|value| value.as_i64().unwrap() as f32).collect()
+    };
+    for (option, end) in [("--expect-input-quantised", "input"), ("--expect-output", "output")] {
+        let expect = |name: &str, change: &dyn Fn(usize, f32) -> f32, status: i32| {
+            let values: ndarray::Array1<f32> = tensor(end).iter().enumerate().map(|(i, v)| change(i, *v)).collect();
+            std::fs::write(job.path(name), npy(&values)).unwrap();
+            verify(&[option, name], status)
+        };
+        expect("same.npy", &|_, v| v, 0);
+        expect("one.npy", &|i, v| if i == 7 { v + 1.0 } else { v }, 1);
+        // The same bytes modulo 256, and modulo 2^16.
+        for wrapped in [256.0, -256.0, 65280.0, -65280.0] {
+            expect("wrapped.npy", &|i, v| if i == 7 { v + wrapped } else { v }, 1);
+        }
+        expect("half.npy", &|_, v| v + 0.5, 2);
+    }
+    assert_eq!(verify(&["--expect-input", &input], 0)["clipped"], 0);
+    let mut other = ndarray::Array1::<f32>::zeros(64);
+    std::fs::write(job.path("other.npy"), npy(&other)).unwrap();
+    verify(&["--expect-input", "other.npy"], 1);
+    other[0] = 1e6;
+    std::fs::write(job.path("other.npy"), npy(&other)).unwrap();
+    job.json(&["prove", "--keys", "keys", "--srs", "dev.srs", "--input", "other.npy", "-o", "clipped.json"], 0);
+    let clipped = [&VERIFY[..], &["--expect-input", "other.npy", "clipped.json"]].concat();
+    assert_eq!(job.json(&clipped, 0)["clipped"], 1);
+    let refused = verify(&["--refuse-insecure"], 1);
+    assert!(refused["error"]["message"].as_str().unwrap().contains("development"), "{refused}");
+}
+
+/// Options that say nothing of a file are refused.
+#[test]
+fn inspect_takes_no_option_in_vain() {
+    let job = Job::proved();
+    let refused = |arguments: &[&str], option: &str| {
+        let failed = job.json(&[&["inspect"], arguments].concat(), 2);
+        assert!(failed["error"]["message"].as_str().unwrap().contains(option), "{arguments:?}: {failed}");
+    };
+    refused(&["m.ifq", "--bits", "4"], "--bits");
+    refused(&["m.ifq", "--samples", &fixture("digits_mlp_samples.npz")], "--samples");
+    refused(&["m.ifq", "--dim", "batch=1"], "--dim");
+    refused(&["proof.json", "--batch-in-one", "3"], "--batch-in-one");
+    refused(&["keys/verifying.key", "--layout", "x.svg"], "--layout");
+    job.json(&["inspect", "m.ifq", "--input-as", "private", "--layout", "x.svg"], 0);
+    assert!(job.path("x.svg").exists());
+}
+
+/// The interval of inputs and the part of activations that ranges cover, as they are declared.
+#[test]
+fn ranges_are_declared() {
+    let job = Job::new();
+    let [onnx, samples] = ["digits_mlp.onnx", "digits_mlp_samples.npz"].map(fixture);
+    let quantise = |extra: &[&str], status| {
+        job.json(&[&["quantise", &onnx, "--samples", &samples, "-o", "m.ifq"][..], extra].concat(), status);
+        std::fs::read(job.path("m.ifq")).unwrap_or_default()
+    };
+    let plain = quantise(&[], 0);
+    let declared = quantise(&["--input-range", "-1..2"], 0);
+    assert_ne!(plain, declared);
+    std::fs::write(job.path("inside.npy"), npy(&ndarray::Array1::from_elem(64, -0.9))).unwrap();
+    let run = ["run", "m.ifq", "--input", "inside.npy", "-o", "y.npy"];
+    assert_eq!(job.json(&run, 0)["clipped"], 0);
+    assert_ne!(quantise(&["--clip", "99"], 0), plain);
+    assert_eq!(job.json(&run, 0)["clipped"], 64, "the samples have no negative value");
+    for wrong in ["2..1", "1", "a..b", "0..inf", "1..1"] {
+        let output = job.run(&["quantise", &onnx, "--samples", &samples, "-o", "n.ifq", "--input-range", wrong]);
+        assert_eq!(output.status.code(), Some(2), "{wrong}");
+    }
+    quantise(&["--clip", "40"], 2);
+}
+
 /// A file says what it is where another was expected.
 #[test]
 fn files_say_what_they_are() {
@@ -507,6 +585,18 @@ fn predictions_are_exact() {
     let public = ["modelId", "context", "input", "output", "proof"].iter().flat_map(|field| bytes(field));
     let zeros = public.filter(|byte| *byte == 0).count() as u64;
     assert_eq!(plan["gas"], gas + 12 * zeros);
+
+    // Of public weights too, whose proofs are shorter.
+    let setup = job.json(&["setup", "m.ifq", "--srs", "dev.srs", "-o", "public", "--weights", "public"], 0);
+    let input = fixture("digits_mlp_input.npy");
+    job.json(&["prove", "--keys", "public", "--srs", "dev.srs", "--input", &input, "-o", "public.json"], 0);
+    let proof: Value = serde_json::from_slice(&std::fs::read(job.path("public.json")).unwrap()).unwrap();
+    let bytes = |field: &str| hex::decode(proof[field].as_str().unwrap()).unwrap();
+    assert_eq!(setup["model"]["cost"]["proofBytes"], bytes("proof").len());
+    let check = ["contract", "check", "--key", "public/verifying.key", "--srs", "dev.srs", "public.json"];
+    let gas = job.json(&check, 0)["verify"][0].as_u64().unwrap();
+    let shown = ["modelId", "context", "input", "output", "proof"].iter().flat_map(|field| bytes(field));
+    assert_eq!(setup["model"]["cost"]["gas"], gas + 12 * shown.filter(|byte| *byte == 0).count() as u64);
 }
 
 /// What goes to a chain, and what it costs there.

@@ -4,7 +4,7 @@
 use inferproof::circuits::interface::Interface;
 use inferproof::circuits::machine::Shape;
 use inferproof::circuits::plan::{Cost, Optimise, plan};
-use inferproof::{Model, Options, Samples, import_file, quantise};
+use inferproof::{Model, QuantiseOptions, Samples, import_file, quantise};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ fn fixtures() -> PathBuf {
 fn model(name: &str) -> Model {
     let graph = import_file(fixtures().join(format!("{name}.onnx"))).unwrap();
     let samples = Samples::load(fixtures().join(format!("{name}_samples.npz")), graph.input_shape()).unwrap();
-    quantise(&graph, &samples, &Options::default()).unwrap().0
+    quantise(&graph, &samples, &QuantiseOptions::default()).unwrap().0
 }
 
 fn costs(name: &str) -> Value {

@@ -13,7 +13,7 @@ use inferproof::circuits::program::Layout;
 use inferproof::circuits::witness::{ChallengeValues, LaneRows, instance, phase_one, phase_zero};
 use inferproof::onnx::{OnnxError, Registry, import};
 use inferproof::quantise::QuantiseError;
-use inferproof::{Model, Options, Samples, quantise};
+use inferproof::{Model, QuantiseOptions, Samples, quantise};
 use ndarray::ArrayD;
 use ndarray_npy::{ReadNpyExt, ReadableElement};
 use rand::SeedableRng;
@@ -144,7 +144,7 @@ fn run(case: &Case, files: &BTreeMap<String, Vec<u8>>) -> Outcome {
     let (input, expected) = (canonical(tensor(file("input.npy"))), canonical(tensor(file("output.npy"))));
     let quantised = Samples::new(vec![input.clone()], graph.input_shape())
         .map_err(QuantiseError::from)
-        .and_then(|samples| quantise(&graph, &samples, &Options::default()));
+        .and_then(|samples| quantise(&graph, &samples, &QuantiseOptions::default()));
     let model = match quantised {
         Ok((model, _)) => model,
         Err(QuantiseError::Unsupported { expected, got, .. }) => {

@@ -3,7 +3,9 @@
 
 use inferproof::model::Model;
 use inferproof::quantise::Report;
-use inferproof::{Options, Prover, Samples, SetupOptions, Srs, import_file, load_tensor, quantise, setup, verify};
+use inferproof::{
+    Prover, QuantiseOptions, Samples, SetupOptions, Srs, import_file, load_tensor, quantise, setup, verify,
+};
 use ndarray::{ArrayD, Axis};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -25,7 +27,7 @@ struct Case {
     onnx: PathBuf,
     calibration: PathBuf,
     inputs: PathBuf,
-    options: Options,
+    options: QuantiseOptions,
 }
 
 impl Case {
@@ -35,7 +37,7 @@ impl Case {
             onnx: fixtures().join(format!("{name}.onnx")),
             calibration: stem("samples"),
             inputs: stem(inputs),
-            options: Options::default(),
+            options: QuantiseOptions::default(),
         }
     }
 
@@ -147,7 +149,7 @@ fn larger_networks_agree_with_onnxruntime() {
     for onnx in networks {
         let samples = beside(&onnx, "samples.npz");
         // So fine that what is left is the network and not its rounding.
-        let options = Options { activation_bits: 12, shift: 16, ..Options::default() };
+        let options = QuantiseOptions { activation_bits: 12, shift: 16, ..QuantiseOptions::default() };
         let case = Case { calibration: samples.clone(), inputs: samples, onnx: onnx.clone(), options };
         let (steps, model) = (case.agree(), case.model());
         let range = model.architecture.nodes[model.architecture.output].range.len() as f64;

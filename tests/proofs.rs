@@ -5,8 +5,8 @@ use inferproof::circuits::layers::compile;
 use inferproof::circuits::network::execute;
 use inferproof::circuits::program::Layout;
 use inferproof::{
-    Model, Optimise, Options, Prover, Samples, SetupOptions, Srs, WeightVisibility, import_file, load_tensor, quantise,
-    setup, verify,
+    Model, Optimise, Prover, QuantiseOptions, Samples, SetupOptions, Srs, WeightVisibility, import_file, load_tensor,
+    quantise, setup, verify,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -22,7 +22,7 @@ fn srs() -> &'static Srs {
     SRS.get_or_init(|| Srs::development(14, StdRng::seed_from_u64(1)).unwrap())
 }
 
-fn model(name: &str, options: &Options) -> (Model, Vec<i64>) {
+fn model(name: &str, options: &QuantiseOptions) -> (Model, Vec<i64>) {
     let graph = import_file(fixture(&format!("{name}.onnx"))).unwrap();
     let samples = Samples::load(fixture(&format!("{name}_samples.npz")), graph.input_shape()).unwrap();
     let (model, _) = quantise(&graph, &samples, options).unwrap();
@@ -31,7 +31,7 @@ fn model(name: &str, options: &Options) -> (Model, Vec<i64>) {
     (model, input)
 }
 
-fn prove_and_verify(name: &str, options: &Options, setup_options: &SetupOptions, srs: &Srs) {
+fn prove_and_verify(name: &str, options: &QuantiseOptions, setup_options: &SetupOptions, srs: &Srs) {
     let (model, input) = model(name, options);
     let expected = execute(&model.architecture, &model.weights, &input).unwrap();
     let (key, _) = setup(&model, srs, setup_options, StdRng::seed_from_u64(2)).unwrap();
@@ -50,7 +50,7 @@ fn digits_mlp() {
         for visibility in [WeightVisibility::Secret, WeightVisibility::Public] {
             prove_and_verify(
                 "digits_mlp",
-                &Options::default(),
+                &QuantiseOptions::default(),
                 &SetupOptions { visibility, optimise, ..SetupOptions::default() },
                 srs(),
             );
@@ -61,7 +61,7 @@ fn digits_mlp() {
 /// Activations whose quotients would not fit the rows as one table.
 #[test]
 fn wide_activations() {
-    let options = Options { activation_bits: 11, shift: 14, ..Options::default() };
+    let options = QuantiseOptions { activation_bits: 11, shift: 14, ..QuantiseOptions::default() };
     let (model, _) = model("digits_mlp", &options);
     assert!(compile(&model.architecture, Interface::default(), Layout::direct(64)).unwrap().k > 14);
     prove_and_verify("digits_mlp", &options, &SetupOptions::default(), srs());
@@ -69,18 +69,18 @@ fn wide_activations() {
 
 #[test]
 fn digits_cnn() {
-    prove_and_verify("digits_cnn", &Options::default(), &SetupOptions::default(), srs());
+    prove_and_verify("digits_cnn", &QuantiseOptions::default(), &SetupOptions::default(), srs());
 }
 
 #[test]
 fn resnet8() {
     let srs = Srs::development(17, StdRng::seed_from_u64(1)).unwrap();
-    prove_and_verify("resnet8", &Options::default(), &SetupOptions::default(), &srs);
+    prove_and_verify("resnet8", &QuantiseOptions::default(), &SetupOptions::default(), &srs);
 }
 
 #[test]
 fn every_operator() {
-    let options = Options { activation_bits: 6, shift: 7, ..Options::default() };
+    let options = QuantiseOptions { activation_bits: 6, shift: 7, ..QuantiseOptions::default() };
     let mut count = 0;
     for entry in std::fs::read_dir(fixture("ops")).unwrap() {
         let path = entry.unwrap().path();
@@ -99,7 +99,8 @@ fn every_operator() {
 #[test]
 fn files_round_trip() {
     let folder = tempfile::tempdir().unwrap();
-    let (model, input) = model("ops/gemm", &Options { activation_bits: 6, shift: 7, ..Options::default() });
+    let (model, input) =
+        model("ops/gemm", &QuantiseOptions { activation_bits: 6, shift: 7, ..QuantiseOptions::default() });
     let (key, _) = setup(&model, srs(), &SetupOptions::default(), StdRng::seed_from_u64(2)).unwrap();
     let path = |name: &str| folder.path().join(name);
     key.save(&path("proving.key")).unwrap();

@@ -20,7 +20,7 @@ use inferproof::{
     graph::{Graph, Node, Op, Window},
     model::Model,
     onnx::import_file,
-    quantise::{Options, Report, Samples, quantise},
+    quantise::{QuantiseOptions, Report, Samples, quantise},
 };
 use ndarray::ArrayD;
 use std::path::{Path, PathBuf};
@@ -56,7 +56,7 @@ fn load(stem: &Path) -> (Graph, Samples) {
     (graph, samples)
 }
 
-fn quantised(stem: &Path, options: &Options) -> (Graph, Model, Report) {
+fn quantised(stem: &Path, options: &QuantiseOptions) -> (Graph, Model, Report) {
     let (graph, samples) = load(stem);
     let (model, report) = quantise(&graph, &samples, options).unwrap_or_else(|e| panic!("{}: {e}", stem.display()));
     (graph, model, report)
@@ -142,7 +142,7 @@ impl Sketch {
     fn quantise(mut self, steps: f64) -> (Model, Report) {
         self.graph.check().unwrap();
         let samples = self.samples(16);
-        let (model, report) = quantise(&self.graph, &samples, &Options::default()).unwrap();
+        let (model, report) = quantise(&self.graph, &samples, &QuantiseOptions::default()).unwrap();
         assert!(report.max_abs_error <= steps * report.output_step, "{report}");
         (model, report)
     }

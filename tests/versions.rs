@@ -5,7 +5,7 @@ use inferproof::graph::{Graph, Op};
 use inferproof::keys::{PublicModel, SetupError, recommit};
 use inferproof::quantise::{QuantiseError, quantise_like};
 use inferproof::{
-    Model, Options, Prover, Samples, SetupOptions, Srs, WeightVisibility, import_file, quantise, setup, verify,
+    Model, Prover, QuantiseOptions, Samples, SetupOptions, Srs, WeightVisibility, import_file, quantise, setup, verify,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -37,7 +37,9 @@ fn trained_further(graph: &Graph, by: f32, seed: u64) -> Graph {
 }
 
 fn first(graph: &Graph, samples: &Samples) -> Model {
-    quantise(graph, samples, &Options { headroom: 1, name: "first".into(), ..Options::default() }).unwrap().0
+    quantise(graph, samples, &QuantiseOptions { headroom: 1, name: "first".into(), ..QuantiseOptions::default() })
+        .unwrap()
+        .0
 }
 
 /// New weights, the same program: proofs of either version hold for it alone, and anyone audits both at once.
@@ -46,7 +48,7 @@ fn new_weights_under_the_same_program() {
     let srs = Srs::development(12, StdRng::seed_from_u64(1)).unwrap();
     let (graph, samples) = network("digits_mlp");
     let first = first(&graph, &samples);
-    let options = Options { name: "second".into(), ..Options::default() };
+    let options = QuantiseOptions { name: "second".into(), ..QuantiseOptions::default() };
     let (second, report) = quantise_like(&trained_further(&graph, 0.1, 1), &samples, &first, &options).unwrap();
     assert_eq!((second.architecture.clone(), second.name.as_str()), (first.architecture.clone(), "second"));
     assert_ne!(second.weights, first.weights);
@@ -87,10 +89,11 @@ fn tables_are_the_earlier_version_s() {
     }
     let first = first(&graph, &samples);
     let fewer = Samples::random(graph.input_shape(), 3).unwrap();
-    let second = quantise_like(&trained_further(&graph, 0.02, 2), &fewer, &first, &Options::default()).unwrap().0;
+    let second =
+        quantise_like(&trained_further(&graph, 0.02, 2), &fewer, &first, &QuantiseOptions::default()).unwrap().0;
     assert_eq!(second.architecture, first.architecture);
     assert_eq!(second.tensor_scales, first.tensor_scales);
-    let alone = quantise(&graph, &fewer, &Options::default()).unwrap().0;
+    let alone = quantise(&graph, &fewer, &QuantiseOptions::default()).unwrap().0;
     assert!(first.architecture.difference(&alone.architecture).is_some(), "by itself it has another program");
 }
 
@@ -98,7 +101,7 @@ fn tables_are_the_earlier_version_s() {
 fn what_is_no_version_is_refused() {
     let (graph, samples) = network("digits_mlp");
     let first = first(&graph, &samples);
-    let like = |graph: &Graph, earlier: &Model| quantise_like(graph, &samples, earlier, &Options::default());
+    let like = |graph: &Graph, earlier: &Model| quantise_like(graph, &samples, earlier, &QuantiseOptions::default());
     // Weights that the published intervals have no room for.
     let mut large = graph.clone();
     for node in &mut large.nodes {
@@ -109,19 +112,20 @@ fn what_is_no_version_is_refused() {
     let error = like(&large, &first).unwrap_err();
     assert!(matches!(&error, QuantiseError::Outgrown { .. }), "{error}");
     let (other, other_samples) = network("digits_cnn");
-    let error = quantise_like(&other, &other_samples, &first, &Options::default()).unwrap_err();
+    let error = quantise_like(&other, &other_samples, &first, &QuantiseOptions::default()).unwrap_err();
     assert!(matches!(&error, QuantiseError::OtherNetwork { .. }), "{error}");
 
     let srs = Srs::development(12, StdRng::seed_from_u64(1)).unwrap();
     let (key, _) = setup(&first, &srs, &SetupOptions::default(), StdRng::seed_from_u64(2)).unwrap();
     let commit = |model: &Model, srs: &Srs| recommit(&key, model, srs, StdRng::seed_from_u64(3));
-    let alone = quantise(&graph, &samples, &Options { activation_bits: 7, ..Options::default() }).unwrap().0;
+    let alone =
+        quantise(&graph, &samples, &QuantiseOptions { activation_bits: 7, ..QuantiseOptions::default() }).unwrap().0;
     assert!(matches!(commit(&alone, &srs), Err(SetupError::OtherProgram { .. })));
     let mut scaled = first.clone();
     scaled.tensor_scales[0] *= 2.0;
     assert!(matches!(commit(&scaled, &srs), Err(SetupError::OtherProgram { .. })));
     // Weights outside the published intervals, whatever intervals the new model publishes itself.
-    let loose = quantise(&large, &samples, &Options::default()).unwrap().0;
+    let loose = quantise(&large, &samples, &QuantiseOptions::default()).unwrap().0;
     let forged =
         Model { architecture: first.architecture.clone(), tensor_scales: first.tensor_scales.clone(), ..loose };
     let mut wide = forged.clone();
@@ -142,7 +146,7 @@ fn what_is_no_version_is_refused() {
 fn headroom_widens_what_is_published() {
     let (graph, samples) = network("digits_mlp");
     let quotients = |headroom| {
-        let model = quantise(&graph, &samples, &Options { headroom, ..Options::default() }).unwrap().0;
+        let model = quantise(&graph, &samples, &QuantiseOptions { headroom, ..QuantiseOptions::default() }).unwrap().0;
         let nodes = model.architecture.nodes.iter().filter_map(|node| match node.op {
             inferproof::circuits::network::Op::Affine { quotient, .. } => Some(quotient.len()),
             _ => None,
@@ -152,6 +156,6 @@ fn headroom_widens_what_is_published() {
     let (none, one) = (quotients(0), quotients(1));
     assert_eq!(none.1, one.1, "weights are the same");
     assert!(one.0 > none.0 * 3 / 2 && one.0 < none.0 * 5 / 2, "{} and {}", none.0, one.0);
-    let error = quantise(&graph, &samples, &Options { headroom: 9, ..Options::default() }).unwrap_err();
+    let error = quantise(&graph, &samples, &QuantiseOptions { headroom: 9, ..QuantiseOptions::default() }).unwrap_err();
     assert!(matches!(error, QuantiseError::Option { option: "headroom", .. }));
 }

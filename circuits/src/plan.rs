@@ -46,6 +46,8 @@ impl Default for ProverCosts {
 const PAIRED_WORK: f64 = 1.12;
 /// Gas of four columns, two fixed ones and their values more.
 const PAIRED_GAS: u64 = 50_250;
+/// Gas of a span proof: its calldata, its hashing, its part of the pairing's points.
+const SPAN_GAS: u64 = 22_200;
 
 impl ProverCosts {
     /// CPU-seconds of a proof of `2^k` rows. What is measured is [`Shape::Single`].
@@ -93,18 +95,18 @@ pub struct Cost {
     pub full_cells_per_weight: f64,
     /// Cells an activation: `r, q, y, m`, two chains and the running sum, or eleven where two share a row, times rows an activation.
     pub cells_per_activation: f64,
-    /// Bytes of a proof with secret weights.
+    /// Bytes of a proof.
     pub proof_bytes: usize,
     /// Predicted CPU-seconds of a proof.
     pub prover_seconds: f64,
     /// Predicted peak memory of a proof.
     pub prover_bytes: u64,
-    /// Predicted gas of a verification with secret weights, no public byte 0, within 1 %.
+    /// Predicted gas of a verification, no public byte 0, within 1 %.
     pub gas: u64,
 }
 
 impl Cost {
-    /// Measures `program`.
+    /// Measures `program`, for secret weights.
     #[must_use]
     pub fn of(program: &Program, architecture: &Architecture) -> Self {
         let weight_rows = program.rows.iter().filter(|r| r.slot.is_some()).count();
@@ -132,6 +134,13 @@ impl Cost {
             prover_bytes: prover_bytes(program.k, program.layout.shape),
             gas: gas(program),
         }
+    }
+
+    /// The same for public weights, whose proofs have no span proof. Time and memory differ by less than a run from the next.
+    #[must_use]
+    pub fn with_public_weights(self) -> Self {
+        let bytes = |secret| proof_bytes(self.layout.shape, secret, Interface::default());
+        Self { proof_bytes: self.proof_bytes + bytes(false) - bytes(true), gas: self.gas - SPAN_GAS, ..self }
     }
 
     /// The same with the seconds of another machine.

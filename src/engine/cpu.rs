@@ -72,7 +72,7 @@ pub(super) fn permutation_values(domain: &Domain, permutation: &[u32]) -> [Vec<F
 
 /// Commitments to the fixed columns of a program and to its permutation: what a key is made of.
 ///
-/// Cost: eleven multi-scalar multiplications of `2^k` points.
+/// Cost: eleven multi-scalar multiplications of `2^k` points, thirteen in the shape `paired`.
 #[must_use]
 pub fn key_commitments(program: &Program, lagrange: &[G1Affine]) -> [Vec<G1Affine>; 2] {
     let domain = Domain::new(program.k);

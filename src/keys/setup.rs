@@ -67,9 +67,9 @@ pub struct SetupOptions {
     pub optimise: Optimise,
     /// The shape of the machine that is planned for, any if none is named: one verifier contract serves one shape.
     pub shape: Option<Shape>,
-    /// A layout to take instead of planning one.
+    /// A layout to take instead of planning one. It says itself what `optimise`, `shape` and `batch` say otherwise; those then have no effect.
     pub layout: Option<Layout>,
-    /// Inputs of one proof, unless a layout says so: proofs of several share the rows with weights. 0 is 1.
+    /// Inputs of one proof: those of several share the rows with weights. 0 is 1. Without effect if there is a `layout`, which has a batch of its own.
     pub batch: usize,
 }
 
@@ -109,12 +109,20 @@ pub fn setup(
 /// # Errors
 /// A network that does not fit, or not in the layout that the options name.
 pub fn planned(architecture: &Architecture, options: &SetupOptions) -> Result<(Program, Vec<Cost>), CompileError> {
-    let SetupOptions { interface, optimise, shape, layout, batch, .. } = *options;
-    let batch = layout.map_or(batch.max(1), |layout| layout.batch);
-    let Some(layout) = layout else { return plan_batch(architecture, interface, optimise, batch, shape) };
-    let program = compile(architecture, interface, layout)?;
-    let cost = Cost::of(&program, architecture);
-    Ok((program, vec![cost]))
+    let SetupOptions { visibility, interface, optimise, shape, layout, batch } = *options;
+    let (program, costs) = match layout {
+        None => plan_batch(architecture, interface, optimise, batch.max(1), shape)?,
+        Some(layout) => {
+            let program = compile(architecture, interface, layout)?;
+            let cost = Cost::of(&program, architecture);
+            (program, vec![cost])
+        }
+    };
+    let costs = match visibility {
+        WeightVisibility::Secret => costs,
+        WeightVisibility::Public => costs.into_iter().map(Cost::with_public_weights).collect(),
+    };
+    Ok((program, costs))
 }
 
 /// Keys for other weights under the same program: a new version of a model. No new circuit, the same `programId`.

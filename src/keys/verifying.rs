@@ -142,7 +142,7 @@ impl VerifyingKey {
         self.insecure
     }
 
-    /// The public input and output.
+    /// Shape, range and scale of input and output, and what a verifier sees of each.
     #[must_use]
     pub const fn io(&self) -> &IoSpec {
         &self.io

@@ -41,7 +41,7 @@ pub(super) struct Backend<E: Engine = CpuEngine> {
 impl<E: Engine> Backend<E> {
     /// The backend of the program of `2^k` rows that `compile` makes, while the engine prepares points.
     ///
-    /// Cost: the transforms of twelve columns.
+    /// Cost: the transforms of the fixed and copy columns, twelve or fourteen by shape.
     ///
     /// # Errors
     /// Those of `compile`, an SRS that is too small, or an engine that fails.

@@ -91,7 +91,7 @@ impl<E: Engine> std::fmt::Debug for Prover<E> {
 impl Prover {
     /// Compiles the program of `key` and prepares its polynomials.
     ///
-    /// Cost: the transforms of twelve columns.
+    /// Cost: the transforms of the fixed and copy columns, twelve or fourteen by shape. A prover serves any number of proofs.
     ///
     /// # Errors
     /// Another SRS than the key's, or a key that contradicts itself.

@@ -1,7 +1,7 @@
 //! Which tensors share a range and a scale: those between which elements only move.
 
 use super::{
-    Options,
+    QuantiseOptions,
     calibrate::Extent,
     error::QuantiseError,
     lower::scale,
@@ -33,7 +33,7 @@ impl Classes {
     ///
     /// # Errors
     /// Two grids in one class.
-    pub fn new(plan: &Plan, extents: &[Extent], options: &Options) -> Result<Self, QuantiseError> {
+    pub fn new(plan: &Plan, extents: &[Extent], options: &QuantiseOptions) -> Result<Self, QuantiseError> {
         let of = components(plan);
         let (signs, integral) = (never_negative(plan, extents, options), integral(plan));
         let empty =
@@ -167,7 +167,7 @@ fn components(plan: &Plan) -> Vec<usize> {
 }
 
 /// For each tensor whether no input whatever makes one of its elements negative.
-fn never_negative(plan: &Plan, extents: &[Extent], options: &Options) -> Vec<bool> {
+fn never_negative(plan: &Plan, extents: &[Extent], options: &QuantiseOptions) -> Vec<bool> {
     let mut signs: Vec<bool> = vec![];
     for node in &plan.nodes {
         let sign = match &node.op {
@@ -229,7 +229,7 @@ fn integral(plan: &Plan) -> Vec<bool> {
 }
 
 /// The greatest magnitude that the range of a source's tensor has to hold.
-fn magnitude(plan: &Plan, node: &PlanNode, extents: &[Extent], options: &Options) -> f64 {
+fn magnitude(plan: &Plan, node: &PlanNode, extents: &[Extent], options: &QuantiseOptions) -> f64 {
     let extent = &extents[node.source];
     match (&node.op, options.input_range, options.clip) {
         (PlanOp::Input, Some((lo, hi)), _) => lo.abs().max(hi.abs()),
@@ -239,7 +239,7 @@ fn magnitude(plan: &Plan, node: &PlanNode, extents: &[Extent], options: &Options
     }
 }
 
-fn range(options: &Options, never_negative: bool) -> Interval {
+fn range(options: &QuantiseOptions, never_negative: bool) -> Interval {
     let bits = options.activation_bits;
     if never_negative {
         return Interval::new(0, (1 << bits) - 1);

@@ -30,7 +30,7 @@ pub enum QuantiseError {
     /// An option outside its range.
     #[error("option `{option}`: expected {expected}, got {got}")]
     Option {
-        /// Name of the field of [`Options`](super::Options).
+        /// Name of the field of [`QuantiseOptions`](super::QuantiseOptions).
         option: &'static str,
         /// The values allowed.
         expected: &'static str,

@@ -1,7 +1,7 @@
 //! From a plan and ranges to scales and integers.
 
 use super::{
-    Options,
+    QuantiseOptions,
     calibrate::Extent,
     classes::Classes,
     error::QuantiseError,
@@ -40,7 +40,7 @@ pub(super) struct Lowered {
 pub(super) fn lower(
     plan: &Plan,
     extents: &[Extent],
-    options: &Options,
+    options: &QuantiseOptions,
     earlier: Option<&Model>,
 ) -> Result<Lowered, QuantiseError> {
     let architecture = Architecture { shift: options.shift, nodes: vec![], output: plan.output };
@@ -66,7 +66,7 @@ pub(super) fn lower(
 
 struct Lowering<'a> {
     extents: &'a [Extent],
-    options: &'a Options,
+    options: &'a QuantiseOptions,
     earlier: Option<&'a Model>,
     classes: Classes,
     lowered: Lowered,

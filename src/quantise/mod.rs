@@ -44,9 +44,9 @@ use inferproof_circuits::integer::{MAX_SHIFT, MIN_SHIFT};
 use plan::Plan;
 use sha3::{Digest, Keccak256};
 
-/// How to quantise. The defaults are in [`Options::default`] and nowhere else.
+/// How to quantise. The defaults are in [`QuantiseOptions::default`] and nowhere else.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Options {
+pub struct QuantiseOptions {
     /// Width of every activation tensor in bits, 4 to 16: `[0, 2^b - 1]` where no value is negative, else
     /// `[-(2^(b-1) - 1), 2^(b-1) - 1]`.
     pub activation_bits: u32,
@@ -68,7 +68,7 @@ pub struct Options {
     pub source_digest: [u8; 32],
 }
 
-impl Default for Options {
+impl Default for QuantiseOptions {
     fn default() -> Self {
         Self {
             activation_bits: 8,
@@ -82,7 +82,7 @@ impl Default for Options {
     }
 }
 
-impl Options {
+impl QuantiseOptions {
     fn check(&self) -> Result<(), QuantiseError> {
         let fault = |option, expected, got: String| Err(QuantiseError::Option { option, expected, got });
         if !(4..=16).contains(&self.activation_bits) {
@@ -111,7 +111,7 @@ impl Options {
     }
 }
 
-/// Keccak-256 of a model file, for [`Options::source_digest`].
+/// Keccak-256 of a model file, for [`QuantiseOptions::source_digest`].
 #[must_use]
 pub fn source_digest(bytes: &[u8]) -> [u8; 32] {
     Keccak256::digest(bytes).into()
@@ -128,7 +128,7 @@ pub fn source_digest(bytes: &[u8]) -> [u8; 32] {
 /// # Errors
 /// [`QuantiseError`]: an operation without integer form, samples of another shape, a layer that needs too large a
 /// weight or lookup table, options out of range.
-pub fn quantise(graph: &Graph, samples: &Samples, options: &Options) -> Result<(Model, Report), QuantiseError> {
+pub fn quantise(graph: &Graph, samples: &Samples, options: &QuantiseOptions) -> Result<(Model, Report), QuantiseError> {
     options.check()?;
     let plan = Plan::new(graph)?;
     let extents = calibrate::calibrate(&plan.graph, samples, options.clip.is_some())?;
@@ -148,12 +148,12 @@ pub fn quantise_like(
     graph: &Graph,
     samples: &Samples,
     earlier: &Model,
-    options: &Options,
+    options: &QuantiseOptions,
 ) -> Result<(Model, Report), QuantiseError> {
     options.check()?;
     let plan = Plan::new(graph)?;
     let extents = calibrate::calibrate(&plan.graph, samples, false)?;
-    let options = Options { shift: earlier.architecture.shift, clip: None, ..options.clone() };
+    let options = QuantiseOptions { shift: earlier.architecture.shift, clip: None, ..options.clone() };
     let lowered = lower::lower(&plan, &extents, &options, Some(earlier))?;
     if let Some((node, what)) = earlier.architecture.difference(&lowered.architecture) {
         return Err(QuantiseError::OtherNetwork { node, what });
@@ -165,11 +165,11 @@ pub fn quantise_like(
 }
 
 /// The model of a plan whose tensors have these extents.
-fn assemble(plan: &Plan, extents: &[calibrate::Extent], options: &Options) -> Result<Model, QuantiseError> {
+fn assemble(plan: &Plan, extents: &[calibrate::Extent], options: &QuantiseOptions) -> Result<Model, QuantiseError> {
     named(exactly(plan, extents, options)?, options)
 }
 
-fn named(lowered: lower::Lowered, options: &Options) -> Result<Model, QuantiseError> {
+fn named(lowered: lower::Lowered, options: &QuantiseOptions) -> Result<Model, QuantiseError> {
     let lower::Lowered { architecture, weights, scales } = lowered;
     let model = Model {
         name: options.name.clone(),
@@ -183,7 +183,11 @@ fn named(lowered: lower::Lowered, options: &Options) -> Result<Model, QuantiseEr
 }
 
 /// Lowers a plan at the least shift, from that of the options on, at which layers that come quantised round exactly.
-fn exactly(plan: &Plan, extents: &[calibrate::Extent], options: &Options) -> Result<lower::Lowered, QuantiseError> {
+fn exactly(
+    plan: &Plan,
+    extents: &[calibrate::Extent],
+    options: &QuantiseOptions,
+) -> Result<lower::Lowered, QuantiseError> {
     let mut options = options.clone();
     loop {
         match lower::lower(plan, extents, &options, None) {

@@ -1,7 +1,7 @@
 //! Which settings to quantise with: the cheapest ones that meet targets, and what one bit more would change.
 
 use super::{
-    Options, QuantiseError, Report, Samples, Target, assemble,
+    QuantiseError, QuantiseOptions, Report, Samples, Target, assemble,
     calibrate::{Extent, calibrate},
     plan::Plan,
     report::{Fit, Loss, compare_output, report},
@@ -22,7 +22,7 @@ const BITS: std::ops::RangeInclusive<u32> = 4..=16;
 /// How far the shift is tried above the bits: by then the rounding of weights is lost in that of activations.
 const SHIFT_ABOVE_BITS: u32 = 6;
 const _: () = assert!(*BITS.end() + SHIFT_ABOVE_BITS <= MAX_SHIFT);
-/// How far the shift is above the bits by default, see [`Options::default`].
+/// How far the shift is above the bits by default, see [`QuantiseOptions::default`].
 const DEFAULT_ABOVE_BITS: u32 = 2;
 /// Widths in a row without a better candidate after which a search ends.
 const STALE_WIDTHS: usize = 2;
@@ -30,9 +30,9 @@ const STALE_WIDTHS: usize = 2;
 /// Settings that were tried.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Candidate {
-    /// As in [`Options`].
+    /// As in [`QuantiseOptions`].
     pub activation_bits: u32,
-    /// As in [`Options`], or more where a model that comes quantised needs it.
+    /// As in [`QuantiseOptions`], or more where a model that comes quantised needs it.
     pub shift: u32,
     /// Against the float network, on the samples that decide; `None` if the network cannot be quantised like this.
     #[serde(flatten)]
@@ -62,9 +62,9 @@ pub struct PlannedCost {
 /// Settings that a search leaves as they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fixed {
-    /// As in [`Options`].
+    /// As in [`QuantiseOptions`].
     pub activation_bits: Option<u32>,
-    /// As in [`Options`].
+    /// As in [`QuantiseOptions`].
     pub shift: Option<u32>,
 }
 
@@ -91,7 +91,7 @@ pub struct Tuner<'a> {
     /// The samples that decide, if not the same.
     pub validation: Option<&'a Samples>,
     /// All other options. A search ignores their bits and their shift.
-    pub options: &'a Options,
+    pub options: &'a QuantiseOptions,
     /// What predicts seconds.
     pub machine: ProverCosts,
 }
@@ -104,7 +104,7 @@ pub struct Tuner<'a> {
 pub fn search(
     graph: &Graph,
     samples: &Samples,
-    options: &Options,
+    options: &QuantiseOptions,
     targets: &[Target],
 ) -> Result<(Model, Report, Vec<Candidate>), QuantiseError> {
     Tuner::new(graph, samples, options).search(targets, Fixed::default(), |_| {})
@@ -113,7 +113,7 @@ pub fn search(
 impl<'a> Tuner<'a> {
     /// A tuner that decides on the calibration samples.
     #[must_use]
-    pub fn new(graph: &'a Graph, samples: &'a Samples, options: &'a Options) -> Self {
+    pub fn new(graph: &'a Graph, samples: &'a Samples, options: &'a QuantiseOptions) -> Self {
         Self { graph, samples, validation: None, options, machine: ProverCosts::default() }
     }
 
@@ -202,7 +202,7 @@ impl<'a> Tuner<'a> {
     fn finer(&self, activation_bits: u32, shift: u32) -> Result<(Model, Report), QuantiseError> {
         let plan = Plan::new(self.graph)?;
         let extents = calibrate(&plan.graph, self.samples, self.options.clip.is_some())?;
-        let model = assemble(&plan, &extents, &Options { activation_bits, shift, ..self.options.clone() })?;
+        let model = assemble(&plan, &extents, &QuantiseOptions { activation_bits, shift, ..self.options.clone() })?;
         let report = report(&plan, &model, self.judges())?;
         Ok((model, report))
     }
@@ -310,8 +310,8 @@ struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     fn new(tuner: &'a Tuner<'a>, fixed: Fixed) -> Result<Self, QuantiseError> {
-        let defaults = Options::default();
-        let options = Options {
+        let defaults = QuantiseOptions::default();
+        let options = QuantiseOptions {
             activation_bits: fixed.activation_bits.unwrap_or(defaults.activation_bits),
             shift: fixed.shift.unwrap_or(defaults.shift),
             ..tuner.options.clone()
@@ -326,7 +326,7 @@ impl<'a> Bench<'a> {
     }
 
     fn model(&self, activation_bits: u32, shift: u32) -> Result<Model, QuantiseError> {
-        assemble(&self.plan, &self.extents, &Options { activation_bits, shift, ..self.tuner.options.clone() })
+        assemble(&self.plan, &self.extents, &QuantiseOptions { activation_bits, shift, ..self.tuner.options.clone() })
     }
 
     /// The same as in a report, without the layers.

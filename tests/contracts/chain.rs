@@ -8,14 +8,15 @@ use inferproof::evm::chain::Receipt;
 use inferproof::evm::{Address, artefacts, chain_calldata, chain_deployment};
 use inferproof::prove::Source;
 use inferproof::{
-    Interface, Optimise, Options, Proof, Prover, SetupOptions, TensorOpening, VerifyingKey, WeightVisibility, setup,
+    Interface, Optimise, Proof, Prover, QuantiseOptions, SetupOptions, TensorOpening, VerifyingKey, WeightVisibility,
+    setup,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 /// Two segments of the small MLP, and a proof of each.
 fn proved(context: u8) -> (Vec<VerifyingKey>, Vec<Proof>) {
-    let (model, input) = model("digits_mlp", &Options::default());
+    let (model, input) = model("digits_mlp", &QuantiseOptions::default());
     let segments = split(&model, 2).unwrap();
     let mut rng = StdRng::seed_from_u64(u64::from(context));
     let provers: Vec<Prover> = segments

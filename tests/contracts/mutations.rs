@@ -6,7 +6,7 @@ use inferproof::circuits::program::Layout;
 use inferproof::evm::abi::InferenceVerifier as abi;
 use inferproof::evm::chain::Fork;
 use inferproof::evm::verify_calldata;
-use inferproof::{Interface, Options, Proof, Visibility, WeightVisibility, verify};
+use inferproof::{Interface, Proof, QuantiseOptions, Visibility, WeightVisibility, verify};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -19,7 +19,7 @@ const BOTH: [WeightVisibility; 2] = [WeightVisibility::Public, WeightVisibility:
 
 #[test]
 fn every_operator_is_accepted() {
-    let options = Options { activation_bits: 6, shift: 7, ..Options::default() };
+    let options = QuantiseOptions { activation_bits: 6, shift: 7, ..QuantiseOptions::default() };
     let [mut story, mut paired_story] = Shape::ALL.map(|shape| Story::of(shape, srs(), Fork::Osaka));
     let mut count = 0;
     let mut names: Vec<_> =
@@ -217,7 +217,7 @@ fn proofs_are_not_exchanged() {
     let [public, secret] = BOTH.map(digits_mlp);
     let other = Proved::new(
         "digits_mlp",
-        &Options { activation_bits: 7, ..Options::default() },
+        &QuantiseOptions { activation_bits: 7, ..QuantiseOptions::default() },
         WeightVisibility::Secret,
         srs(),
     );

@@ -9,7 +9,7 @@ use inferproof::evm::chain::{Chain, Fork, Receipt};
 use inferproof::evm::{Address, artefacts, deployment, store_calldata, verify_calldata};
 use inferproof::prove::Source;
 use inferproof::{
-    Interface, Model, Optimise, Options, Proof, Prover, Samples, SetupOptions, Srs, VerifyingKey, Visibility,
+    Interface, Model, Optimise, Proof, Prover, QuantiseOptions, Samples, SetupOptions, Srs, VerifyingKey, Visibility,
     WeightVisibility, import_file, load_tensor, quantise, setup,
 };
 use rand::SeedableRng;
@@ -87,7 +87,7 @@ pub fn is<E: SolError>(receipt: &Receipt) -> bool {
     !receipt.success && receipt.output.starts_with(&E::SELECTOR)
 }
 
-pub fn model(name: &str, options: &Options) -> (Model, Vec<i64>) {
+pub fn model(name: &str, options: &QuantiseOptions) -> (Model, Vec<i64>) {
     let fixture = |name: String| root().join("fixtures").join(name);
     let graph = import_file(fixture(format!("{name}.onnx"))).unwrap();
     let samples = Samples::load(fixture(format!("{name}_samples.npz")), graph.input_shape()).unwrap();
@@ -105,13 +105,13 @@ pub struct Proved {
 }
 
 impl Proved {
-    pub fn new(name: &str, options: &Options, visibility: WeightVisibility, srs: &Srs) -> Self {
+    pub fn new(name: &str, options: &QuantiseOptions, visibility: WeightVisibility, srs: &Srs) -> Self {
         Self::in_layout(name, options, visibility, srs, None)
     }
 
     pub fn in_layout(
         name: &str,
-        options: &Options,
+        options: &QuantiseOptions,
         visibility: WeightVisibility,
         srs: &Srs,
         layout: Option<Layout>,
@@ -120,7 +120,7 @@ impl Proved {
         Self::with(name, options, &setup, srs)
     }
 
-    pub fn with(name: &str, options: &Options, setup_options: &SetupOptions, srs: &Srs) -> Self {
+    pub fn with(name: &str, options: &QuantiseOptions, setup_options: &SetupOptions, srs: &Srs) -> Self {
         let (model, input) = model(name, options);
         let options = setup_options;
         let (key, _) = setup(&model, srs, options, StdRng::seed_from_u64(2)).unwrap();
@@ -134,7 +134,9 @@ impl Proved {
 
     /// What the planner says of the gas.
     pub fn planned_gas(&self) -> u64 {
-        Cost::of(self.prover.program(), &self.prover.key().model().architecture).gas
+        let cost = Cost::of(self.prover.program(), &self.prover.key().model().architecture);
+        let secret = self.key.weights().visibility == WeightVisibility::Secret;
+        if secret { cost.gas } else { cost.with_public_weights().gas }
     }
 
     pub fn proof(&self, seed: u64) -> Proof {
@@ -148,7 +150,7 @@ impl Proved {
 /// The small MLP of which a verifier sees what `interface` says.
 pub fn shown(interface: Interface, visibility: WeightVisibility) -> Proved {
     let setup = SetupOptions { visibility, interface, optimise: Optimise::Gas, ..SetupOptions::default() };
-    Proved::with("digits_mlp", &Options::default(), &setup, srs())
+    Proved::with("digits_mlp", &QuantiseOptions::default(), &setup, srs())
 }
 
 /// The small MLP with input and output committed.
@@ -160,7 +162,7 @@ pub fn linked(visibility: WeightVisibility) -> Proved {
 pub fn paired(interface: Interface, visibility: WeightVisibility) -> Proved {
     let layout = Some(Layout { shape: Shape::Paired, ..Layout::direct(2) });
     let setup = SetupOptions { visibility, interface, layout, ..SetupOptions::default() };
-    let options = Options { activation_bits: 6, shift: 7, ..Options::default() };
+    let options = QuantiseOptions { activation_bits: 6, shift: 7, ..QuantiseOptions::default() };
     let proved = Proved::with("ops/conv_relu_maxpool", &options, &setup, srs());
     assert!(proved.program().rows.iter().any(|row| row.earlier.is_some()));
     proved
@@ -168,5 +170,5 @@ pub fn paired(interface: Interface, visibility: WeightVisibility) -> Proved {
 
 /// The small MLP with its weights public or secret.
 pub fn digits_mlp(visibility: WeightVisibility) -> Proved {
-    Proved::new("digits_mlp", &Options::default(), visibility, srs())
+    Proved::new("digits_mlp", &QuantiseOptions::default(), visibility, srs())
 }

@@ -28,7 +28,8 @@ fn tolerance(name: &str) -> f64 {
 fn every_fixture_is_close_to_its_float_graph() {
     for stem in all_fixtures() {
         let name = stem.file_name().unwrap().to_str().unwrap();
-        let (graph, model, report) = quantised(&stem, &Options { name: name.into(), ..Options::default() });
+        let (graph, model, report) =
+            quantised(&stem, &QuantiseOptions { name: name.into(), ..QuantiseOptions::default() });
         let steps = report.max_abs_error / report.output_step;
         assert!(steps <= tolerance(name), "{name} is off by {steps} steps\n{report}");
         assert_eq!(report.saturated_inputs, 0, "{name}");
@@ -91,8 +92,10 @@ fn trained_models_keep_their_accuracy() {
     for (name, float) in [("digits_mlp", 0.98), ("digits_cnn", 1.0)] {
         let stem = fixtures().join(name);
         for (activation_bits, shift) in [(8, 10), (7, 9), (6, 8)] {
-            let (graph, model, report) =
-                quantised(&stem, &Options { activation_bits, shift, name: name.into(), ..Options::default() });
+            let (graph, model, report) = quantised(
+                &stem,
+                &QuantiseOptions { activation_bits, shift, name: name.into(), ..QuantiseOptions::default() },
+            );
             assert!(report.top1_agreement >= 0.98, "{report}");
             assert_eq!(report.accuracy, None);
             let test = Samples::load(companion(&stem, "_test.npz"), graph.input_shape()).unwrap();
@@ -110,7 +113,7 @@ fn trained_models_keep_their_accuracy() {
 fn more_bits_are_more_exact() {
     let stem = fixtures().join("digits_cnn");
     let error = |activation_bits, shift| {
-        quantised(&stem, &Options { activation_bits, shift, ..Options::default() }).2.mean_abs_error
+        quantised(&stem, &QuantiseOptions { activation_bits, shift, ..QuantiseOptions::default() }).2.mean_abs_error
     };
     let errors = [(4, 14), (6, 14), (8, 14), (10, 16), (12, 18)].map(|(bits, shift)| error(bits, shift));
     assert!(errors.windows(2).all(|pair| pair[1] < pair[0] / 2.0), "{errors:?}");
@@ -119,9 +122,9 @@ fn more_bits_are_more_exact() {
 #[test]
 fn clipping_trades_saturation_for_resolution() {
     let stem = fixtures().join("digits_cnn");
-    let (_, full, _) = quantised(&stem, &Options { clip: Some(100.0), ..Options::default() });
-    assert_eq!(full, quantised(&stem, &Options::default()).1);
-    let (_, clipped, report) = quantised(&stem, &Options { clip: Some(99.0), ..Options::default() });
+    let (_, full, _) = quantised(&stem, &QuantiseOptions { clip: Some(100.0), ..QuantiseOptions::default() });
+    assert_eq!(full, quantised(&stem, &QuantiseOptions::default()).1);
+    let (_, clipped, report) = quantised(&stem, &QuantiseOptions { clip: Some(99.0), ..QuantiseOptions::default() });
     let output = clipped.architecture.output;
     for layer in &report.layers {
         let cut = layer.saturated as f64 / layer.elements as f64;
@@ -134,9 +137,9 @@ fn clipping_trades_saturation_for_resolution() {
 #[test]
 fn a_declared_input_range_sets_the_scale() {
     let stem = fixtures().join("digits_mlp");
-    let options = Options { input_range: Some((0.0, 2.0)), ..Options::default() };
+    let options = QuantiseOptions { input_range: Some((0.0, 2.0)), ..QuantiseOptions::default() };
     assert_eq!(quantised(&stem, &options).1.input_scale(), 127.5);
-    let options = Options { input_range: Some((-1.0, 0.5)), ..Options::default() };
+    let options = QuantiseOptions { input_range: Some((-1.0, 0.5)), ..QuantiseOptions::default() };
     let (_, model, _) = quantised(&stem, &options);
     assert_eq!((model.input_scale(), model.architecture.nodes[0].range.lo), (127.0, -127));
     let outside = ArrayD::from_elem(model.input_shape(), -3.0);
@@ -149,7 +152,7 @@ fn the_result_does_not_depend_on_threads() {
     let stem = fixtures().join("digits_cnn");
     let run = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let options = Options { clip: Some(99.9), ..Options::default() };
+        let options = QuantiseOptions { clip: Some(99.9), ..QuantiseOptions::default() };
         let (_, model, report) = pool.install(|| quantised(&stem, &options));
         (model, report)
     };
@@ -169,7 +172,7 @@ fn the_report_is_what_one_computes_by_hand() {
     let sample = |x: [f32; 2]| ArrayD::from_shape_vec(vec![2], x.to_vec()).unwrap();
     let samples = Samples::new(vec![sample([1.0, 0.0]), sample([0.0, 1.0])], &[2]).unwrap();
     let samples = samples.with_labels(vec![1, 0]).unwrap();
-    let options = Options { activation_bits: 4, shift: 4, ..Options::default() };
+    let options = QuantiseOptions { activation_bits: 4, shift: 4, ..QuantiseOptions::default() };
     let (model, report) = quantise(&sketch.graph, &samples, &options).unwrap();
 
     let [input, output] = &report.tensors[..] else { panic!("{report}") };
@@ -196,7 +199,7 @@ fn the_report_is_what_one_computes_by_hand() {
     assert_eq!((cut.tensors[0].saturated, cut.tensors[0].saturated_fraction, cut.tensors[0].used), (2, 1.0, 1.0));
     assert_eq!((cut.tensors[1].observed, cut.tensors[1].used, cut.max_abs_error), (Some((2.5, 2.5)), 0.0, 1.5));
     // With an input up to 2 it is the layer: `round(7 / 7.5 * 16) * 15 -> 14`, beyond 7.
-    let options = Options { input_range: Some((0.0, 2.0)), ..options };
+    let options = QuantiseOptions { input_range: Some((0.0, 2.0)), ..options };
     let (model, _) = quantise(&sketch.graph, &samples, &options).unwrap();
     let cut = evaluate(&sketch.graph, &model, &Samples::new(vec![sample([2.0, 0.0])], &[2]).unwrap()).unwrap();
     assert_eq!((cut.tensors[0].saturated, cut.tensors[1].saturated, cut.layers[0].saturated), (0, 1, 1));
@@ -213,7 +216,7 @@ fn a_layer_s_own_error_does_not_depend_on_what_it_inherits() {
     bias.fill(0.0);
     weights.indexed_iter_mut().for_each(|((i, j), w)| *w = if i == j { 1.0 } else { 0.0 });
     let samples = sketch.samples(16);
-    let options = Options { activation_bits: 12, shift: 4, ..Options::default() };
+    let options = QuantiseOptions { activation_bits: 12, shift: 4, ..QuantiseOptions::default() };
     let (_, report) = quantise(&sketch.graph, &samples, &options).unwrap();
     let [first, second] = &report.layers[..] else { panic!("{report}") };
     assert!(first.own_snr_db.unwrap() < 35.0 && first.own_snr_db == first.snr_db, "{report}");
@@ -231,7 +234,7 @@ fn moved_tensors_have_values_too() {
     let turn = sketch.push("turn", Op::Transpose { perm: vec![1, 0, 2] }, &[pool]);
     sketch.push("twice", Op::Concat { axis: 0 }, &[turn, turn]);
     let samples = sketch.samples(3);
-    let (_, report) = quantise(&sketch.graph, &samples, &Options::default()).unwrap();
+    let (_, report) = quantise(&sketch.graph, &samples, &QuantiseOptions::default()).unwrap();
     let outputs = samples.inputs().iter().map(|input| sketch.graph.run_f32(input).unwrap().pop().unwrap());
     let values: Vec<f32> = outputs.flat_map(|output| output.into_iter().collect::<Vec<_>>()).collect();
     let ends = values.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), &x| (a.min(x), b.max(x)));
@@ -245,7 +248,7 @@ fn moved_tensors_have_values_too() {
 fn the_chart_has_a_bar_a_layer() {
     let (mut graph, samples) = load(&fixtures().join("digits_cnn"));
     graph.nodes.iter_mut().for_each(|node| node.name = format!("<{}>&\"'", node.name));
-    let (_, report) = quantise(&graph, &samples, &Options::default()).unwrap();
+    let (_, report) = quantise(&graph, &samples, &QuantiseOptions::default()).unwrap();
     let svg = report.to_svg();
     assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
     for (piece, times) in [("<g class=\"layer\">", 5), ("class=\"own\"", 5), ("class=\"total\"", 5), ("</g>", 5)] {
@@ -262,18 +265,19 @@ fn the_chart_has_a_bar_a_layer() {
 fn a_search_finds_the_least_cost() {
     let (graph, samples) = load(&fixtures().join("digits_mlp"));
     for targets in [vec![Target::Top1(0.99)], vec![Target::MaxError(0.5), Target::MeanError(0.1), Target::Top1(1.0)]] {
-        let (model, report, candidates) = search(&graph, &samples, &Options::default(), &targets).unwrap();
+        let (model, report, candidates) = search(&graph, &samples, &QuantiseOptions::default(), &targets).unwrap();
         assert!(targets.iter().all(|target| target.is_met(&report.fit())), "{report}");
         let chosen: Vec<&Candidate> = candidates.iter().filter(|candidate| candidate.chosen).collect();
         let [Candidate { activation_bits, shift, fit, cost: Some(cost), .. }] = chosen[..] else {
             panic!("{chosen:?}")
         };
         assert_eq!(*fit, Some(report.fit()));
-        let options = Options { activation_bits: *activation_bits, shift: *shift, ..Options::default() };
+        let options =
+            QuantiseOptions { activation_bits: *activation_bits, shift: *shift, ..QuantiseOptions::default() };
         assert_eq!(quantise(&graph, &samples, &options).unwrap(), (model, report));
         let settings = (4..=9).flat_map(|bits| (bits..=bits + 6).map(move |shift| (bits, shift)));
         let costs = settings.filter_map(|(activation_bits, shift)| {
-            let options = Options { activation_bits, shift, ..Options::default() };
+            let options = QuantiseOptions { activation_bits, shift, ..QuantiseOptions::default() };
             let (model, report) = quantise(&graph, &samples, &options).unwrap();
             let met = targets.iter().all(|target| target.is_met(&report.fit()));
             let first = met
@@ -291,7 +295,7 @@ fn a_search_finds_the_least_cost() {
 fn a_search_without_success_says_why() {
     let (graph, samples) = load(&fixtures().join("digits_mlp"));
     let test = Samples::load(fixtures().join("digits_mlp_test.npz"), graph.input_shape()).unwrap();
-    let options = Options::default();
+    let options = QuantiseOptions::default();
     let error = search(&graph, &samples, &options, &[Target::MaxError(1e-9)]).unwrap_err();
     let QuantiseError::TargetsMissed { tried: 91, activation_bits: 16, limits, .. } = &error else { panic!("{error}") };
     assert!(limits.contains("fc1") || limits.contains("fc2"), "{error}");
@@ -333,7 +337,7 @@ fn one_bit_more_is_explained() {
     let stem = fixtures().join("digits_mlp");
     let (graph, samples) = load(&stem);
     for (activation_bits, shift, finer) in [(8, 10, Some((9, 11))), (6, 12, Some((7, 12))), (16, 18, None)] {
-        let options = Options { activation_bits, shift, ..Options::default() };
+        let options = QuantiseOptions { activation_bits, shift, ..QuantiseOptions::default() };
         let (model, report) = quantise(&graph, &samples, &options).unwrap();
         let explanation = Tuner::new(&graph, &samples, &options).explain(&model, &report).unwrap();
         assert_eq!((&explanation.loses_most, explanation.now.fit), (&report.loses_most, Some(report.fit())));
@@ -348,7 +352,7 @@ fn one_bit_more_is_explained() {
 #[test]
 fn a_model_is_measured_on_its_task_without_its_graph() {
     let stem = fixtures().join("digits_mlp");
-    let (graph, model, _) = quantised(&stem, &Options::default());
+    let (graph, model, _) = quantised(&stem, &QuantiseOptions::default());
     let test = Samples::load(companion(&stem, "_test.npz"), graph.input_shape()).unwrap();
     let evaluation = evaluate_model(&model, &test).unwrap();
     let labelled = evaluation.labelled.as_ref().unwrap();
@@ -362,7 +366,7 @@ fn a_model_is_measured_on_its_task_without_its_graph() {
     sketch.push("relu", Op::Relu, &[0]);
     let one_hot = |class| ArrayD::from_shape_fn(vec![40], |i| if i[0] == class { 1.0 } else { 0.0 });
     let samples = Samples::new((0..40).map(one_hot).collect(), &[40]).unwrap();
-    let (model, _) = quantise(&sketch.graph, &samples, &Options::default()).unwrap();
+    let (model, _) = quantise(&sketch.graph, &samples, &QuantiseOptions::default()).unwrap();
     let unlabelled = evaluate_model(&model, &samples).unwrap();
     assert!(unlabelled.classes.len() == 40 && unlabelled.to_string().contains("most frequent 20 of 40 classes"));
     let labelled = evaluate_model(&model, &samples.clone().with_labels((0..40).collect()).unwrap()).unwrap();

@@ -14,7 +14,11 @@ use inferproof_circuits::{
 const SMALL: [&str; 4] = ["ops/conv_relu_maxpool", "ops/add_residual", "ops/transpose", "ops/averagepool"];
 
 fn model(name: &str) -> Model {
-    quantised(&fixtures().join(name), &Options { name: name.into(), source_digest: [7; 32], ..Options::default() }).1
+    quantised(
+        &fixtures().join(name),
+        &QuantiseOptions { name: name.into(), source_digest: [7; 32], ..QuantiseOptions::default() },
+    )
+    .1
 }
 
 #[test]

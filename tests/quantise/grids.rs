@@ -50,7 +50,7 @@ fn a_channel_of_zeros_rounds_exactly_too() {
         let sums = sketch.push("conv", integer_conv(weights), &[q]);
         sketch.push("conv_q", quantise_to(0.11), &[sums]);
         let samples = sketch.samples(8);
-        let (model, report) = quantise(&sketch.graph, &samples, &Options::default()).unwrap();
+        let (model, report) = quantise(&sketch.graph, &samples, &QuantiseOptions::default()).unwrap();
         assert_eq!(report.layers.iter().map(|layer| layer.exact).collect::<Vec<_>>(), [Some(true)]);
         assert!(report.to_string().contains("1 of 1 layers round exactly"), "{report}");
         for input in samples.inputs() {
@@ -70,7 +70,7 @@ fn what_is_rounded_again_is_named() {
     let q = sketch.push("float_q", quantise_to(0.2), &[real]);
     sketch.conv("head", q, 1, 1, 1);
     let samples = sketch.samples(8);
-    let (model, report) = quantise(&sketch.graph, &samples, &Options::default()).unwrap();
+    let (model, report) = quantise(&sketch.graph, &samples, &QuantiseOptions::default()).unwrap();
     let exact: Vec<_> = report.layers.iter().map(|layer| (layer.node.as_str(), layer.exact)).collect();
     assert_eq!(exact, [("exact_conv", Some(true)), ("float_conv", Some(false)), ("head", None)]);
     let text = report.to_string();
@@ -96,7 +96,7 @@ fn an_input_that_is_quantised_twice() {
         let sum = sketch.push("sum", Op::Add, &[left, two]);
         sketch.push("sum_q", quantise_to(0.17), &[sum]);
         let samples = sketch.samples(8);
-        let (model, report) = quantise(&sketch.graph, &samples, &Options::default()).unwrap();
+        let (model, report) = quantise(&sketch.graph, &samples, &QuantiseOptions::default()).unwrap();
         let step = model.input_scale().recip() as f32;
         assert_eq!((step - STEP).abs() < 1e-6, exact, "{step}");
         let exactly = report.layers.iter().all(|layer| layer.exact == Some(true));
@@ -115,7 +115,7 @@ fn sums_of_too_many_pairs_are_refused_for_that() {
     let sum = sketch.push("sum", Op::Add, &[a, b]);
     sketch.push("sum_q", wide(0.0017), &[sum]);
     let samples = sketch.samples(4);
-    let options = Options { activation_bits: 16, shift: 18, ..Options::default() };
+    let options = QuantiseOptions { activation_bits: 16, shift: 18, ..QuantiseOptions::default() };
     let error = quantise(&sketch.graph, &samples, &options).unwrap_err();
     assert!(matches!(error, QuantiseError::Unsupported { .. }), "{error}");
     assert!(error.to_string().contains("4294967296 pairs"), "{error}");

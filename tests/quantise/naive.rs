@@ -372,7 +372,7 @@ fn the_executor_agrees_with_the_written_semantics_on_random_networks() {
 fn every_input_in_the_domain_stays_inside_the_published_intervals() {
     let mut numbers = Numbers(5);
     for stem in all_fixtures() {
-        let (_, Model { architecture, weights, .. }, _) = quantised(&stem, &Options::default());
+        let (_, Model { architecture, weights, .. }, _) = quantised(&stem, &QuantiseOptions::default());
         let node = &architecture.nodes[0];
         // The re-implementation is slow: the large networks get fewer inputs.
         let count = if node.len() > 1000 {

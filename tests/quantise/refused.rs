@@ -3,11 +3,11 @@
 use super::*;
 use inferproof::quantise::{QuantiseError, evaluate};
 
-fn error(graph: &Graph, samples: &Samples, options: &Options) -> QuantiseError {
+fn error(graph: &Graph, samples: &Samples, options: &QuantiseOptions) -> QuantiseError {
     quantise(graph, samples, options).map(|_| ()).unwrap_err()
 }
 
-fn sketch_error(mut sketch: Sketch, options: &Options) -> QuantiseError {
+fn sketch_error(mut sketch: Sketch, options: &QuantiseOptions) -> QuantiseError {
     let samples = sketch.samples(4);
     error(&sketch.graph, &samples, options)
 }
@@ -26,34 +26,35 @@ fn a_single_window_needs_no_stride() {
 #[test]
 fn options_outside_their_range_are_refused() {
     let (graph, samples) = load(&fixtures().join("ops/gemm"));
-    let default = Options::default();
+    let default = QuantiseOptions::default();
     for options in [
-        Options { activation_bits: 3, ..default.clone() },
-        Options { activation_bits: 17, ..default.clone() },
-        Options { shift: 3, ..default.clone() },
-        Options { shift: 41, ..default.clone() },
-        Options { input_range: Some((1.0, 1.0)), ..default.clone() },
-        Options { input_range: Some((f64::NAN, 1.0)), ..default.clone() },
-        Options { input_range: Some((0.0, f64::INFINITY)), ..default.clone() },
-        Options { clip: Some(50.0), ..default.clone() },
-        Options { clip: Some(f64::NAN), ..default.clone() },
+        QuantiseOptions { activation_bits: 3, ..default.clone() },
+        QuantiseOptions { activation_bits: 17, ..default.clone() },
+        QuantiseOptions { shift: 3, ..default.clone() },
+        QuantiseOptions { shift: 41, ..default.clone() },
+        QuantiseOptions { input_range: Some((1.0, 1.0)), ..default.clone() },
+        QuantiseOptions { input_range: Some((f64::NAN, 1.0)), ..default.clone() },
+        QuantiseOptions { input_range: Some((0.0, f64::INFINITY)), ..default.clone() },
+        QuantiseOptions { clip: Some(50.0), ..default.clone() },
+        QuantiseOptions { clip: Some(f64::NAN), ..default.clone() },
     ] {
         assert!(matches!(error(&graph, &samples, &options), QuantiseError::Option { .. }), "{options:?}");
     }
     for options in [
-        Options { activation_bits: 4, shift: 4, ..default.clone() },
-        Options { activation_bits: 14, shift: 24, ..default.clone() },
+        QuantiseOptions { activation_bits: 4, shift: 4, ..default.clone() },
+        QuantiseOptions { activation_bits: 14, shift: 24, ..default.clone() },
     ] {
         quantise(&graph, &samples, &options).unwrap();
     }
-    let name = Options { name: "a\nb".into(), ..default };
+    let name = QuantiseOptions { name: "a\nb".into(), ..default };
     assert!(matches!(error(&graph, &samples, &name), QuantiseError::Model(_)));
 }
 
 #[test]
 fn a_layer_with_too_wide_quotients_is_refused() {
     let (graph, samples) = load(&fixtures().join("digits_cnn"));
-    quantise(&graph, &samples, &Options { activation_bits: 16, shift: 20, ..Options::default() }).unwrap();
+    quantise(&graph, &samples, &QuantiseOptions { activation_bits: 16, shift: 20, ..QuantiseOptions::default() })
+        .unwrap();
     // The bias cancels most of the weight on the only sample, but not on other inputs.
     let mut sketch = Sketch::new(&[2]);
     sketch.dense("wide", 0, 2);
@@ -62,7 +63,7 @@ fn a_layer_with_too_wide_quotients_is_refused() {
     bias.fill(0.0);
     (weights[[0, 0]], bias[0]) = (1e6, 0.5 - 1e6);
     let samples = Samples::new(vec![ArrayD::from_elem(vec![2], 1.0)], &[2]).unwrap();
-    let error = error(&sketch.graph, &samples, &Options { shift: 4, ..Options::default() });
+    let error = error(&sketch.graph, &samples, &QuantiseOptions { shift: 4, ..QuantiseOptions::default() });
     assert!(matches!(&error, QuantiseError::WideQuotients { limit: 16_777_216, .. }), "{error}");
     assert!(error.to_string().contains("activation bits"), "{error}");
 }
@@ -77,7 +78,7 @@ fn weights_beyond_31_bits_are_refused_without_being_shown() {
     // The bias cancels the weight on the only sample: the output is small, the weight is not.
     bias[0] = -1.2345e7;
     let samples = Samples::new(vec![ArrayD::from_elem(vec![2], 1.0)], &[2]).unwrap();
-    let error = error(&sketch.graph, &samples, &Options { shift: 24, ..Options::default() });
+    let error = error(&sketch.graph, &samples, &QuantiseOptions { shift: 24, ..QuantiseOptions::default() });
     assert!(
         matches!(&error, QuantiseError::TooLarge { node, what: "weight", limit: 31, .. } if node == "huge"),
         "{error}"
@@ -90,9 +91,9 @@ fn a_factor_that_vanishes_is_refused() {
     let mut sketch = Sketch::new(&[1, 64, 64]);
     sketch.push("all", Op::SumPool { window: Window::tiles([64, 64]), divisor: 4096.0 }, &[0]);
     let samples = Samples::new(vec![ArrayD::from_elem(vec![1, 64, 64], 1.0)], &[1, 64, 64]).unwrap();
-    let vanishing = error(&sketch.graph, &samples, &Options::default());
+    let vanishing = error(&sketch.graph, &samples, &QuantiseOptions::default());
     assert!(matches!(&vanishing, QuantiseError::FactorVanishes { shift: 10, .. }), "{vanishing}");
-    quantise(&sketch.graph, &samples, &Options { shift: 12, ..Options::default() }).unwrap();
+    quantise(&sketch.graph, &samples, &QuantiseOptions { shift: 12, ..QuantiseOptions::default() }).unwrap();
 }
 
 #[test]
@@ -100,7 +101,7 @@ fn a_lone_normalisation_of_many_channels_is_refused() {
     let mut sketch = Sketch::new(&[1 << 20]);
     let scale = vec![0.5; 1 << 20];
     sketch.push("norm", Op::ScaleShift { shift: scale.clone(), scale }, &[0]);
-    let error = sketch_error(sketch, &Options::default());
+    let error = sketch_error(sketch, &QuantiseOptions::default());
     assert!(matches!(&error, QuantiseError::Unsupported { operator: "ScaleShift", .. }), "{error}");
 }
 
@@ -108,12 +109,12 @@ fn a_lone_normalisation_of_many_channels_is_refused() {
 fn samples_of_another_network_are_refused() {
     let (graph, _) = load(&fixtures().join("ops/gemm"));
     let samples = Samples::new(vec![ArrayD::zeros(vec![3])], &[3]).unwrap();
-    assert!(matches!(error(&graph, &samples, &Options::default()), QuantiseError::Graph(_)));
+    assert!(matches!(error(&graph, &samples, &QuantiseOptions::default()), QuantiseError::Graph(_)));
 }
 
 #[test]
 fn a_model_is_compared_with_its_own_graph_only() {
-    let (_, model, _) = quantised(&fixtures().join("ops/gemm"), &Options::default());
+    let (_, model, _) = quantised(&fixtures().join("ops/gemm"), &QuantiseOptions::default());
     for other in ["ops/matmul", "digits_mlp"] {
         let (graph, samples) = load(&fixtures().join(other));
         let error = evaluate(&graph, &model, &samples).unwrap_err();
@@ -124,7 +125,7 @@ fn a_model_is_compared_with_its_own_graph_only() {
 #[test]
 fn labels_have_to_be_classes() {
     let (graph, samples) = load(&fixtures().join("ops/gemm"));
-    let (_, model, _) = quantised(&fixtures().join("ops/gemm"), &Options::default());
+    let (_, model, _) = quantised(&fixtures().join("ops/gemm"), &QuantiseOptions::default());
     let labelled = samples.clone().with_labels(vec![7; 16]).unwrap();
     assert!(matches!(evaluate(&graph, &model, &labelled), Err(QuantiseError::Samples(_))));
     assert!(samples.with_labels(vec![0; 15]).is_err());

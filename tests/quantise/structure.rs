@@ -32,7 +32,7 @@ fn outline(model: &Model) -> String {
 
 #[test]
 fn a_residual_network_has_one_layer_a_sum() {
-    let (_, model, _) = quantised(&fixtures().join("resnet8"), &Options::default());
+    let (_, model, _) = quantised(&fixtures().join("resnet8"), &QuantiseOptions::default());
     assert_eq!(
         outline(&model),
         "input, relu(conv0), relu(conv1), relu(scale1+conv2), relu(conv3), relu(conv3+conv4), relu(conv5), \
@@ -42,7 +42,7 @@ fn a_residual_network_has_one_layer_a_sum() {
 
 #[test]
 fn lenet_is_conv_pool_conv_pool_dense() {
-    let (_, model, _) = quantised(&fixtures().join("digits_cnn"), &Options::default());
+    let (_, model, _) = quantised(&fixtures().join("digits_cnn"), &QuantiseOptions::default());
     assert_eq!(
         outline(&model),
         "input, relu(conv0), max-pool, relu(conv2), max-pool, reshape, relu(dense5), relu(dense6), dense7"
@@ -52,7 +52,7 @@ fn lenet_is_conv_pool_conv_pool_dense() {
 #[test]
 fn relu_and_max_pool_end_in_one_order() {
     for name in ["conv_relu_maxpool", "conv_maxpool_relu"] {
-        let (_, model, report) = quantised(&fixtures().join("ops").join(name), &Options::default());
+        let (_, model, report) = quantised(&fixtures().join("ops").join(name), &QuantiseOptions::default());
         assert_eq!(outline(&model), "input, relu(conv0), max-pool", "{name}");
         assert_eq!(report.layers[0].node, "conv");
         assert_eq!(model.architecture.nodes[1].range, model.architecture.nodes[2].range);
@@ -107,7 +107,7 @@ fn a_chain_of_sums_of_any_length_is_planned() {
         last = sketch.push("sum", Op::Add, &[last, 0]);
     }
     let samples = sketch.samples(2);
-    let (model, _) = quantise(&sketch.graph, &samples, &Options::default()).unwrap();
+    let (model, _) = quantise(&sketch.graph, &samples, &QuantiseOptions::default()).unwrap();
     assert_eq!(model.architecture.nodes.len(), 2);
 }
 
@@ -274,7 +274,7 @@ fn integers_survive_views() {
 }
 
 fn quantise_graph(graph: &Graph, samples: &Samples) -> (Model, Report) {
-    quantise(graph, samples, &Options::default()).unwrap()
+    quantise(graph, samples, &QuantiseOptions::default()).unwrap()
 }
 
 /// What is no such integer is not put beside one.
@@ -286,6 +286,6 @@ fn a_real_tensor_is_not_cut_to_integers() {
     let real = sketch.dense("real", 0, 3);
     sketch.push("both", Op::Concat { axis: 0 }, &[quantised, real]);
     let samples = sketch.samples(4);
-    let error = quantise(&sketch.graph, &samples, &Options::default()).unwrap_err();
+    let error = quantise(&sketch.graph, &samples, &QuantiseOptions::default()).unwrap_err();
     assert!(error.to_string().contains("not quantised"), "{error}");
 }

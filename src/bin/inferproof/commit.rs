@@ -101,8 +101,11 @@ impl Commit {
             _ => return Err(Failure::Unusable("give --like FILE, or --range LO..HI and --scale S".into())),
         };
         let reals = || tensor.iter().copied();
-        let (values, clipped) =
-            if quantised { (integers(path, &tensor)?, 0) } else { (spec.quantise(reals()), spec.saturated(reals())) };
+        let (values, clipped) = if quantised {
+            (integers(path, &tensor, "give real numbers with --input")?, 0)
+        } else {
+            (spec.quantise(reals()), spec.saturated(reals()))
+        };
         // The elements and the powers before them.
         let k = (spec.packing.elements + 3).next_power_of_two().ilog2();
         let srs = stages.run("read SRS", || Srs::read_up_to(&self.srs, k))?;

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 /// Subcommands of `contract`.
 #[derive(Subcommand)]
 pub(crate) enum Contract {
-    /// Write the contracts' sources and the compiled verifier; with an SRS also the code that deploys it.
+    /// Write the sources of all contracts and the compiled verifiers; with an SRS also the code that deploys each verifier.
     Export {
         /// Folder to write to.
         #[arg(short, long)]

@@ -27,7 +27,7 @@ pub(crate) struct Evaluate {
     /// The ONNX model it was made of, to compare with.
     #[arg(long)]
     onnx: Option<PathBuf>,
-    /// The form of the output that the model was quantised with.
+    /// The form of the output that the model was quantised with; for `--onnx`.
     #[arg(long, default_value = "whole", requires = "onnx")]
     output_form: OutputForm,
     /// Size of a dimension that the ONNX model leaves open, for instance batch=1; may be given several times.

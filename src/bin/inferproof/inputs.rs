@@ -115,7 +115,11 @@ impl Input {
     ) -> Result<Integers, Failure> {
         let (path, quantised) = self.path();
         let tensor = load_tensor(path, shape)?;
-        let (values, clipped) = if quantised { (integers(path, &tensor)?, 0) } else { quantise(&tensor)? };
+        let (values, clipped) = if quantised {
+            (integers(path, &tensor, "give real numbers with --input")?, 0)
+        } else {
+            quantise(&tensor)?
+        };
         Ok(Integers { values, clipped })
     }
 }
@@ -135,11 +139,11 @@ pub(crate) fn clipping(clipped: u64) -> String {
     }
 }
 
-/// A tensor of integers; every value of up to 16 bits is exact in `f32`.
-pub(crate) fn integers(path: &Path, tensor: &ArrayD<f32>) -> Result<Vec<i64>, Failure> {
+/// A tensor of integers; every value of up to 16 bits is exact in `f32`. `remedy` is for whoever gave real numbers.
+pub(crate) fn integers(path: &Path, tensor: &ArrayD<f32>, remedy: &str) -> Result<Vec<i64>, Failure> {
     match tensor.iter().position(|v| v.fract() != 0.0 || v.abs() > 65536.0) {
         Some(index) => Err(Failure::Unusable(format!(
-            "{}: element {index} is no integer of at most 16 bits; give real numbers with --input",
+            "{}: element {index} is no integer of at most 16 bits; {remedy}",
             path.display()
         ))),
         None => Ok(tensor.iter().map(|v| *v as i64).collect()),
@@ -162,6 +166,13 @@ pub(crate) fn parse_word(text: &str) -> Result<[u8; 32], String> {
     let digits = text.strip_prefix("0x").unwrap_or(text);
     let bytes = hex::decode(digits).map_err(|e| format!("not hex: {e}"))?;
     bytes.try_into().map_err(|b: Vec<u8>| format!("{} bytes, expected 32", b.len()))
+}
+
+/// A real interval.
+pub(crate) fn interval(text: &str) -> Result<(f64, f64), String> {
+    let ends = text.split_once("..").and_then(|(lo, hi)| Some((lo.parse().ok()?, hi.parse().ok()?)));
+    ends.filter(|(lo, hi): &(f64, f64)| lo.is_finite() && hi.is_finite() && lo < hi)
+        .ok_or_else(|| "expected LO..HI, two numbers with LO below HI".into())
 }
 
 /// A dimension and its size.

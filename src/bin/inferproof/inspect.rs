@@ -6,13 +6,14 @@ use crate::failure::Failure;
 use crate::inputs::{InterfaceArguments, dimension};
 use crate::preflight::{nodes, preflight};
 use clap::Args;
+use inferproof::Interface;
 use inferproof::artefact::{Identity, JSON, Kind, identify, read_text};
 use inferproof::commitment::{TensorCommitment, TensorOpening};
 use inferproof::keys::{ProvingKey, PublicModel, VerifyingKey};
 use inferproof::model::Model;
 use inferproof::onnx::{self, ImportOptions};
 use inferproof::proof::Proof;
-use inferproof::quantise::{Options, Samples, quantise};
+use inferproof::quantise::{QuantiseOptions, Samples, quantise};
 use inferproof::ranges::RangeProof;
 use inferproof::srs::Srs;
 use inferproof_circuits::ranges::WeightRange;
@@ -27,21 +28,21 @@ const RANDOM_SAMPLES: usize = 4;
 /// Arguments of `inspect`.
 #[derive(Args)]
 pub(crate) struct Inspect {
-    /// Any file of ours, or an ONNX model.
+    /// Any file that inferproof writes, or an ONNX model.
     file: PathBuf,
     /// Size of a dimension that an ONNX model leaves open, for instance batch=1; may be given several times.
     #[arg(long, value_name = "NAME=SIZE", value_parser = dimension)]
     dim: Vec<(String, usize)>,
-    /// For an ONNX model: calibration samples (.npz or .npy). They decide ranges, and with them tables and rows.
+    /// For an ONNX model: calibration samples (.npz or .npy). They decide ranges, and with them tables and rows; random ones stand in for them.
     #[arg(long)]
     samples: Option<PathBuf>,
-    /// For an ONNX model: bits of every activation, 4 to 16.
+    /// For an ONNX model: bits of every activation, 4 to 16 (8 if not given).
     #[arg(long)]
     bits: Option<u32>,
-    /// For an ONNX model: layers divide by 2^SHIFT, 4 to 40.
+    /// For an ONNX model: layers divide by 2^SHIFT, 4 to 40 (10 if not given).
     #[arg(long)]
     shift: Option<u32>,
-    /// Drawing of the circuit to write (SVG): which tensor lives where.
+    /// For a model: drawing of the circuit to write (SVG), which tensor lives where.
     #[arg(long)]
     layout: Option<PathBuf>,
     #[command(flatten)]
@@ -58,7 +59,9 @@ impl Inspect {
                 .map_err(|e| Failure::Unusable(format!("cannot read {}: {e}", self.file.display())))?
         };
         head.truncate(read);
-        match identify(&head) {
+        let identity = identify(&head);
+        self.check_options(&identity)?;
+        match identity {
             Identity::Artefact { kind: Kind::NETWORK, .. } => self.model(&Model::load(&self.file)?),
             Identity::Artefact { kind: Kind::VERIFYING_KEY, .. } => {
                 Ok(verifying_key("verifying key", &VerifyingKey::load(&self.file)?))
@@ -76,6 +79,32 @@ impl Inspect {
             }
             Identity::Foreign(JSON) => self.text(),
             _ => self.graph(),
+        }
+    }
+
+    /// Refuses options that say nothing of a file of this kind.
+    fn check_options(&self, identity: &Identity) -> Result<(), Failure> {
+        let (onnx, quantised) = match identity {
+            Identity::Artefact { kind, .. } => (false, *kind == Kind::NETWORK),
+            Identity::Foreign(what) => (*what != JSON, false),
+            _ => (true, false),
+        };
+        let seen = self.interface.interface() != Interface::default() || self.interface.batch() != 1;
+        let for_onnx = [
+            ("--dim", !self.dim.is_empty()),
+            ("--samples", self.samples.is_some()),
+            ("--bits", self.bits.is_some()),
+            ("--shift", self.shift.is_some()),
+        ];
+        let for_models = [("--layout", self.layout.is_some()), ("--input-as, --output-as and --batch-in-one", seen)];
+        let of = |options: &[(&'static str, bool)]| options.iter().find(|(_, given)| *given).map(|(name, _)| *name);
+        let refused = |name, whom| {
+            Err(Failure::Unusable(format!("{}: {name} is for {whom}, which this is not", self.file.display())))
+        };
+        match (of(&for_onnx), of(&for_models)) {
+            (Some(name), _) if !onnx => refused(name, "ONNX models"),
+            (_, Some(name)) if !onnx && !quantised => refused(name, "models, quantised or ONNX"),
+            _ => Ok(()),
         }
     }
 
@@ -235,8 +264,8 @@ impl Inspect {
                 (Samples::random(graph.input_shape(), RANDOM_SAMPLES)?, "random samples: give --samples for your own")
             }
         };
-        let defaults = Options::default();
-        let options = Options {
+        let defaults = QuantiseOptions::default();
+        let options = QuantiseOptions {
             activation_bits: self.bits.unwrap_or(defaults.activation_bits),
             shift: self.shift.unwrap_or(defaults.shift),
             ..defaults

@@ -4,7 +4,7 @@ use crate::Outcome;
 use crate::failure::Failure;
 use crate::progress::Stages;
 use clap::Args;
-use inferproof::machine;
+use inferproof::costs;
 use inferproof_circuits::plan::ProverCosts;
 use rand_core::OsRng;
 use serde_json::json;
@@ -20,10 +20,10 @@ pub(crate) struct CalibrateMachine {
 
 impl CalibrateMachine {
     pub(crate) fn run(&self) -> Result<Outcome, Failure> {
-        let path = self.output.clone().map_or_else(machine::default_path, Ok)?;
+        let path = self.output.clone().map_or_else(costs::default_path, Ok)?;
         let mut stages = Stages::default();
-        let costs = stages.run("measure", || machine::measure(OsRng))?;
-        machine::save(&costs, &path)?;
+        let costs = stages.run("measure", || costs::measure(OsRng))?;
+        costs::save(&costs, &path)?;
         let text = format!(
             "a proof   {:.2} CPU-s, and {:.2} more for 10,000 rows\nwritten   {}\n{}",
             costs.seconds,
@@ -37,8 +37,8 @@ impl CalibrateMachine {
 
 /// This machine's costs and whether they were measured.
 pub(crate) fn costs() -> Result<(ProverCosts, bool), Failure> {
-    let measured = match machine::default_path() {
-        Ok(path) => machine::load(path)?,
+    let measured = match costs::default_path() {
+        Ok(path) => costs::load(path)?,
         Err(_) => None,
     };
     Ok(measured.map_or((ProverCosts::default(), false), |costs| (costs, true)))

@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::machine;
+use inferproof::commitment::WeightVisibility;
 use inferproof::draw;
 use inferproof_circuits::interface::Interface;
 use inferproof_circuits::machine::Shape;
@@ -29,7 +30,8 @@ pub(crate) fn preflight(
     let mut json = Map::new();
     for (name, optimise) in [("prover", Optimise::Prover), ("memory", Optimise::Memory), ("gas", Optimise::Gas)] {
         let (program, costs) = plan_batch(architecture, interface, optimise, batch, None)?;
-        let costs = charged(architecture, interface, costs.into_iter().map(|cost| cost.on(&machine)).collect())?;
+        let costs = costs.into_iter().map(|cost| cost.on(&machine)).collect();
+        let costs = charged(architecture, interface, WeightVisibility::Secret, costs)?;
         if optimise == Optimise::Prover {
             let (usage, table) = rows(&program, architecture);
             let _ = write!(text, "\nrows of the plan for --optimise prover, by node\n{table}");
@@ -43,27 +45,28 @@ pub(crate) fn preflight(
         json.insert(name.into(), plans(&costs));
     }
     let source = if measured { "as measured on this machine" } else { "of a 2-core machine; see calibrate-machine" };
-    let _ = writeln!(text, "\nprover CPU-seconds {source}; gas {GAS_SOURCE}");
+    let _ = writeln!(text, "\nprover CPU-seconds {source}; gas {GAS_SOURCE}; secret weights");
     json.insert("machine".into(), json!({ "costs": machine, "measured": measured }));
     Ok((Value::Object(json), text))
 }
 
 #[cfg(feature = "evm")]
-const GAS_SOURCE: &str = "of a transaction on a chain in memory, secret weights, no public byte 0";
+pub(crate) const GAS_SOURCE: &str = "of a transaction on a chain in memory, no public byte 0";
 #[cfg(not(feature = "evm"))]
-const GAS_SOURCE: &str = "estimated, secret weights, no public byte 0";
+pub(crate) const GAS_SOURCE: &str = "estimated, no public byte 0";
 
 /// The costs with the gas that a chain in memory charges, where a transaction can hold it, instead of the planner's estimate.
 #[cfg(feature = "evm")]
 pub(crate) fn charged(
     architecture: &Architecture,
     interface: Interface,
+    visibility: WeightVisibility,
     mut costs: Vec<Cost>,
 ) -> Result<Vec<Cost>, Failure> {
-    use inferproof::{WeightVisibility, circuits::layers::compile, evm};
+    use inferproof::{circuits::layers::compile, evm};
     let mut rehearsal = evm::Rehearsal::new(evm::chain::Fork::default())?;
     for cost in &mut costs {
-        if let Ok(gas) = rehearsal.gas(&compile(architecture, interface, cost.layout)?, WeightVisibility::Secret) {
+        if let Ok(gas) = rehearsal.gas(&compile(architecture, interface, cost.layout)?, visibility) {
             cost.gas = gas;
         }
     }
@@ -72,7 +75,12 @@ pub(crate) fn charged(
 
 /// Without a chain the planner's estimate stands.
 #[cfg(not(feature = "evm"))]
-pub(crate) fn charged(_: &Architecture, _: Interface, costs: Vec<Cost>) -> Result<Vec<Cost>, Failure> {
+pub(crate) fn charged(
+    _: &Architecture,
+    _: Interface,
+    _: WeightVisibility,
+    costs: Vec<Cost>,
+) -> Result<Vec<Cost>, Failure> {
     Ok(costs)
 }
 

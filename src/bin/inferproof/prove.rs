@@ -55,7 +55,7 @@ pub(crate) struct Prove {
     /// 32 bytes in hex that bind the proof to a use; zeros if not given.
     #[arg(long, value_parser = parse_word)]
     context: Option<[u8; 32]>,
-    /// What to prove on.
+    /// What to prove on: cuda fails without a device, auto falls back to the processor. Devices need a build with `--features cuda`.
     #[arg(long, value_enum, default_value = "auto")]
     engine: EngineName,
     /// Refuse to take more of the processor's memory than so many MiB, by prediction.

@@ -2,7 +2,7 @@
 
 use crate::Outcome;
 use crate::failure::Failure;
-use crate::inputs::dimension;
+use crate::inputs::{dimension, interval};
 use crate::machine;
 use crate::progress::Stages;
 use clap::Args;
@@ -11,7 +11,7 @@ use inferproof::graph::OutputForm;
 use inferproof::model::Model;
 use inferproof::onnx::{self, ImportOptions};
 use inferproof::quantise::{
-    Candidate, Explanation, Fixed, Options, Report, Samples, Target, Tuner, evaluate, quantise, quantise_like,
+    Candidate, Explanation, Fixed, QuantiseOptions, Report, Samples, Target, Tuner, evaluate, quantise, quantise_like,
     source_digest,
 };
 use serde_json::json;
@@ -35,12 +35,18 @@ pub(crate) struct Quantise {
     /// Accuracy report to write (JSON).
     #[arg(long)]
     report: Option<PathBuf>,
-    /// Bits of every activation, 4 to 16.
+    /// Bits of every activation, 4 to 16 (8 if not given).
     #[arg(long)]
     bits: Option<u32>,
-    /// Layers divide by 2^SHIFT, 4 to 40.
+    /// Layers divide by 2^SHIFT, 4 to 40 (10 if not given).
     #[arg(long)]
     shift: Option<u32>,
+    /// Real interval that inputs lie in, for instance 0..1; that of the samples if not given. Inputs outside are moved to its nearest end.
+    #[arg(long, value_name = "LO..HI", value_parser = interval, allow_hyphen_values = true)]
+    input_range: Option<(f64, f64)>,
+    /// Percentage of each hidden tensor's elements that its range has to cover, above 50 and up to 100; all of the samples' if not given.
+    #[arg(long, value_name = "PERCENT")]
+    clip: Option<f64>,
     /// What to reach at the least cost of a proof: top1>=F, max-error<=E or mean-error<=E against the float model. All
     /// that are given have to hold. Searches the bits and the shift, unless one is given.
     #[arg(long = "target", value_name = "TARGET")]
@@ -49,7 +55,7 @@ pub(crate) struct Quantise {
     #[arg(long)]
     explain: bool,
     /// As a new version of this quantised model: its scales, ranges, tables and published intervals, hence its programId, with new weights.
-    #[arg(long, value_name = "EARLIER.IFQ", conflicts_with_all = ["bits", "shift", "targets", "explain", "headroom"])]
+    #[arg(long, value_name = "EARLIER.IFQ", conflicts_with_all = ["bits", "shift", "input_range", "clip", "targets", "explain", "headroom"])]
     like: Option<PathBuf>,
     /// Bits of room for the larger weights of later versions, 0 to 8; tables grow with it.
     #[arg(long, default_value_t = 0)]
@@ -67,7 +73,7 @@ pub(crate) struct Quantise {
 struct Found {
     model: Model,
     report: Report,
-    options: Options,
+    options: QuantiseOptions,
     candidates: Option<Vec<Candidate>>,
 }
 
@@ -111,16 +117,17 @@ impl Quantise {
         self.outcome(&found, explanation.as_ref(), &stages)
     }
 
-    fn options(&self, bytes: &[u8]) -> Options {
-        let defaults = Options::default();
+    fn options(&self, bytes: &[u8]) -> QuantiseOptions {
+        let defaults = QuantiseOptions::default();
         let name = self.model.file_stem().map_or_else(|| defaults.name.clone(), |s| s.to_string_lossy().into_owned());
-        Options {
+        QuantiseOptions {
             activation_bits: self.bits.unwrap_or(defaults.activation_bits),
             shift: self.shift.unwrap_or(defaults.shift),
+            input_range: self.input_range,
+            clip: self.clip,
             headroom: self.headroom,
             name,
             source_digest: source_digest(bytes),
-            ..defaults
         }
     }
 
@@ -132,7 +139,7 @@ impl Quantise {
         })?;
         let chosen = candidates.iter().find(|candidate| candidate.chosen);
         let activation_bits = chosen.map_or(tuner.options.activation_bits, |chosen| chosen.activation_bits);
-        let options = Options { activation_bits, shift: model.architecture.shift, ..tuner.options.clone() };
+        let options = QuantiseOptions { activation_bits, shift: model.architecture.shift, ..tuner.options.clone() };
         Ok(Found { model, report, options, candidates: Some(candidates) })
     }
 

@@ -3,7 +3,7 @@
 use crate::Outcome;
 use crate::failure::Failure;
 use crate::inputs::InterfaceArguments;
-use crate::preflight::{charged, cost_table, plans};
+use crate::preflight::{GAS_SOURCE, charged, cost_table, plans};
 use crate::progress::Stages;
 use crate::segments::{create, key_folder, no_more_than, segment_files};
 use clap::{Args, ValueEnum};
@@ -61,8 +61,8 @@ pub(crate) struct Setup {
     /// together: those are planned for `single`.
     #[arg(long, value_enum, conflicts_with = "layout")]
     shape: Option<ShapeName>,
-    /// A plan of those that inspect lists instead, by its layout: weight lanes, the bits of a limb if it has limbs, with `flat` if only layers of one
-    /// output a channel have, and `paired` if it is of that shape (64, 64:5, 64:5:flat, 64:paired, 64:5:flat:paired).
+    /// A plan of those that inspect lists instead, by its layout: weight lanes, the bits of a limb if it has limbs, `flat` if only dense layers have,
+    /// and `paired` if it is of that shape (64, 64:5, 64:5:flat, 64:paired, 64:5:flat:paired).
     #[arg(long, conflicts_with = "optimise", value_name = "LANES[:LIMB[:flat]][:paired]")]
     layout: Option<Layout>,
     #[command(flatten)]
@@ -153,14 +153,18 @@ impl Setup {
         let srs = stages.run("read SRS", || Srs::read_up_to(&self.srs, program.k))?;
         let options = SetupOptions { layout: Some(program.layout), ..options };
         let (key, _) = stages.run("setup", || setup(&model, &srs, &options, OsRng))?;
-        let costs = charged(&model.architecture, interface, costs)?;
+        let costs = charged(&model.architecture, interface, options.visibility, costs)?;
         let description = place.write(&key, costs.first())?;
         let verifying = key.verifying_key();
         let mut text = format!("modelId  {}\n", hex::encode(verifying.model_id()));
         if verifying.insecure() {
             text += "INSECURE: the SRS is for development only\n";
         }
-        text += &format!("plans, the first is taken\n{}written  {}\n", cost_table(&costs), output.display());
+        text += &format!(
+            "plans, the first is taken; gas {GAS_SOURCE}\n{}written  {}\n",
+            cost_table(&costs),
+            output.display()
+        );
         Ok((json!({ "ok": true, "model": description, "plans": plans(&costs) }), text))
     }
 }

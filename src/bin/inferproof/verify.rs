@@ -3,7 +3,7 @@
 use crate::Outcome;
 use crate::commit::tensor_json;
 use crate::failure::Failure;
-use crate::inputs::{integers, parse_word};
+use crate::inputs::{clipping, integers, parse_word};
 use crate::progress::Stages;
 use crate::segments::key_folders;
 use clap::Args;
@@ -30,7 +30,13 @@ pub(crate) struct Verify {
     /// Refuse any other model; for segments, any other chain.
     #[arg(long, value_parser = parse_word, value_name = "ID")]
     expect_model: Option<[u8; 32]>,
-    /// Refuse any other output (integers, .npy).
+    /// Refuse any other input (real numbers, .npy, as prove takes them).
+    #[arg(long, value_name = "X.NPY", conflicts_with = "expect_input_quantised")]
+    expect_input: Option<PathBuf>,
+    /// Refuse any other input (integers, .npy).
+    #[arg(long, value_name = "X.NPY")]
+    expect_input_quantised: Option<PathBuf>,
+    /// Refuse any other output (integers, .npy, as run writes them).
     #[arg(long, value_name = "Y.NPY")]
     expect_output: Option<PathBuf>,
     /// Refuse any other input than the one behind this commitment.
@@ -42,6 +48,9 @@ pub(crate) struct Verify {
     /// Refuse any other context (32 bytes in hex; zeros if not given).
     #[arg(long, value_parser = parse_word)]
     context: Option<[u8; 32]>,
+    /// Refuse a proof under an SRS that is for development only: whoever made that can forge proofs.
+    #[arg(long)]
+    refuse_insecure: bool,
     /// Proof (JSON); for segments, one for each, in order.
     #[arg(required = true)]
     proof: Vec<PathBuf>,
@@ -63,6 +72,11 @@ impl Claim {
             End::Output => self.keys.len() - 1,
         };
         (&self.keys[index], &self.proofs[index])
+    }
+
+    /// Whether whoever made the SRS could have forged it.
+    fn is_insecure(&self, srs: &SrsVerifier) -> bool {
+        srs.insecure() || self.keys.iter().any(VerifyingKey::insecure)
     }
 
     /// What names the model or the chain.
@@ -97,11 +111,20 @@ impl Verify {
             };
             if e.is_malformed() { Failure::Unusable(message) } else { Failure::Invalid(message) }
         })?;
-        self.expectations(&claim)?;
-        Ok(outcome(&claim, &srs, &stages))
+        if self.refuse_insecure && claim.is_insecure(&srs) {
+            let message = "the SRS is for development only, so this proof could be forged";
+            return Err(Failure::Invalid(message.into()));
+        }
+        let clipped = self.expectations(&claim)?;
+        let mut outcome = outcome(&claim, &srs, &stages);
+        outcome.json["clipped"] = json!(clipped);
+        outcome.text += &clipping(clipped);
+        Ok(outcome)
     }
 
-    fn expectations(&self, claim: &Claim) -> Result<(), Failure> {
+    /// Compares what is proved with what is expected; returns how many real numbers of an expected input lie outside the model's domain.
+    fn expectations(&self, claim: &Claim) -> Result<u64, Failure> {
+        let mut clipped = 0;
         let differs = |what: &str, expected: &[u8], got: &[u8]| {
             let message = format!("the {what} is {}, expected {}", hex::encode(got), hex::encode(expected));
             if expected == got { Ok(()) } else { Err(Failure::Invalid(message)) }
@@ -110,14 +133,38 @@ impl Verify {
         if let Some(model) = &self.expect_model {
             differs(if claim.chained { "chain" } else { "model" }, model, &claim.id())?;
         }
-        let (key, proof) = claim.at(End::Output);
-        if let Some(path) = &self.expect_output {
-            let output = &key.io().output;
-            if key.io().interface.output != Visibility::Public {
-                return Err(Failure::Unusable("the output is not public; expect its commitment instead".into()));
+        let tensors = [
+            (End::Input, &self.expect_input, false),
+            (End::Input, &self.expect_input_quantised, true),
+            (End::Output, &self.expect_output, true),
+        ];
+        for (end, path, quantised) in tensors {
+            let Some(path) = path else { continue };
+            let (key, proof) = claim.at(end);
+            let (name, got, remedy) = match end {
+                End::Input => ("input", &proof.statement.input, "give real numbers with --expect-input"),
+                End::Output => ("output", &proof.statement.output, "`run` writes the integers of an output"),
+            };
+            if key.io().interface.of(end) != Visibility::Public {
+                return Err(Failure::Unusable(format!("the {name} is not public; expect its commitment instead")));
             }
-            let expected = integers(path, &load_tensor(path, &output.shape)?)?;
-            differs("output", &output.packing.encode(&expected), &proof.statement.output)?;
+            let spec = key.io().of(end);
+            let tensor = load_tensor(path, &spec.shape)?;
+            let expected = match quantised {
+                true => integers(path, &tensor, remedy)?,
+                false => {
+                    clipped += spec.saturated(tensor.iter().copied());
+                    spec.quantise(tensor.iter().copied())
+                }
+            };
+            // Beyond its range an integer has the bytes of another.
+            let range = spec.packing.range;
+            if let Some(outside) = expected.iter().find(|value| !range.contains(**value)) {
+                let message =
+                    format!("the {name} has no {outside}, as is expected: it is in {} to {}", range.lo, range.hi);
+                return Err(Failure::Invalid(message));
+            }
+            differs(name, &spec.packing.encode(&expected), got)?;
         }
         for (end, path) in [(End::Input, &self.input_commitment), (End::Output, &self.output_commitment)] {
             let Some(path) = path else { continue };
@@ -133,7 +180,7 @@ impl Verify {
             }
             differs(&format!("{name}'s tensorId"), &expected.tensor_id(), &got.tensor_id())?;
         }
-        Ok(())
+        Ok(clipped)
     }
 }
 
@@ -165,7 +212,7 @@ fn shown(claim: &Claim, end: End) -> (Value, String) {
 }
 
 fn outcome(claim: &Claim, srs: &SrsVerifier, stages: &Stages) -> Outcome {
-    let insecure = srs.insecure() || claim.keys.iter().any(VerifyingKey::insecure);
+    let insecure = claim.is_insecure(srs);
     let statement = &claim.proofs[0].statement;
     // Of a chain, secret if any segment's are.
     let secret = claim.keys.iter().any(|key| key.weights().visibility == WeightVisibility::Secret);

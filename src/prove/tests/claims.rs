@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::onnx::import;
-use crate::quantise::{Options, Samples, quantise};
+use crate::quantise::{QuantiseOptions, Samples, quantise};
 use std::io::Read;
 
 /// A case of ONNX's node tests as a model and its input.
@@ -20,7 +20,8 @@ fn node_test(case: &str) -> (Model, Vec<i64>) {
     std::fs::write(&path, read("input.npy")).unwrap();
     let x = crate::quantise::load_tensor(&path, graph.input_shape()).unwrap();
     let (model, _) =
-        quantise(&graph, &Samples::new(vec![x.clone()], graph.input_shape()).unwrap(), &Options::default()).unwrap();
+        quantise(&graph, &Samples::new(vec![x.clone()], graph.input_shape()).unwrap(), &QuantiseOptions::default())
+            .unwrap();
     let input = model.quantise_input(&x).unwrap();
     (model, input)
 }

@@ -8,7 +8,7 @@
 //! A test fixes this order.
 
 use super::*;
-use crate::quantise::{Options, Samples, quantise};
+use crate::quantise::{QuantiseOptions, Samples, quantise};
 use crate::transcript::ProverTranscript;
 use ff::PrimeField;
 use halo2_proofs::plonk::{create_proof, keygen_pk};
@@ -143,7 +143,7 @@ fn proofs_of_halo2s_prover_verify() {
 }
 
 /// A network that comes with the project.
-fn network(name: &str, srs: &'static Srs, options: &Options) -> Fixture {
+fn network(name: &str, srs: &'static Srs, options: &QuantiseOptions) -> Fixture {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name);
     let graph = crate::onnx::import_file(path.with_extension("onnx")).unwrap();
     let samples = Samples::load(format!("{}_samples.npz", path.display()), graph.input_shape()).unwrap();
@@ -156,13 +156,13 @@ fn proofs_of_halo2s_prover_of_networks() {
     static SRS: std::sync::OnceLock<Srs> = std::sync::OnceLock::new();
     let srs = SRS.get_or_init(|| Srs::development(14, StdRng::seed_from_u64(1)).unwrap());
     for name in ["digits_mlp", "digits_cnn"] {
-        a_proof_of_halo2s_prover(&network(name, srs, &Options::default()));
+        a_proof_of_halo2s_prover(&network(name, srs, &QuantiseOptions::default()));
     }
     let operators = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/ops");
     let files = std::fs::read_dir(operators).unwrap().map(|entry| entry.unwrap().path());
     let files: Vec<_> = files.filter(|path| path.extension().is_some_and(|e| e == "onnx")).collect();
     assert!(files.len() >= 25, "{} operators", files.len());
-    let small = Options { activation_bits: 6, shift: 7, ..Options::default() };
+    let small = QuantiseOptions { activation_bits: 6, shift: 7, ..QuantiseOptions::default() };
     for file in files {
         let name = format!("ops/{}", file.file_stem().unwrap().to_string_lossy());
         a_proof_of_halo2s_prover(&network(&name, srs, &small));
@@ -174,7 +174,7 @@ fn proofs_of_halo2s_prover_of_networks() {
 fn a_proof_of_halo2s_prover_of_the_largest_network() {
     static SRS: std::sync::OnceLock<Srs> = std::sync::OnceLock::new();
     let srs = SRS.get_or_init(|| Srs::development(17, StdRng::seed_from_u64(1)).unwrap());
-    a_proof_of_halo2s_prover(&network("resnet8", srs, &Options::default()));
+    a_proof_of_halo2s_prover(&network("resnet8", srs, &QuantiseOptions::default()));
 }
 
 fn a_proof_of_halo2s_prover(fixture: &Fixture) {
