@@ -66,6 +66,21 @@ impl Kind {
         matches!(&self.0, b"IFQ\0" | b"PKEY" | b"TOPN")
     }
 
+    /// Whether nothing can make such a file again, so that no other kind of file takes its place.
+    const fn is_irreplaceable(self) -> bool {
+        matches!(&self.0, b"PKEY" | b"TOPN")
+    }
+
+    /// Most bytes that the payload of such an artefact has.
+    const fn most_bytes(self) -> u64 {
+        match &self.0 {
+            b"VKEY" => 1 << 16,
+            b"TCOM" => 1 << 12,
+            b"IFQ\0" | b"PKEY" | b"TOPN" => 1 << 32,
+            _ => u64::MAX,
+        }
+    }
+
     const fn magic(self) -> [u8; 8] {
         if self.is_secret() { SECRET_MAGIC } else { MAGIC }
     }
@@ -207,7 +222,7 @@ pub enum ArtefactError {
         /// What the bytes look like.
         found: Identity,
     },
-    /// A JSON file that is longer than any that this build writes.
+    /// Longer than any such file that this build writes.
     #[error("this is longer than the {limit} bytes that such a file has at most")]
     TooLong {
         /// The limit.
@@ -270,12 +285,13 @@ impl ArtefactError {
 /// gives any new file; a symbolic link at `path` is replaced, not followed.
 ///
 /// # Errors
-/// [`ArtefactError::Io`]; the temporary file is removed and `path` is as it was.
+/// [`ArtefactError::Io`]; [`ArtefactError::Exists`] in the place of a proving key or an opening, but for one of the same kind; the temporary file is removed
+/// and `path` is as it was.
 pub fn write_atomic(path: &Path, kind: Kind, version: u16, payload: &[u8]) -> Result<(), ArtefactError> {
     let header = header(kind, version, payload.len() as u64);
     let digest = Keccak256::new().chain_update(header).chain_update(payload).finalize();
     // Three writes rather than one buffer: a secret payload gets no second copy in memory.
-    replace_file(path, &[&header, payload, digest.as_slice()], kind.is_secret())
+    replace(path, &[&header, payload, digest.as_slice()], kind.is_secret(), Some(kind))
 }
 
 /// As [`write_atomic`], but never replaces a file: for secrets that nothing can make again.
@@ -297,8 +313,14 @@ pub fn write_new(path: &Path, kind: Kind, version: u16, payload: &[u8]) -> Resul
 /// container around it; for its owner only if `secret`.
 ///
 /// # Errors
-/// [`ArtefactError::Io`]; `path` is as it was.
+/// [`ArtefactError::Io`]; [`ArtefactError::Exists`] if it is a proving key or an opening; `path` is as it was.
 pub fn replace_file(path: &Path, parts: &[&[u8]], secret: bool) -> Result<(), ArtefactError> {
+    replace(path, parts, secret, None)
+}
+
+/// Replaces a file, an irreplaceable one by one of its own `kind` only.
+fn replace(path: &Path, parts: &[&[u8]], secret: bool, kind: Option<Kind>) -> Result<(), ArtefactError> {
+    check_irreplaceable(path, kind)?;
     let fail =
         |e: tempfile::PersistError| ArtefactError::Io { action: "replace", path: path.to_owned(), source: e.error };
     prepare(path, parts, secret)?.persist(path).map_err(fail)?;
@@ -308,9 +330,33 @@ pub fn replace_file(path: &Path, parts: &[&[u8]], secret: bool) -> Result<(), Ar
 /// Whether a file can be written at `path`, before the work that makes it is done: its folder takes files, and what is there can be replaced.
 ///
 /// # Errors
-/// [`ArtefactError::Io`].
+/// [`ArtefactError::Io`]; [`ArtefactError::Exists`] if it is a proving key or an opening.
 pub fn check_writable(path: &Path) -> Result<(), ArtefactError> {
+    check_replaceable(path, None)
+}
+
+/// As [`check_writable`], for a file that may take the place of another of its `kind`.
+///
+/// # Errors
+/// As [`check_writable`].
+pub fn check_replaceable(path: &Path, kind: Option<Kind>) -> Result<(), ArtefactError> {
+    check_irreplaceable(path, kind)?;
     temporary(path, true).map(|_| ())
+}
+
+/// Refuses to replace what nothing can make again by another kind of file. A link is replaced, not what it leads to.
+fn check_irreplaceable(path: &Path, kind: Option<Kind>) -> Result<(), ArtefactError> {
+    if !fs::symlink_metadata(path).is_ok_and(|there| there.is_file()) {
+        return Ok(());
+    }
+    let mut head = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(HEADER_BYTES as u64).read_to_end(&mut head));
+    match identify(&head) {
+        Identity::Artefact { kind: there, .. } if read.is_ok() && there.is_irreplaceable() && kind != Some(there) => {
+            Err(ArtefactError::Exists { path: path.to_owned() })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// As [`check_writable`], for a file that is never replaced.
@@ -395,7 +441,8 @@ pub fn read(path: &Path, kind: Kind, supported_version: u16) -> Result<Vec<u8>, 
     let rest = length.saturating_add(DIGEST_BYTES as u64 + 1);
     // What there is, at once: a buffer that grows leaves copies of a secret behind.
     let present = file.metadata().map_or(0, |metadata| metadata.len()).min(rest);
-    bytes.reserve_exact(usize::try_from(present).unwrap_or(0));
+    let reserved = bytes.try_reserve_exact(usize::try_from(present).unwrap_or(usize::MAX));
+    reserved.map_err(|_| fail(io::ErrorKind::OutOfMemory.into()))?;
     file.take(rest).read_to_end(&mut bytes).map_err(fail)?;
     check(&bytes, length).map_err(|e| e.in_file(path))?;
     bytes.truncate(bytes.len() - DIGEST_BYTES);
@@ -451,7 +498,7 @@ pub fn read_ranges<E: From<ArtefactError>>(
         }
         offset += block.len() as u64;
         block.clear();
-        (&mut file).take((payload - offset).min(BLOCK)).read_to_end(&mut block).map_err(fail)?;
+        (&mut file).take(payload.saturating_sub(offset).min(BLOCK)).read_to_end(&mut block).map_err(fail)?;
     }
     file.take(DIGEST_BYTES as u64 + 1).read_to_end(&mut block).map_err(fail)?;
     let around = (HEADER_BYTES + DIGEST_BYTES) as u64;
@@ -518,7 +565,8 @@ pub(crate) fn parse_header(bytes: &[u8], kind: Kind, supported: u16) -> Result<u
             return Err(ArtefactError::Length { expected, got: bytes.len() as u64 });
         }
     }
-    Ok(u64::from_le_bytes(length))
+    let (length, limit) = (u64::from_le_bytes(length), kind.most_bytes());
+    if length > limit { Err(ArtefactError::TooLong { limit }) } else { Ok(length) }
 }
 
 /// Checks total length and digest of a whole artefact.

@@ -105,6 +105,27 @@ fn every_bad_model_is_refused_with_its_own_kind_of_error() {
     }
 }
 
+/// A file of a megabyte that would take a gigabyte once it is decoded: a node of empty attributes, and as many nodes, and initialisers.
+#[test]
+fn many_empty_messages_are_refused() {
+    let field = |number: u8, payload: Vec<u8>| -> Vec<u8> {
+        let mut length = payload.len();
+        let mut bytes = vec![number << 3 | 2];
+        while length >= 0x80 {
+            bytes.push(length as u8 | 0x80);
+            length >>= 7;
+        }
+        bytes.push(length as u8);
+        [bytes, payload].concat()
+    };
+    let empty = |number: u8| field(number, vec![]).repeat(500_000);
+    for graph in [field(1, empty(5)), empty(1), empty(5)] {
+        let bytes = [vec![0x08, 0x08], field(7, graph)].concat();
+        let error = inferproof::import(&bytes).unwrap_err();
+        assert!(matches!(&error, OnnxError::TooLarge { what, .. } if what.contains("attributes")), "{error}");
+    }
+}
+
 #[test]
 fn the_unsupported_model_lists_every_node() {
     let text = refusal("unsupported.onnx").to_string();

@@ -1,5 +1,6 @@
 //! Every fixture, from its ONNX file to a verified proof; the proved output is the reference executor's.
 
+use inferproof::artefact::{self, Identity, Kind};
 use inferproof::circuits::interface::Interface;
 use inferproof::circuits::layers::compile;
 use inferproof::circuits::network::execute;
@@ -115,4 +116,31 @@ fn files_round_trip() {
     let verifying = inferproof::VerifyingKey::load(&path("verifying.key")).unwrap();
     verify(&verifying, &Srs::read_verifier_part(&path("dev.srs")).unwrap(), &proof).unwrap();
     assert!(verifying.insecure());
+}
+
+/// Guards: parts of a proving key that contradict each other, in a file whose digest is right.
+#[test]
+fn contradictions_in_a_key_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("proving.key");
+    let (model, _) = model("ops/gemm", &QuantiseOptions { activation_bits: 6, ..QuantiseOptions::default() });
+    let (key, _) = setup(&model, srs(), &SetupOptions::default(), StdRng::seed_from_u64(2)).unwrap();
+    key.save(&path).unwrap();
+    let Identity::Artefact { version, .. } = artefact::identify(&std::fs::read(&path).unwrap()) else {
+        unreachable!("an artefact")
+    };
+    let payload = artefact::read(&path, Kind::PROVING_KEY, version).unwrap();
+    // The verifying key with its length; lanes, bits of a limb, which layers have limbs, inputs of a proof.
+    let start = 8 + u64::from_le_bytes(payload[..8].try_into().unwrap()) as usize;
+    let [lanes, batch] = [start, start + 9];
+    assert_eq!(payload[batch..batch + 4], 1u32.to_le_bytes());
+    for (field, value, named) in
+        [(batch, 0, "inputs"), (batch, 5_000, "inputs"), (batch, 2, "input or output"), (lanes, 0, "lanes")]
+    {
+        let mut bad = payload.clone();
+        bad[field..field + 4].copy_from_slice(&u32::to_le_bytes(value));
+        artefact::write_atomic(&path, Kind::PROVING_KEY, version, &bad).unwrap();
+        let error = inferproof::ProvingKey::load(&path).unwrap_err().to_string();
+        assert!(error.contains(named), "{value}: {error}");
+    }
 }

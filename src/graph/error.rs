@@ -68,6 +68,16 @@ pub enum GraphError {
         /// The limit, in elements of all values together.
         limit: usize,
     },
+    /// The windows of the graph look at more elements than the limit.
+    #[error(
+        "with node `{node}` the windows of the network look at more than {limit} elements for one input; use a smaller network"
+    )]
+    TooMuchWork {
+        /// Name of the node at which the limit was passed.
+        node: String,
+        /// The limit, in elements of all windows together.
+        limit: usize,
+    },
     /// The value fed to the network does not have the shape of its input.
     #[error("the network takes an input of shape {expected:?} without a batch axis, got {got:?}; reshape the input")]
     InputShape {

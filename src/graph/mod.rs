@@ -14,7 +14,7 @@ mod shape;
 
 pub use error::GraphError;
 pub use output::OutputForm;
-pub use shape::{MAX_ELEMENTS, ShapeFault, element_count};
+pub use shape::{MAX_ELEMENTS, MAX_WORK, ShapeFault, element_count};
 
 pub use inferproof_circuits::network::Window;
 
@@ -245,7 +245,7 @@ impl Graph {
     }
 
     /// Checks that the graph is well-formed: operands come before their node, there is exactly one input, every
-    /// shape is the one that its operation yields, and the values together stay within [`MAX_ELEMENTS`].
+    /// shape is the one that its operation yields, the values together stay within [`MAX_ELEMENTS`], and what windows look at within [`MAX_WORK`].
     ///
     /// Does NOT check that weights and constants are finite: the importer refuses such weights, and evaluation refuses
     /// such values. Divisors, fill values and parameters of functions are checked.
@@ -256,7 +256,7 @@ impl Graph {
         if self.output >= self.nodes.len() {
             return Err(GraphError::NoSuchNode { id: self.output, nodes: self.nodes.len() });
         }
-        let mut elements = 0usize;
+        let (mut elements, mut work) = (0usize, 0usize);
         for (id, node) in self.nodes.iter().enumerate() {
             if (node.op == Op::Input) != (id == self.input) {
                 return Err(GraphError::InputNode { node: node.name.clone(), id, input: self.input });
@@ -266,6 +266,10 @@ impl Graph {
                 .and_then(|count| elements.checked_add(count))
                 .filter(|&total| total <= MAX_ELEMENTS)
                 .ok_or_else(|| GraphError::TooLarge { node: node.name.clone(), limit: MAX_ELEMENTS })?;
+            work = work.saturating_add(node.op.work(&node.shape));
+            if work > MAX_WORK {
+                return Err(GraphError::TooMuchWork { node: node.name.clone(), limit: MAX_WORK });
+            }
         }
         if self.input >= self.nodes.len() {
             return Err(GraphError::NoSuchNode { id: self.input, nodes: self.nodes.len() });
@@ -349,5 +353,17 @@ mod tests {
         let shape = [MAX_ELEMENTS / 2 + 1];
         let graph = graph(vec![node(Op::Input, &[], &shape), node(Op::Relu, &[0], &shape)]);
         assert!(matches!(graph.check(), Err(GraphError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn windows_that_look_at_too_much_are_refused() {
+        let pool = |side: usize| {
+            let window = Window { kernel: [side; 2], strides: [1; 2], pads: [0; 4], dilations: [1; 2] };
+            let input = [1, 4096, 4096];
+            let result = [1, 4097 - side, 4097 - side];
+            graph(vec![node(Op::Input, &[], &input), node(Op::MaxPool(window), &[0], &result)]).check()
+        };
+        pool(64).unwrap();
+        assert!(matches!(pool(2048), Err(GraphError::TooMuchWork { limit: MAX_WORK, .. })));
     }
 }

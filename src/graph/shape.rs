@@ -11,6 +11,11 @@ use inferproof_circuits::formula::Formula;
 /// 2^28 floats are 1 GiB; networks that can be proved are far smaller, so anything above is a mistake or an attack.
 pub const MAX_ELEMENTS: usize = 1 << 28;
 
+/// Most elements of windows, multiplications included, that a network may look at for one input.
+///
+/// A few bytes of a file may ask for windows of 2^28 elements at 2^28 places. This much takes a minute; networks that can be proved take far less.
+pub const MAX_WORK: usize = 1 << 36;
+
 /// Number of elements of a tensor of this shape, or `None` if it does not fit in a `usize`.
 pub fn element_count(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1usize, |product, &dim| product.checked_mul(dim))
@@ -49,6 +54,22 @@ impl Op {
             return fault("at least one axis and no empty axis", format!("a result of shape {shape:?}"));
         }
         Ok(shape)
+    }
+
+    /// Elements of windows that are looked at for a result of shape `result`, multiplications included; 0 for operations without windows, whose work
+    /// goes with the elements of values and weights.
+    pub(super) fn work(&self, result: &[usize]) -> usize {
+        let places = |axes: &[usize]| element_count(axes).unwrap_or(usize::MAX);
+        match self {
+            Self::Conv { weights, .. } => weights.len().saturating_mul(places(result.get(1..).unwrap_or_default())),
+            Self::IntegerConv { weights, .. } => {
+                weights.len().saturating_mul(places(result.get(1..).unwrap_or_default()))
+            }
+            Self::MaxPool(window) | Self::SumPool { window, .. } => {
+                places(&window.kernel).saturating_mul(places(result))
+            }
+            _ => 0,
+        }
     }
 
     fn arity_fault(&self, got: usize) -> Result<Vec<usize>, ShapeFault> {

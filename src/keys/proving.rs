@@ -6,8 +6,9 @@ use crate::artefact::{self, Kind, Reader, Writer};
 use crate::commitment::{Opening, Secret, WeightVisibility};
 use crate::model::{Model, ModelError};
 use crate::srs::Srs;
+use inferproof_circuits::integer::Interval;
 use inferproof_circuits::machine::BLINDING_ROWS;
-use inferproof_circuits::program::{Layout, Limbed};
+use inferproof_circuits::program::{Layout, Limbed, MAX_BATCH};
 use ndarray::ArrayD;
 use std::fmt;
 use std::path::Path;
@@ -147,6 +148,19 @@ impl ProvingKey {
                 got: format!("{lanes} with {count} blinding cells"),
                 expected: format!("{} as in the verifying key", verifying.lanes),
             });
+        }
+        if !(1..=MAX_BATCH).contains(&batch) {
+            let (got, expected) = (batch.to_string(), format!("1 to {MAX_BATCH}"));
+            return Err(KeyError::Value { field: "number of inputs a proof", got, expected });
+        }
+        let nodes = [&model.architecture.nodes[0], &model.architecture.nodes[model.architecture.output]];
+        for (node, spec) in nodes.into_iter().zip([&verifying.io.input, &verifying.io.output]) {
+            let (shape, range) = (layout.tensor_shape(&node.shape), node.range);
+            if (&shape, range) != (&spec.shape, spec.packing.range) {
+                let said = |shape: &[usize], range: Interval| format!("{shape:?} in {}..={}", range.lo, range.hi);
+                let (got, expected) = (said(&spec.shape, spec.packing.range), said(&shape, range) + " as in the model");
+                return Err(KeyError::Value { field: "input or output", got, expected });
+            }
         }
         Ok(Self { model, layout, opening: Opening { tails }, verifying })
     }

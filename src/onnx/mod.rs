@@ -27,6 +27,7 @@ mod context;
 mod draft;
 mod error;
 mod exact;
+mod fields;
 mod fold;
 mod import;
 mod integers;
@@ -47,7 +48,7 @@ use crate::graph::Graph;
 
 pub use error::{OnnxError, Unsupported};
 pub use import::{Import, ImportOptions};
-pub use model::{MAX_FILE_BYTES, MAX_OPSET, MIN_OPSET};
+pub use model::{MAX_FIELDS, MAX_FILE_BYTES, MAX_OPSET, MIN_OPSET};
 pub use reference::Reference;
 pub use registry::Registry;
 

@@ -11,6 +11,7 @@ use tract_onnx::prelude::Framework;
 
 use super::draft::MAX_RANK;
 use super::error::{OnnxError, Unsupported, printable, printable_reason};
+use super::fields;
 use super::import::ImportOptions;
 use super::integers::IntegerType;
 use crate::artefact::{Identity, ONNX, identify};
@@ -24,6 +25,9 @@ pub const MAX_OPSET: i64 = 25;
 
 /// Largest model file, in bytes; the format itself allows no more.
 pub const MAX_FILE_BYTES: usize = i32::MAX as usize;
+
+/// Most fields of text, bytes and messages in a file: a node with all that belongs to it has about twenty. Decoded they take 400 MB at worst.
+pub const MAX_FIELDS: usize = 1 << 18;
 
 /// Runs code of the reference runtime, which may panic on hostile files, and turns a panic into its message.
 pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
@@ -49,6 +53,12 @@ pub(super) fn decode(bytes: &[u8]) -> Result<ModelProto, OnnxError> {
         return Err(OnnxError::TooLarge {
             what: format!("the file has {} bytes", bytes.len()),
             limit: format!("{MAX_FILE_BYTES} bytes"),
+        });
+    }
+    if fields::count(bytes, MAX_FIELDS) > MAX_FIELDS {
+        return Err(OnnxError::TooLarge {
+            what: "the file has too many nodes, attributes, names and tensors".into(),
+            limit: format!("{MAX_FIELDS} of them"),
         });
     }
     let decoded = guarded(|| {

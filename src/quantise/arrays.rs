@@ -6,17 +6,17 @@ use ndarray_npy::{ReadNpyError, ReadNpyExt, npy::header::Header};
 use std::{
     fs,
     io::{Cursor, Read},
+    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    thread,
 };
 use zip::ZipArchive;
 
-/// Most bytes read from one file, and most that an archive may unpack to.
-const MAX_FILE_BYTES: u64 = 1 << 30;
+/// Most bytes read from one file, most that an archive may unpack to, and most that the numbers of a file may have as `f32`.
+pub(super) const MAX_FILE_BYTES: u64 = 1 << 30;
 /// Longest header of an array; NumPy's own have 128 bytes.
-const MAX_HEADER_BYTES: u32 = 1 << 16;
-/// A header is a Python literal, and its parser recurses once a bracket: this holds the longest header allowed.
-const PARSER_STACK: usize = 256 << 20;
+const MAX_HEADER_BYTES: usize = 1 << 12;
+/// Most brackets that a header may open before it closes one: a shape inside of a dictionary has two. Its parser takes three times as long for each.
+const MAX_NESTING: usize = 3;
 const NPY_MAGIC: &[u8] = b"\x93NUMPY";
 
 /// One array of a file.
@@ -35,10 +35,9 @@ pub(super) fn read(path: &Path) -> Result<Vec<NamedArray>, SampleError> {
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(SampleError::TooLarge { path: path.to_owned(), limit: MAX_FILE_BYTES });
     }
-    let owned = path.to_owned();
-    let reader = thread::Builder::new().stack_size(PARSER_STACK).spawn(move || parse(&owned, &bytes)).map_err(fail)?;
     // The parsers of zip and of literals are not ours: what would be a panic of theirs is a fault of the file.
-    reader.join().unwrap_or_else(|_| Err(format_error(path, "bytes that their parser gives up on")))
+    catch_unwind(AssertUnwindSafe(|| parse(path, &bytes)))
+        .unwrap_or_else(|_| Err(format_error(path, "bytes that their parser gives up on")))
 }
 
 fn format_error(path: &Path, got: impl Into<String>) -> SampleError {
@@ -46,8 +45,9 @@ fn format_error(path: &Path, got: impl Into<String>) -> SampleError {
 }
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<NamedArray>, SampleError> {
+    let mut numbers = MAX_FILE_BYTES / size_of::<f32>() as u64;
     if bytes.starts_with(NPY_MAGIC) {
-        return Ok(vec![named(path, "-", bytes)?]);
+        return Ok(vec![named(path, "-", bytes, &mut numbers)?]);
     }
     if !bytes.starts_with(b"PK") {
         return Err(format_error(path, crate::artefact::identify(bytes).to_string()));
@@ -66,28 +66,41 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<NamedArray>, SampleError> {
         left = left
             .checked_sub(array.len() as u64)
             .ok_or_else(|| SampleError::TooLarge { path: path.to_owned(), limit: MAX_FILE_BYTES })?;
-        arrays.push(named(path, &name, &array)?);
+        arrays.push(named(path, &name, &array, &mut numbers)?);
     }
     Ok(arrays)
 }
 
-/// Refuses a header that is longer than any honest one, or that announces more numbers than there are bytes, before the
-/// reader takes the memory it asks for.
-fn screen_header(bytes: &[u8]) -> Result<(), String> {
-    let mut rest = bytes;
-    // The length has two bytes in version 1, which cannot exceed the limit, and four in later ones.
-    if let [_, _, _, _, _, _, version, _, a, b, c, d, ..] = *rest
-        && version >= 2
-        && u32::from_le_bytes([a, b, c, d]) > MAX_HEADER_BYTES
-    {
+/// How many numbers an array holds. Refuses a header that is longer or more nested than any honest one before it is parsed, and one that announces more numbers
+/// than there are bytes before the reader takes the memory it asks for.
+fn screen_header(bytes: &[u8]) -> Result<u64, String> {
+    // The length has two bytes in version 1 and four in later ones.
+    let (start, length) = match *bytes {
+        [_, _, _, _, _, _, 1, _, a, b, ..] => (10, usize::from(u16::from_le_bytes([a, b]))),
+        [_, _, _, _, _, _, _, _, a, b, c, d, ..] => (12, u32::from_le_bytes([a, b, c, d]) as usize),
+        _ => return Err("an array cut short in its header".into()),
+    };
+    if length > MAX_HEADER_BYTES {
         return Err(format!("a header of more than {MAX_HEADER_BYTES} bytes"));
     }
+    let mut open = 0usize;
+    for byte in bytes.iter().skip(start).take(length) {
+        match byte {
+            b'(' | b'[' | b'{' => open += 1,
+            b')' | b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        if open > MAX_NESTING {
+            return Err("a header of brackets in brackets, which describes no array of numbers".into());
+        }
+    }
+    let mut rest = bytes;
     let header = Header::from_reader(&mut rest).map_err(|e| e.to_string())?;
     let count = header.shape.iter().try_fold(1usize, |count, &axis| count.checked_mul(axis));
-    if count.is_none_or(|count| count > rest.len()) {
-        return Err(format!("an array of shape {:?} cut short at {} bytes", header.shape, rest.len()));
+    match count {
+        Some(count) if count <= rest.len() => Ok(count as u64),
+        _ => Err(format!("an array of shape {:?} cut short at {} bytes", header.shape, rest.len())),
     }
-    Ok(())
 }
 
 /// Tries every number type of up to 64 bits; the array as `f32`, and whether it holds integers.
@@ -104,9 +117,13 @@ fn read_any(bytes: &[u8]) -> Result<(ArrayD<f32>, bool), ReadNpyError> {
     ArrayD::<u64>::read_npy(bytes).map(|array| (array.mapv(|v| v as f32), true))
 }
 
-fn named(path: &Path, name: &str, bytes: &[u8]) -> Result<NamedArray, SampleError> {
+/// One array, whose numbers count against those that are left.
+fn named(path: &Path, name: &str, bytes: &[u8], left: &mut u64) -> Result<NamedArray, SampleError> {
     let fail = |got| SampleError::Array { path: path.to_owned(), array: name.into(), got };
-    screen_header(bytes).map_err(fail)?;
+    let count = screen_header(bytes).map_err(fail)?;
+    *left = left
+        .checked_sub(count)
+        .ok_or_else(|| SampleError::TooLarge { path: path.to_owned(), limit: MAX_FILE_BYTES })?;
     let (values, is_integer) = read_any(bytes).map_err(|e| fail(e.to_string()))?;
     Ok(NamedArray { name: name.into(), values, is_integer })
 }

@@ -198,7 +198,7 @@ pub enum SampleError {
         source: io::Error,
     },
     /// Too many bytes for a file of samples.
-    #[error("{}: expected at most {limit} bytes, got more; use fewer samples", path.display())]
+    #[error("{}: expected at most {limit} bytes, unpacked and as 32-bit numbers, got more; use fewer samples", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,

@@ -7,11 +7,21 @@ use super::{
 use ndarray::{ArrayD, Axis};
 use std::path::{Path, PathBuf};
 
+/// What a sample takes besides its elements.
+const SAMPLE_BYTES: u64 = 128;
+
 /// Inputs of one network, each of its input shape without a batch axis, all finite; at least one.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Samples {
     inputs: Vec<ArrayD<f32>>,
     labels: Option<Vec<usize>>,
+}
+
+impl std::fmt::Debug for Samples {
+    /// How many there are: inputs may be secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Samples({})", self.inputs.len())
+    }
 }
 
 impl Samples {
@@ -60,7 +70,7 @@ impl Samples {
     /// samples); a `.npz` may hold several, whose samples are taken in the order of the archive. An array of integers
     /// of shape `[N]` named `y` or `labels` beside others gives the labels.
     ///
-    /// Reads at most 1 GiB, unpacked.
+    /// Reads at most 1 GiB, unpacked and as 32-bit numbers.
     ///
     /// # Errors
     /// Any [`SampleError`] that names a file.
@@ -154,7 +164,7 @@ pub fn load_tensor(path: impl AsRef<Path>, shape: &[usize]) -> Result<ArrayD<f32
         let expected = format!("{shape:?} or {:?}", prefixed(&[1], shape));
         return Err(wrong_shape(path, &array, expected));
     }
-    Ok(reshaped(array.values, shape))
+    Ok(reshaped(&array.values, shape))
 }
 
 /// Reads the classes of samples from a `.npy` file, or a `.npz` file of one array: integers of shape `[N]` or `[N, 1]`.
@@ -195,11 +205,16 @@ fn split(path: &Path, array: NamedArray, shape: &[usize]) -> Result<Vec<ArrayD<f
     check_finite(path, &array)?;
     let dims = array.values.shape();
     if dims == shape {
-        return Ok(vec![reshaped(array.values, shape)]);
+        return Ok(vec![reshaped(&array.values, shape)]);
     }
     let count = dims.first().copied().unwrap_or(0);
     if is_batched(dims, shape, count) || is_single_batches(dims, shape) {
-        return Ok(array.values.axis_iter(Axis(0)).map(|sample| reshaped(sample.to_owned(), shape)).collect());
+        let bytes = array.values.len() as u64 * size_of::<f32>() as u64 + count as u64 * SAMPLE_BYTES;
+        if bytes > arrays::MAX_FILE_BYTES {
+            return Err(SampleError::TooLarge { path: path.to_owned(), limit: arrays::MAX_FILE_BYTES });
+        }
+        let samples = array.values.axis_iter(Axis(0));
+        return Ok(samples.map(|sample| of_shape(sample.iter().copied().collect(), shape)).collect());
     }
     let expected = format!("{shape:?}, [N, ...] or [N, 1, ...] of it");
     Err(wrong_shape(path, &array, expected))
@@ -218,9 +233,12 @@ fn prefixed(prefix: &[usize], shape: &[usize]) -> Vec<usize> {
 }
 
 /// The elements in row-major order under `shape`, which has as many.
-fn reshaped(values: ArrayD<f32>, shape: &[usize]) -> ArrayD<f32> {
-    let elements: Vec<f32> = values.iter().copied().collect();
-    ArrayD::from_shape_vec(shape, elements).unwrap_or(values)
+fn reshaped(values: &ArrayD<f32>, shape: &[usize]) -> ArrayD<f32> {
+    of_shape(values.iter().copied().collect(), shape)
+}
+
+fn of_shape(elements: Vec<f32>, shape: &[usize]) -> ArrayD<f32> {
+    ArrayD::from_shape_vec(shape, elements).expect("as many elements as the shape has")
 }
 
 fn check_finite(path: &Path, array: &NamedArray) -> Result<(), SampleError> {

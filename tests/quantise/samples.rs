@@ -179,8 +179,21 @@ fn hostile_headers_cost_nothing() {
     assert!(matches!(Samples::load(&path, &[2]), Err(SampleError::Array { .. })));
     let path = folder.bytes("bomb.npz", &bomb("1074790400", 1025 << 20));
     assert!(matches!(Samples::load(&path, &[2]), Err(SampleError::TooLarge { .. })));
-    let nested = npy(&"(".repeat(60_000), &[]);
-    assert!(Samples::load(folder.bytes("nested.npy", &nested), &[2]).is_err());
+    // Fewer bytes than a gibibyte, but not as numbers of 32 bits; and numbers of which each would be a sample.
+    let path = folder.bytes("bytes.npz", &bomb("272629760", 260 << 20));
+    assert!(matches!(Samples::load(&path, &[2]), Err(SampleError::TooLarge { .. })));
+    let path = folder.bytes("scalars.npz", &bomb("16777216", 16 << 20));
+    assert!(matches!(Samples::load(&path, &[]), Err(SampleError::TooLarge { .. })));
+    // Brackets in brackets, which a parser would try in every way.
+    for (open, close) in [("(", ")"), ("[", "]"), ("{", "}")] {
+        for depth in [4, 40, 1_000, 60_000] {
+            let nested = format!("{}1{}", open.repeat(depth), close.repeat(depth));
+            let whole = npy(&nested, &[]);
+            assert!(Samples::load(folder.bytes("nested.npy", &whole), &[2]).is_err(), "{open} {depth}");
+            let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {nested}, }}");
+            assert!(Samples::load(folder.bytes("nested.npy", &npy(&header, &[0; 4])), &[1]).is_err(), "{open} {depth}");
+        }
+    }
     let mut long = b"\x93NUMPY\x02\x00".to_vec();
     long.extend_from_slice(&u32::MAX.to_le_bytes());
     long.extend_from_slice(&[b'('; 100_000]);

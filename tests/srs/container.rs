@@ -24,7 +24,50 @@ fn container_round_trip_and_identity() {
     // A length no machine could hold.
     let mut bad = bytes.clone();
     bad[14..22].fill(0xff);
-    assert!(matches!(artefact::decode(&bad, Kind::NETWORK, 7), Err(ArtefactError::Length { .. })));
+    assert!(matches!(artefact::decode(&bad, Kind::NETWORK, 7), Err(ArtefactError::TooLong { .. })));
+}
+
+/// Guards: memory that is taken because a file says that it is large, or because a file has no end on the disk.
+#[test]
+fn long_files_are_refused_before_they_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("long");
+    for (kind, length) in
+        [(Kind::VERIFYING_KEY, 1u64 << 20), (Kind::TENSOR_COMMITMENT, 1 << 13), (Kind::NETWORK, 1 << 40)]
+    {
+        let mut bytes = artefact::encode(kind, 1, b"");
+        bytes[14..22].copy_from_slice(&length.to_le_bytes());
+        let file = fs::File::create(&path).unwrap();
+        std::io::Write::write_all(&mut &file, &bytes[..22]).unwrap();
+        file.set_len(length + 54).unwrap();
+        let error = artefact::read(&path, kind, 1).unwrap_err();
+        assert!(matches!(error.cause(), ArtefactError::TooLong { limit } if *limit < length), "{kind}: {error}");
+    }
+}
+
+/// Guards: a proving key or an opening, which nothing can make again, written over by a file of another kind.
+#[test]
+fn what_nothing_can_make_again_is_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a");
+    for kind in [Kind::PROVING_KEY, Kind::TENSOR_OPENING] {
+        artefact::write_atomic(&path, kind, 1, b"old").unwrap();
+        let exists = |result: Result<(), ArtefactError>| {
+            let error = result.unwrap_err();
+            assert!(matches!(error, ArtefactError::Exists { .. }), "{error}");
+            assert_eq!(artefact::read(&path, kind, 1).unwrap(), b"old");
+        };
+        exists(artefact::write_atomic(&path, Kind::NETWORK, 1, b"new"));
+        exists(artefact::replace_file(&path, &[b"new"], false));
+        exists(artefact::check_writable(&path));
+        exists(artefact::write_new(&path, kind, 1, b"new"));
+        artefact::check_replaceable(&path, Some(kind)).unwrap();
+        artefact::write_atomic(&path, kind, 1, b"new").unwrap();
+        assert_eq!(artefact::read(&path, kind, 1).unwrap(), b"new");
+        fs::remove_file(&path).unwrap();
+    }
+    artefact::write_atomic(&path, Kind::NETWORK, 1, b"old").unwrap();
+    artefact::replace_file(&path, &[b"new"], false).unwrap();
 }
 
 #[test]

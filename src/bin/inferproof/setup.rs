@@ -7,7 +7,7 @@ use crate::preflight::{GAS_SOURCE, charged, cost_table, plans};
 use crate::progress::Stages;
 use crate::segments::{create, key_folder, no_more_than, segment_files};
 use clap::{Args, ValueEnum};
-use inferproof::artefact::{check_writable, replace_file};
+use inferproof::artefact::{Kind, check_replaceable, replace_file};
 use inferproof::chain::{chain_id, interfaces};
 use inferproof::commitment::WeightVisibility;
 use inferproof::keys::{ProvingKey, PublicModel, SetupOptions, VerifyingKey, planned, setup};
@@ -189,7 +189,7 @@ impl<'a> KeyFolder<'a> {
             return Err(Failure::Unusable(format!("{} {message}", key.display())));
         }
         create(path)?;
-        check_writable(&key)?;
+        check_replaceable(&key, Some(Kind::PROVING_KEY))?;
         Ok(Self { path, replace })
     }
 

@@ -122,6 +122,9 @@ fn integer_bias(context: &mut Context<'_>, index: usize, outputs: usize) -> Resu
         _ => return Err(constant.type_error("INT32").into()),
     };
     match values.filter(|values| values.len() == outputs) {
+        Some(values) if values.iter().any(|value| i32::try_from(*value).is_err()) => {
+            Err(constant.type_error("INT32").into())
+        }
         Some(values) => Ok(Some(values.to_vec())),
         None => Err(context.shape_error(format!("a bias of shape [{outputs}]"), format!("shape {:?}", constant.shape))),
     }
