@@ -3,7 +3,8 @@
 use super::Secret;
 use crate::engine::Bases;
 use ff::Field;
-use group::{Curve, Group};
+use group::Curve;
+use halo2_proofs::arithmetic::best_multiexp;
 use halo2_proofs::halo2curves::bn256::{Fr, G1, G1Affine};
 use inferproof_circuits::integer::to_field;
 use inferproof_circuits::machine::BLINDING_ROWS;
@@ -12,6 +13,7 @@ use inferproof_circuits::witness::LaneRows;
 use rand_core::{CryptoRng, RngCore};
 use serde::{Deserialize, Serialize};
 use sha3::{Digest, Keccak256};
+use std::iter::successors;
 use zeroize::Zeroizing;
 
 /// Whether the weights behind commitments are known to everyone.
@@ -73,10 +75,12 @@ impl WeightCommitments {
         out
     }
 
-    /// `sum_j R^j C_j`. Cost: one scalar multiplication a lane.
+    /// `sum_j R^j C_j`. Cost: one MSM of as many terms as there are lanes.
     #[must_use]
     pub fn fold(&self, channel: Fr) -> G1 {
-        self.points.iter().rev().fold(G1::identity(), |acc, point| acc * channel + point)
+        let powers: Vec<Fr> =
+            successors(Some(Fr::ONE), |power| Some(power * channel)).take(self.points.len()).collect();
+        best_multiexp(&powers, &self.points)
     }
 }
 
@@ -104,4 +108,27 @@ pub(crate) fn commit(
     let mut affine = vec![G1Affine::default(); points.len()];
     G1::batch_normalize(&points, &mut affine);
     WeightCommitments { visibility, points: affine }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use group::Group;
+    use rand_core::OsRng;
+
+    /// By the definition, with lanes that hold nothing.
+    #[test]
+    fn the_fold_is_the_sum_of_multiples() {
+        for lanes in [1, 2, 3, 64, 128, 256] {
+            let point = |lane: usize| if lane % 5 == 1 { G1::identity() } else { G1::random(OsRng) };
+            let points: Vec<G1> = (0..lanes).map(point).collect();
+            let mut affine = vec![G1Affine::default(); lanes];
+            G1::batch_normalize(&points, &mut affine);
+            let commitments = WeightCommitments { visibility: WeightVisibility::Public, points: affine };
+            for channel in [Fr::ZERO, Fr::ONE, -Fr::ONE, Fr::random(OsRng)] {
+                let expected = points.iter().rev().fold(G1::identity(), |sum, point| sum * channel + point);
+                assert_eq!(commitments.fold(channel), expected, "{lanes} lanes");
+            }
+        }
+    }
 }
