@@ -227,6 +227,24 @@ pub fn plan_batch(
     batch: usize,
     shape: Option<Shape>,
 ) -> Result<(Program, Vec<Cost>), CompileError> {
+    let candidates = ranked(&candidates(architecture, interface, batch, shape)?, optimise);
+    // Compiled again: all programs at once are more than a proof needs.
+    Ok((compile(architecture, interface, candidates[0].layout)?, candidates))
+}
+
+/// What every plan costs that is considered: for each shape, or the one that is named, and number of lanes, with and without limbs where they make it smaller.
+/// At least one, in no order.
+///
+/// Cost: compiles two programs for each number of lanes and shape, and a dozen more where the table is what sets `k`.
+///
+/// # Errors
+/// As [`plan`].
+pub fn candidates(
+    architecture: &Architecture,
+    interface: Interface,
+    batch: usize,
+    shape: Option<Shape>,
+) -> Result<Vec<Cost>, CompileError> {
     let mut candidates = vec![];
     let mut failure = None;
     let shapes = Shape::ALL.into_iter().filter(|one| shape.is_none_or(|only| only == *one));
@@ -235,6 +253,13 @@ pub fn plan_batch(
         candidates.extend(costs);
         failure = error.or(failure);
     }
+    if candidates.is_empty() { Err(failure.expect("no candidate, hence an error")) } else { Ok(candidates) }
+}
+
+/// The candidates among which an aim chooses, the best first.
+#[must_use]
+pub fn ranked(candidates: &[Cost], optimise: Optimise) -> Vec<Cost> {
+    let mut candidates = candidates.to_vec();
     // More lanes than needed cost registration and verification, so they break ties.
     let rank = |cost: &Cost| match optimise {
         Optimise::Prover => ((cost.prover_seconds * 1e6) as u64, cost.layout.lanes as u64),
@@ -246,11 +271,7 @@ pub fn plan_batch(
         candidates.retain(|cost| cost.k <= tractable[&cost.layout.shape]);
     }
     candidates.sort_by_key(rank);
-    // Compiled again: all programs at once are more than a proof needs.
-    match candidates.first() {
-        Some(chosen) => Ok((compile(architecture, interface, chosen.layout)?, candidates)),
-        None => Err(failure.expect("no candidate, hence an error")),
-    }
+    candidates
 }
 
 /// The cost in a layout without limbs, and those with limbs in all layers and in flat ones, of least `k` if that is less. An error if it does not fit without.

@@ -9,7 +9,9 @@ mod rims;
 
 pub use link::{BLIND_POWERS, FIRST_POWER, Link, tensor_polynomial};
 pub use phase0::{LaneColumns, PhaseZero, WitnessError, phase_zero, phase_zero_of_lane};
-pub use phase1::{Forced, ForcedCell, PhaseOne, phase_one, phase_one_forced};
+#[cfg(test)]
+pub(crate) use phase1::{ForcedCell, phase_one_forced};
+pub use phase1::{PhaseOne, phase_one};
 
 use crate::integer::to_field;
 use crate::interface::{End, Visibility};

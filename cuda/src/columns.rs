@@ -10,9 +10,10 @@ pub use copies::{Copies, copy_product};
 pub use lookups::{Lookup, Lookups, lookup_sum};
 pub use scan::{batch_invert, divide, evaluate, prefix_product, prefix_sum};
 
-use crate::device::{Argument, Buffer, Device, DeviceError, Launch, wipe};
+use crate::device::{Argument, Buffer, Device, DeviceError, Launch, on_one_device, wipe};
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Threads of a block, here and in `scan`.
@@ -21,6 +22,10 @@ const THREADS: u32 = 256;
 const ROWS: usize = 8;
 /// Entries of a table of [`squares`], as kernels have them: for powers of up to 24 bits of any of the first 24 entries.
 const SQUARES: usize = 48;
+/// Bits of the rows of a block: a thread computes the power of its first row even if there are fewer.
+const ROW_BITS: u32 = (THREADS * ROWS as u32).ilog2();
+const _: () =
+    assert!(THREADS == 1 << 8 && ROWS == 1 << 3 && SQUARES >= 31, "the kernels' `rows_block`, `rows_each`; `index`");
 
 /// `z^(2^i)` for each `i`.
 pub(crate) fn squares(z: Fr) -> Vec<Fr> {
@@ -34,8 +39,8 @@ fn elementwise(count: usize) -> Launch {
 
 /// A thread for [`ROWS`] rows of a block's.
 fn rows(count: usize) -> Launch {
-    let blocks = count.div_ceil(THREADS as usize * ROWS);
-    Launch { grid: [blocks as u32, 1, 1], block: THREADS, shared: 0 }
+    let blocks = index(count).div_ceil(THREADS * ROWS as u32);
+    Launch { grid: [blocks, 1, 1], block: THREADS, shared: 0 }
 }
 
 /// Kernels count in 32 bits, and add the size of a block to that.
@@ -48,15 +53,28 @@ fn count(count: usize) -> Argument {
     Argument::U32(index(count))
 }
 
-/// `out[i] = first[0] z^i` for `i < n`, with `squares` of `z`; `n` is not 0.
+/// `out[range.start + i] = first[entry] z^i` for `i < range.len()`, which is not 0; the squares of `z` begin at `entry` too.
+///
+/// # Panics
+/// If the range is not within `out`, or if there are too few squares.
 pub(crate) fn launch_powers(
-    device: &Arc<dyn Device>,
-    out: Argument,
-    first: Argument,
-    squares: Argument,
-    n: usize,
+    out: &mut Buffer<Fr>,
+    range: Range<usize>,
+    first: &Buffer<Fr>,
+    squares: &Buffer<Fr>,
+    entry: usize,
 ) -> Result<(), DeviceError> {
-    device.launch("columns_powers", rows(n), &[out, first, squares, count(n)])
+    let n = range.len();
+    on_one_device(out.device(), [first, squares]);
+    let bits = index(n).next_power_of_two().ilog2().max(ROW_BITS);
+    let arguments = [
+        out.argument_of(range.start, n),
+        first.argument_of(entry, 1),
+        squares.argument_of(entry, bits as usize),
+        count(n),
+    ];
+    // SAFETY: lengths are asserted by `argument_of`: a square for each bit of a row, and the ninth, by which powers go on.
+    unsafe { out.device().launch("columns_powers", rows(n), &arguments) }
 }
 
 /// `first ratio^i` for `i < n`: the points of a coset, for one. Cost: three multiplications an element.
@@ -65,13 +83,13 @@ pub(crate) fn launch_powers(
 /// [`DeviceError`]; so have all functions here.
 ///
 /// # Panics
-/// If there are more than `2^31` elements; so do all functions here.
+/// If there are more than `2^31` elements, or if buffers are on different devices; so do all functions here.
 pub fn powers(device: &Arc<dyn Device>, first: Fr, ratio: Fr, n: usize) -> Result<Buffer<Fr>, DeviceError> {
-    let out = Buffer::new(device, n)?;
+    let mut out = Buffer::new(device, n)?;
     if n > 0 {
         let first = Buffer::from_slice(device, &[first])?;
         let squares = Buffer::from_slice(device, &squares(ratio))?;
-        launch_powers(device, out.argument(), first.argument(), squares.argument(), n)?;
+        launch_powers(&mut out, 0..n, &first, &squares, 0)?;
     }
     Ok(out)
 }
@@ -82,7 +100,7 @@ pub fn powers(device: &Arc<dyn Device>, first: Fr, ratio: Fr, n: usize) -> Resul
 /// As [`powers`].
 ///
 /// # Panics
-/// If a polynomial has more than `n + 1` coefficients, or if `n` is 0.
+/// If a polynomial has more than `n + 1` coefficients, or if `n` is 0; as [`powers`].
 pub fn combine(
     device: &Arc<dyn Device>,
     n: usize,
@@ -91,7 +109,9 @@ pub fn combine(
     top: Fr,
 ) -> Result<Buffer<Fr>, DeviceError> {
     assert!(n > 0, "X is a term");
+    let [number, degree] = [terms.len(), n].map(count);
     let polynomials: Vec<&Buffer<Fr>> = terms.iter().map(|(_, polynomial)| *polynomial).collect();
+    on_one_device(device, polynomials.iter().copied());
     assert!(polynomials.iter().all(|polynomial| polynomial.len() <= n + 1), "of degree {n} at most");
     let mut host: Vec<Fr> = [linear, top].into_iter().chain(terms.iter().map(|(factor, _)| *factor)).collect();
     let factors = Buffer::from_slice(device, &host);
@@ -100,9 +120,9 @@ pub fn combine(
     let factors = factors?;
     let polynomials = places(device, &polynomials)?;
     let out = Buffer::new(device, n + 1)?;
-    let [terms, degree] = [terms.len(), n].map(count);
-    let arguments = [out.argument(), polynomials.argument(), factors.argument(), terms, degree];
-    device.launch("columns_combine", elementwise(n + 1), &arguments)?;
+    let arguments = [out.argument(), polynomials.argument(), factors.argument(), number, degree];
+    // SAFETY: `out` has `n + 1` elements, of which polynomials have no more by the assertion above; each has a place, and a factor after the first two.
+    unsafe { device.launch("columns_combine", elementwise(n + 1), &arguments) }?;
     Ok(out)
 }
 
@@ -120,7 +140,7 @@ fn places(device: &Arc<dyn Device>, polynomials: &[&Buffer<Fr>]) -> Result<Buffe
 /// As [`powers`].
 ///
 /// # Panics
-/// If there are no points, or if the coset is the domain itself.
+/// If there are no points, or if the coset is the domain itself; as [`powers`].
 pub fn lagrange(points: &Buffer<Fr>, shift: Fr, at: Fr) -> Result<Buffer<Fr>, DeviceError> {
     let (device, n) = (points.device(), points.len());
     let vanishing = shift.pow_vartime([n as u64]) - Fr::ONE;
@@ -128,7 +148,8 @@ pub fn lagrange(points: &Buffer<Fr>, shift: Fr, at: Fr) -> Result<Buffer<Fr>, De
     let factors = Buffer::from_slice(device, &[scale, -at * scale])?;
     let mut values = Buffer::new(device, n)?;
     let arguments = [values.argument(), points.argument(), factors.argument(), count(n)];
-    device.launch("columns_affine", elementwise(n), &arguments)?;
+    // SAFETY: `values` has as many elements as `points`, and there are two factors.
+    unsafe { device.launch("columns_affine", elementwise(n), &arguments) }?;
     batch_invert(&mut values)?;
     Ok(values)
 }
@@ -143,10 +164,11 @@ pub fn lagrange(points: &Buffer<Fr>, shift: Fr, at: Fr) -> Result<Buffer<Fr>, De
 /// As [`powers`].
 ///
 /// # Panics
-/// If the numbers of coefficients differ, or if a shift is 0.
+/// If the numbers of coefficients differ, or if a shift is 0; as [`powers`].
 pub fn pieces(cosets: &mut [Buffer<Fr>; 4], shifts: &[Fr; 4]) -> Result<(), DeviceError> {
     let (device, n) = (cosets[0].device(), cosets[0].len());
     assert!(cosets.iter().all(|coset| coset.len() == n), "cosets of one domain");
+    on_one_device(device, cosets.iter());
     if n == 0 {
         return Ok(());
     }
@@ -159,5 +181,7 @@ pub fn pieces(cosets: &mut [Buffer<Fr>; 4], shifts: &[Fr; 4]) -> Result<(), Devi
     let scalars = Buffer::from_slice(device, &scalars)?;
     let back = Buffer::from_slice(device, &back)?;
     let [a, b, c, d] = cosets.each_ref().map(Buffer::argument);
-    device.launch("columns_pieces", rows(n), &[a, b, c, d, scalars.argument(), back.argument(), count(n)])
+    let arguments = [a, b, c, d, scalars.argument(), back.argument(), count(n)];
+    // SAFETY: all four have `n` elements by the assertion above, and are borrowed mutably. There are five scalars and a table of squares for each.
+    unsafe { device.launch("columns_pieces", rows(n), &arguments) }
 }

@@ -27,7 +27,7 @@ pub enum DeviceError {
     },
 }
 
-/// A place in a device's memory.
+/// A place in a device's memory: a number that anybody can make, since it takes `unsafe` to have a device follow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Address(pub u64);
 
@@ -81,8 +81,23 @@ impl Launch {
 
 /// Runs kernels by name. Calls take effect in the order in which they are made.
 ///
-/// An address is valid from [`Device::allocate`] to [`Device::free`]; [`Buffer`] sees to that, and nothing else calls these two.
-pub trait Device: Send + Sync {
+/// An address is valid from [`Self::allocate`] to [`Self::free`]. What follows addresses is unsafe, as nothing checks them; [`Buffer`] and the functions of
+/// this crate are safe, and have all that a proof needs.
+///
+/// ```compile_fail,E0133
+/// # use inferproof_cuda::{Argument, Device, DeviceError, Launch};
+/// fn launch(device: &dyn Device, arguments: &[Argument]) -> Result<(), DeviceError> {
+///     device.launch("ntt_pass", Launch::threads(1, 32), arguments)
+/// }
+/// ```
+///
+/// # Safety
+/// The trait is unsafe as this crate's safe functions rely on a device's work, not only on its results: kernels follow addresses that were uploaded before, and
+/// memory is as large as kernels have counted. So an implementation promises, for callers that keep to what the methods ask of them:
+/// * [`Self::allocate`] returns memory that begins at a multiple of 16 bytes and is part of no other allocation until it is given back;
+/// * a call does what its method says, to the memory that it names and no other, or returns an error;
+/// * what it does is seen by all calls after it, those of other threads too.
+pub unsafe trait Device: Send + Sync {
     /// What it is, for people.
     fn name(&self) -> &str;
     /// Bytes that are free, and bytes in all.
@@ -96,32 +111,56 @@ pub trait Device: Send + Sync {
     /// [`DeviceError::OutOfMemory`].
     fn allocate(&self, bytes: usize) -> Result<Address, DeviceError>;
     /// Overwrites memory with zeros and gives it back. A device that is lost has no memory to give back, so there is no error.
-    fn free(&self, address: Address, bytes: usize);
+    ///
+    /// # Safety
+    /// [`Self::allocate`] of this device returned the address for that many bytes, and they were not given back since. No call after this one uses them.
+    unsafe fn free(&self, address: Address, bytes: usize);
     /// Copies to the device.
     ///
     /// # Errors
     /// As [`Self::memory`].
-    fn upload(&self, to: Address, bytes: &[u8]) -> Result<(), DeviceError>;
+    ///
+    /// # Safety
+    /// As many bytes from `to` on are within one allocation of this device that was not given back, and no other thread uses them meanwhile.
+    unsafe fn upload(&self, to: Address, bytes: &[u8]) -> Result<(), DeviceError>;
     /// Copies from the device, after all that was launched before.
     ///
     /// # Errors
     /// As [`Self::memory`].
-    fn download(&self, from: Address, bytes: &mut [u8]) -> Result<(), DeviceError>;
+    ///
+    /// # Safety
+    /// As many bytes from `from` on are within one allocation of this device that was not given back, and no other thread writes them meanwhile.
+    unsafe fn download(&self, from: Address, bytes: &mut [u8]) -> Result<(), DeviceError>;
     /// Copies on the device.
     ///
     /// # Errors
     /// As [`Self::memory`].
-    fn copy(&self, from: Address, to: Address, bytes: usize) -> Result<(), DeviceError>;
+    ///
+    /// # Safety
+    /// As [`Self::download`] for `from` and as [`Self::upload`] for `to`, of the same device; the two do not overlap.
+    unsafe fn copy(&self, from: Address, to: Address, bytes: usize) -> Result<(), DeviceError>;
     /// Writes zeros.
     ///
     /// # Errors
     /// As [`Self::memory`].
-    fn clear(&self, at: Address, bytes: usize) -> Result<(), DeviceError>;
+    ///
+    /// # Safety
+    /// As [`Self::upload`].
+    unsafe fn clear(&self, at: Address, bytes: usize) -> Result<(), DeviceError>;
     /// Starts a kernel.
     ///
     /// # Errors
-    /// As [`Self::memory`].
-    fn launch(&self, kernel: &'static str, launch: Launch, arguments: &[Argument]) -> Result<(), DeviceError>;
+    /// As [`Self::memory`]. A kernel that is not there, arguments of other sizes than its parameters, and more threads or shared memory than it may have are
+    /// errors too: nothing has run then.
+    ///
+    /// # Safety
+    /// What a kernel takes stands with it in `kernels/`.
+    /// * Its parameters are these, in this order. It is made for blocks of as many threads and as much shared memory.
+    /// * Every address that it follows, an argument or one in memory, is within an allocation of this device that was not given back, and aligned for what is
+    ///   there. From there on the allocation is as long as the kernel reads or writes with these counts. One that it does not follow may be any, 0 for one.
+    /// * What it computes addresses from was written before. All else that it reads may be anything.
+    /// * No other thread uses what it writes meanwhile, or writes what it reads.
+    unsafe fn launch(&self, kernel: &'static str, launch: Launch, arguments: &[Argument]) -> Result<(), DeviceError>;
     /// Waits for all that was launched.
     ///
     /// # Errors
@@ -129,10 +168,16 @@ pub trait Device: Send + Sync {
     fn synchronise(&self) -> Result<(), DeviceError>;
 }
 
+/// Sees to it that buffers are on a device: an address means nothing to another.
+pub(crate) fn on_one_device<'a, T: 'a>(device: &Arc<dyn Device>, buffers: impl IntoIterator<Item = &'a Buffer<T>>) {
+    let mut buffers = buffers.into_iter();
+    assert!(buffers.all(|buffer| Arc::ptr_eq(&buffer.device, device)), "buffers on one device");
+}
+
 /// A type that the device has in the same bytes.
 ///
 /// # Safety
-/// The type has no padding, its alignment divides 256, and every pattern of bytes that a kernel writes is a value of it.
+/// The type has a size and no padding, its alignment divides 16, and every pattern of bytes is a value of it.
 pub unsafe trait Plain: Copy + Default {}
 
 // SAFETY: integers.
@@ -157,7 +202,8 @@ impl<T> std::fmt::Debug for Buffer<T> {
 impl<T> Drop for Buffer<T> {
     fn drop(&mut self) {
         if self.count > 0 {
-            self.device.free(self.address, self.count * size_of::<T>());
+            // SAFETY: `new` allocated as many bytes, and nobody has the buffer any more.
+            unsafe { self.device.free(self.address, self.count * size_of::<T>()) };
         }
     }
 }
@@ -180,7 +226,8 @@ impl<T: Plain> Buffer<T> {
     pub fn zeros(device: &Arc<dyn Device>, count: usize) -> Result<Self, DeviceError> {
         let buffer = Self::new(device, count)?;
         if count > 0 {
-            device.clear(buffer.address, count * size_of::<T>())?;
+            // SAFETY: all of the buffer, which nobody else has yet.
+            unsafe { device.clear(buffer.address, count * size_of::<T>()) }?;
         }
         Ok(buffer)
     }
@@ -204,7 +251,11 @@ impl<T: Plain> Buffer<T> {
     /// If there are fewer elements. So do the methods below.
     pub fn write(&mut self, start: usize, elements: &[T]) -> Result<(), DeviceError> {
         let to = self.at(start, elements.len());
-        if elements.is_empty() { Ok(()) } else { self.device.upload(to, bytes_of(elements)) }
+        if elements.is_empty() {
+            return Ok(());
+        }
+        // SAFETY: `at` asserts that they are within the buffer, which is borrowed mutably.
+        unsafe { self.device.upload(to, bytes_of(elements)) }
     }
 
     /// The elements, after all that was launched before.
@@ -223,7 +274,8 @@ impl<T: Plain> Buffer<T> {
         let from = self.at(start, count);
         let mut elements = vec![T::default(); count];
         if count > 0 {
-            self.device.download(from, bytes_of_mut(&mut elements))?;
+            // SAFETY: `at` asserts that they are within the buffer, which is borrowed, so that nobody writes it.
+            unsafe { self.device.download(from, bytes_of_mut(&mut elements)) }?;
         }
         Ok(elements)
     }
@@ -232,9 +284,17 @@ impl<T: Plain> Buffer<T> {
     ///
     /// # Errors
     /// [`DeviceError::Failed`].
+    ///
+    /// # Panics
+    /// If there are fewer elements, or if the other buffer is on another device.
     pub fn copy_from(&mut self, start: usize, other: &Self, count: usize) -> Result<(), DeviceError> {
+        on_one_device(&self.device, [other]);
         let (from, to) = (other.at(0, count), self.at(start, count));
-        if count == 0 { Ok(()) } else { self.device.copy(from, to, count * size_of::<T>()) }
+        if count == 0 {
+            return Ok(());
+        }
+        // SAFETY: `at` asserts that they are within the buffers, which are two of one device; this one is borrowed mutably.
+        unsafe { self.device.copy(from, to, count * size_of::<T>()) }
     }
 
     /// The number of elements.
@@ -261,8 +321,8 @@ impl<T: Plain> Buffer<T> {
         self.address
     }
 
-    /// Where element `start` is, of which `count` follow.
-    fn at(&self, start: usize, count: usize) -> Address {
+    /// Where `count` elements from `start` on are.
+    pub(crate) fn at(&self, start: usize, count: usize) -> Address {
         assert!(start.checked_add(count).is_some_and(|end| end <= self.count), "within the buffer");
         Address(self.address.0 + (start * size_of::<T>()) as u64)
     }
@@ -271,6 +331,11 @@ impl<T: Plain> Buffer<T> {
     #[must_use]
     pub const fn argument(&self) -> Argument {
         Argument::Address(self.address)
+    }
+
+    /// The address of `count` elements from `start` on as an argument.
+    pub(crate) fn argument_of(&self, start: usize, count: usize) -> Argument {
+        Argument::Address(self.at(start, count))
     }
 
     /// The address of element `start` as an argument.
@@ -293,6 +358,6 @@ fn bytes_of<T: Plain>(elements: &[T]) -> &[u8] {
 }
 
 fn bytes_of_mut<T: Plain>(elements: &mut [T]) -> &mut [u8] {
-    // SAFETY: as `bytes_of`, and what devices write are values of `T` by `Plain`.
+    // SAFETY: as `bytes_of`, and whatever a device writes are values of `T` by `Plain`.
     unsafe { std::slice::from_raw_parts_mut(elements.as_mut_ptr().cast(), size_of_val(elements)) }
 }

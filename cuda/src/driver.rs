@@ -191,8 +191,12 @@ impl Cuda {
         Ok(())
     }
 
-    fn clear_async(&self, at: Address, bytes: usize) -> Result<(), Code> {
-        // SAFETY: the address is the caller's, the stream lives as long as `self`.
+    /// Writes zeros, in the stream's order.
+    ///
+    /// # Safety
+    /// As many bytes from `at` on are allocated.
+    unsafe fn clear_async(&self, at: Address, bytes: usize) -> Result<(), Code> {
+        // SAFETY: the address is by this function's own contract, the stream lives as long as `self`.
         unsafe { (self.api.cuMemsetD8Async)(at.0, 0, bytes, self.stream) }.ok()
     }
 
@@ -242,7 +246,9 @@ impl Cuda {
     }
 }
 
-impl Device for Cuda {
+// SAFETY: the driver's allocations are apart from each other, at multiples of 256 bytes; what is spare is taken once. The kernels are the ones of `kernels/`. All
+// calls go to one stream, which has their order. After an error that spoils what the device holds there is nothing but errors.
+unsafe impl Device for Cuda {
     fn name(&self) -> &str {
         &self.name
     }
@@ -274,36 +280,44 @@ impl Device for Cuda {
         }
     }
 
-    fn free(&self, address: Address, bytes: usize) {
+    unsafe fn free(&self, address: Address, bytes: usize) {
         let size = bytes.next_multiple_of(GRANULE);
         // An error is kept for the next call.
         let _ = self.with("a wipe", |state| {
-            self.clear_async(address, size)?;
+            // SAFETY: `allocate` took as much for that many bytes, and it was not given back since, by this method's contract.
+            unsafe { self.clear_async(address, size) }?;
             state.spare.entry(size).or_default().push(address.0);
             state.spare_bytes += size;
             Ok(())
         });
     }
 
-    fn upload(&self, to: Address, bytes: &[u8]) -> Result<(), DeviceError> {
-        self.with_staging("a copy to the device", |staging| staging.upload(&self.api, self.stream, to.0, bytes))
+    unsafe fn upload(&self, to: Address, bytes: &[u8]) -> Result<(), DeviceError> {
+        self.with_staging("a copy to the device", |staging| {
+            // SAFETY: by this method's own contract.
+            unsafe { staging.upload(&self.api, self.stream, to.0, bytes) }
+        })
     }
 
-    fn download(&self, from: Address, bytes: &mut [u8]) -> Result<(), DeviceError> {
-        self.with_staging("a copy from the device", |staging| staging.download(&self.api, self.stream, from.0, bytes))
+    unsafe fn download(&self, from: Address, bytes: &mut [u8]) -> Result<(), DeviceError> {
+        self.with_staging("a copy from the device", |staging| {
+            // SAFETY: by this method's own contract.
+            unsafe { staging.download(&self.api, self.stream, from.0, bytes) }
+        })
     }
 
-    fn copy(&self, from: Address, to: Address, bytes: usize) -> Result<(), DeviceError> {
-        // SAFETY: the addresses are the caller's, the stream lives as long as `self`.
+    unsafe fn copy(&self, from: Address, to: Address, bytes: usize) -> Result<(), DeviceError> {
+        // SAFETY: the addresses are by this method's own contract, the stream lives as long as `self`.
         let copy = || unsafe { (self.api.cuMemcpyDtoDAsync_v2)(to.0, from.0, bytes, self.stream) };
         self.with("a copy on the device", |_| copy().ok())
     }
 
-    fn clear(&self, at: Address, bytes: usize) -> Result<(), DeviceError> {
-        self.with("a clearing", |_| self.clear_async(at, bytes))
+    unsafe fn clear(&self, at: Address, bytes: usize) -> Result<(), DeviceError> {
+        // SAFETY: by this method's own contract.
+        self.with("a clearing", |_| unsafe { self.clear_async(at, bytes) })
     }
 
-    fn launch(&self, name: &'static str, launch: Launch, arguments: &[Argument]) -> Result<(), DeviceError> {
+    unsafe fn launch(&self, name: &'static str, launch: Launch, arguments: &[Argument]) -> Result<(), DeviceError> {
         let failed = |reason: String| DeviceError::Failed { what: name, reason };
         let kernel = self.kernel(name)?;
         let got: Vec<usize> = arguments.iter().map(|argument| argument.bytes()).collect();
@@ -318,7 +332,7 @@ impl Device for Cuda {
         let Launch { grid: [x, y, z], block, shared } = launch;
         self.with(name, |state| {
             let (function, arguments, extra) = (kernel.function, pointers.as_mut_ptr(), ptr::null_mut());
-            // SAFETY: the driver copies the arguments within the call, and their sizes are those that it told. What kernels do with the addresses is what tests are for.
+            // SAFETY: the driver copies the arguments within the call, and their sizes are those that it told. Addresses are what this method's contract says.
             unsafe { (self.api.cuLaunchKernel)(function, x, y, z, block, 1, 1, shared, self.stream, arguments, extra) }
                 .ok()?;
             state.last = name;

@@ -20,8 +20,10 @@ unsafe extern "C" {
 
 /// Most parameters of a kernel.
 const PARAMETERS: usize = 32;
-/// Alignment of what a device allocates, in units of 16 bytes.
-const ALIGNMENT: usize = 16;
+/// What is allocated comes in multiples of this, in units of 16 bytes.
+const GRANULE: usize = 16;
+/// The bit of a seed that takes barriers out.
+const WITHOUT_BARRIERS: u64 = 1 << 63;
 
 /// A device that is none. Memory is the process's; what is freed or out of bounds is found out at copies, not within kernels.
 #[derive(Debug)]
@@ -40,22 +42,27 @@ struct Memory {
 }
 
 impl Emulator {
-    /// A device whose threads run in the order of `seed`.
+    /// A device whose threads run in the order of `seed`, of which 63 bits count.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self::with_memory(seed, usize::MAX)
     }
 
-    /// A device on which barriers do nothing, to see that tests notice a missing one. Kernels may then compute addresses of anything.
+    /// A device on which barriers do nothing, to see that tests notice a missing one.
+    ///
+    /// # Safety
+    /// Threads read shared memory before others have written it. So on this device nothing may run that takes an address, or what one is computed from, from
+    /// there: no [`quotient`](crate::quotient), no sums of [`Bases`](crate::Bases). Transforms and what is in [`columns`](crate::columns) may: they have
+    /// elements alone there.
     #[must_use]
-    pub fn without_barriers(seed: u64) -> Self {
-        Self::new(seed | 1 << 63)
+    pub unsafe fn without_barriers(seed: u64) -> Self {
+        Self { seed: seed | WITHOUT_BARRIERS, ..Self::new(0) }
     }
 
     /// A device with `limit` bytes.
     #[must_use]
     pub fn with_memory(seed: u64, limit: usize) -> Self {
-        Self { seed, limit, memory: Mutex::default() }
+        Self { seed: seed & !WITHOUT_BARRIERS, limit, memory: Mutex::default() }
     }
 
     /// Bytes that are allocated.
@@ -79,13 +86,14 @@ impl Emulator {
             return Err(DeviceError::Failed { what: "a copy", reason: "not within one allocation".into() });
         };
         let first = (at.0 - start) as usize;
-        // SAFETY: the block has at least `size` bytes, all initialised, and is borrowed for as long as the slice.
+        // SAFETY: the block has at least `size` bytes, all initialised, and is borrowed for as long as the slice; no kernel runs while its lock is held.
         let all = unsafe { std::slice::from_raw_parts_mut(block.as_mut_ptr().cast::<u8>(), *size) };
         Ok(f(&mut all[first..first + bytes]))
     }
 }
 
-impl Device for Emulator {
+// SAFETY: every block is a vector of its own, which does not move, of units of 16 bytes. Kernels are the ones of `kernels/`. Calls take their turns at the lock.
+unsafe impl Device for Emulator {
     fn name(&self) -> &'static str {
         "emulator"
     }
@@ -100,39 +108,40 @@ impl Device for Emulator {
             return Err(DeviceError::OutOfMemory { needed: bytes });
         }
         // Anything but zeros, so that what is read before it is written shows.
-        let block =
-            vec![0xa5a5_a5a5_a5a5_a5a5_a5a5_a5a5_a5a5_a5a5_u128; bytes.div_ceil(16).next_multiple_of(ALIGNMENT)];
-        let address = block.as_ptr().addr() as u64;
+        let units = bytes.div_ceil(16).max(1).next_multiple_of(GRANULE);
+        let mut block = vec![0xa5a5_a5a5_a5a5_a5a5_a5a5_a5a5_a5a5_a5a5_u128; units];
+        // Kernels make pointers of it.
+        let address = block.as_mut_ptr().expose_provenance() as u64;
         memory.used += bytes;
         memory.blocks.insert(address, (block, bytes));
         Ok(Address(address))
     }
 
-    fn free(&self, address: Address, bytes: usize) {
+    unsafe fn free(&self, address: Address, bytes: usize) {
         let mut memory = self.memory();
         let (_, size) = memory.blocks.remove(&address.0).expect("allocated, and freed once");
         assert_eq!(size, bytes, "the size it was allocated with");
         memory.used -= bytes;
     }
 
-    fn upload(&self, to: Address, bytes: &[u8]) -> Result<(), DeviceError> {
+    unsafe fn upload(&self, to: Address, bytes: &[u8]) -> Result<(), DeviceError> {
         self.with(to, bytes.len(), |memory| memory.copy_from_slice(bytes))
     }
 
-    fn download(&self, from: Address, bytes: &mut [u8]) -> Result<(), DeviceError> {
+    unsafe fn download(&self, from: Address, bytes: &mut [u8]) -> Result<(), DeviceError> {
         self.with(from, bytes.len(), |memory| bytes.copy_from_slice(memory))
     }
 
-    fn copy(&self, from: Address, to: Address, bytes: usize) -> Result<(), DeviceError> {
+    unsafe fn copy(&self, from: Address, to: Address, bytes: usize) -> Result<(), DeviceError> {
         let copied = self.with(from, bytes, |memory| memory.to_vec())?;
         self.with(to, bytes, |memory| memory.copy_from_slice(&copied))
     }
 
-    fn clear(&self, at: Address, bytes: usize) -> Result<(), DeviceError> {
+    unsafe fn clear(&self, at: Address, bytes: usize) -> Result<(), DeviceError> {
         self.with(at, bytes, |memory| memory.fill(0))
     }
 
-    fn launch(&self, kernel: &'static str, launch: Launch, arguments: &[Argument]) -> Result<(), DeviceError> {
+    unsafe fn launch(&self, kernel: &'static str, launch: Launch, arguments: &[Argument]) -> Result<(), DeviceError> {
         let failed = |reason: String| DeviceError::Failed { what: kernel, reason };
         let name = CString::new(kernel).map_err(|_| failed("a name with a zero byte".into()))?;
         let mut sizes = [0; PARAMETERS];
@@ -145,8 +154,9 @@ impl Device for Emulator {
         let mut words: Vec<u64> = arguments.iter().map(|argument| argument.word()).collect();
         let mut pointers: Vec<*mut c_void> = words.iter_mut().map(|word| std::ptr::from_mut(word).cast()).collect();
         let block = [launch.block, 1, 1];
-        // SAFETY: the kernel has these parameters, by the sizes above, and the words outlive the call. What kernels do with the
-        // addresses is what tests are for.
+        // Kernels use memory without borrowing it: no copy may do so meanwhile.
+        let _memory = self.memory();
+        // SAFETY: the kernel has these parameters, by the sizes above, and the words outlive the call. Addresses are what this method's contract says.
         let code = unsafe {
             inferproof_emulator_launch(
                 name.as_ptr(),

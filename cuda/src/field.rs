@@ -10,7 +10,7 @@ const _: () = assert!(size_of::<Fr>() == 32 && size_of::<Fq>() == 32 && size_of:
 const _: () = assert!(align_of::<Fr>() <= 16 && align_of::<G1Affine>() <= 16);
 const _: () = assert!(offset_of!(G1Affine, x) == 0 && offset_of!(G1Affine, y) == 32);
 
-// SAFETY: four limbs without padding. Kernels write reduced elements; others would be wrong, not undefined.
+// SAFETY: four limbs without padding. Elements that are not reduced are wrong, not undefined.
 unsafe impl Plain for Fr {}
 // SAFETY: as for `Fr`.
 unsafe impl Plain for Fq {}
@@ -26,7 +26,7 @@ pub struct Jacobian {
     z: Fq,
 }
 
-// SAFETY: three elements, in the order of C.
+// SAFETY: three elements, in the order of C, whatever they are.
 unsafe impl Plain for Jacobian {}
 
 impl Jacobian {

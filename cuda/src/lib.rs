@@ -3,7 +3,8 @@
 //! The kernels are in `kernels/`, compiled for devices by `compile.py`; the crate ships what it makes and needs no CUDA to be built. [`Device`] is the seam:
 //! kernels run on a device by its driver, or on the processor in an emulator that CI uses.
 //!
-//! All unsafe code of the project is here.
+//! All unsafe code of the project is here. A [`Buffer`] owns memory of a device, and functions on buffers are safe: before a kernel is launched they assert that
+//! all buffers are on one device and as long as it reads or writes. What takes bare addresses, [`Device::launch`] above all, is unsafe to call.
 
 #![deny(missing_docs)]
 

@@ -1,6 +1,6 @@
 //! The quotient on a coset: see `kernels/quotient.cu`.
 
-use crate::device::{Address, Argument, Buffer, DeviceError, Launch};
+use crate::device::{Address, Argument, Buffer, DeviceError, Launch, on_one_device};
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
 
@@ -206,7 +206,8 @@ fn quadratic([one, two, three]: [Fr; 3]) -> [Fr; 3] {
 /// [`DeviceError::Failed`], [`DeviceError::OutOfMemory`].
 ///
 /// # Panics
-/// If there are more or fewer columns or weights than the shape has, or a column has another length than `out`.
+/// If there are more or fewer columns or weights than the shape has, if a column has another length than `out` or is on another device, or if that length is
+/// `2^32` or more.
 pub fn quotient(
     shape: QuotientShape,
     columns: &QuotientColumns<'_>,
@@ -218,10 +219,13 @@ pub fn quotient(
     assert_eq!(columns.fixed.len(), shape.fixed(), "fixed columns of the shape");
     assert_eq!(constants.weights.len(), shape.constraints(), "constraints of the shape");
     assert!(columns.buffers().all(|column| column.len() == n), "columns of one length");
-    let device = out.device().clone();
-    let addresses = Buffer::from_slice(&device, &columns.addresses())?;
-    let constants = Buffer::from_slice(&device, &constants.elements(shape))?;
+    let device = out.device();
+    on_one_device(device, columns.buffers());
+    let addresses = Buffer::from_slice(device, &columns.addresses())?;
+    let constants = Buffer::from_slice(device, &constants.elements(shape))?;
     let count = Argument::U32(u32::try_from(n).expect("a coset is smaller"));
     let arguments = [out.argument(), addresses.argument(), constants.argument(), count];
-    device.launch(shape.kernel(), Launch::threads(n, BLOCK), &arguments)
+    // SAFETY: `out` and all columns have `n` elements, and columns and weights are those of the shape, by the assertions above; `buffers` and `elements` have the
+    // order and the number of the kernel's. `out` is borrowed mutably, so it is none of the columns.
+    unsafe { device.launch(shape.kernel(), Launch::threads(n, BLOCK), &arguments) }
 }

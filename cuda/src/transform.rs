@@ -1,13 +1,17 @@
 //! Transforms over a subgroup of `2^k` elements and its cosets.
 
 use crate::columns::{launch_powers, squares};
-use crate::device::{Argument, Buffer, Device, DeviceError, Launch};
+use crate::device::{Argument, Buffer, Device, DeviceError, Launch, on_one_device};
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Most threads of a block.
 const THREADS: u32 = 256;
+/// Most elements of a launch.
+const MOST: usize = 1 << 31;
+/// Words that say where a column is.
+const PLACES: usize = 3;
 
 /// How the stages of a transform are cut into passes over memory. All ways give the same elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +30,11 @@ impl Default for Passes {
     }
 }
 
-/// What is transformed: where from, where to, and how many elements there are.
-type Column = [u64; 3];
+/// What is transformed, and where to: another column, or the same.
+struct Column<'a> {
+    from: &'a Buffer<Fr>,
+    to: &'a Buffer<Fr>,
+}
 
 struct Pass {
     /// Stages of passes before.
@@ -131,9 +138,9 @@ impl Domain {
     /// As [`Self::new`].
     ///
     /// # Panics
-    /// If a column has not `n` elements.
+    /// If a column has not `n` elements, or is on another device.
     pub fn evaluate(&self, columns: &mut [&mut Buffer<Fr>]) -> Result<(), DeviceError> {
-        self.run(&self.own, &self.in_place(columns), false)
+        self.run(&self.own, &Self::in_place(columns), false)
     }
 
     /// Coefficients from values, in place: the inverse of [`Self::evaluate`], at its cost.
@@ -144,7 +151,7 @@ impl Domain {
     /// # Panics
     /// As [`Self::evaluate`].
     pub fn interpolate(&self, columns: &mut [&mut Buffer<Fr>]) -> Result<(), DeviceError> {
-        self.run(&self.own, &self.in_place(columns), true)
+        self.run(&self.own, &Self::in_place(columns), true)
     }
 
     /// The coset of `shift`, for [`Self::evaluate_on_coset`]. Cost: three multiplications an element.
@@ -162,7 +169,7 @@ impl Domain {
     ///
     /// # Panics
     /// If there are not as many values as polynomials, if one of the latter has more than `n` coefficients, if one of the former has not `n`
-    /// elements, or if the coset is of another size.
+    /// elements, if the coset is of another size, or if any of them is on another device.
     pub fn evaluate_on_coset(
         &self,
         polynomials: &[&Buffer<Fr>],
@@ -170,40 +177,37 @@ impl Domain {
         values: &mut [&mut Buffer<Fr>],
     ) -> Result<(), DeviceError> {
         assert_eq!(polynomials.len(), values.len(), "values for each polynomial");
+        let columns = polynomials.iter().zip(values).map(|(from, to)| Column { from, to });
+        self.run(coset, &columns.collect::<Vec<_>>(), false)
+    }
+
+    fn in_place<'a>(columns: &'a [&mut Buffer<Fr>]) -> Vec<Column<'a>> {
+        columns.iter().map(|column| Column { from: column, to: column }).collect()
+    }
+
+    /// Transforms columns, of which nobody else has those that are written.
+    fn run(&self, coset: &Coset, columns: &[Column<'_>], inverse: bool) -> Result<(), DeviceError> {
         assert_eq!(coset.twiddles.len(), self.n(), "a coset of another domain");
-        let columns: Vec<Column> = polynomials
-            .iter()
-            .zip(values)
-            .map(|(polynomial, values)| {
-                assert!(polynomial.len() <= self.n(), "a polynomial of degree {}", polynomial.len() - 1);
-                assert_eq!(values.len(), self.n(), "room for the values");
-                [polynomial.address().0, values.address().0, polynomial.len() as u64]
-            })
-            .collect();
-        self.run(coset, &columns, false)
-    }
-
-    fn in_place(&self, columns: &[&mut Buffer<Fr>]) -> Vec<Column> {
-        let place = |column: &&mut Buffer<Fr>| {
-            assert_eq!(column.len(), self.n(), "a column of the domain's size");
-            [column.address().0, column.address().0, self.n() as u64]
-        };
-        columns.iter().map(place).collect()
-    }
-
-    fn run(&self, coset: &Coset, columns: &[Column], inverse: bool) -> Result<(), DeviceError> {
+        for Column { from, to } in columns {
+            assert_eq!(to.len(), self.n(), "a column of the domain's size");
+            assert!(from.len() <= self.n(), "{} coefficients in a domain of 2^{}", from.len(), self.k);
+            on_one_device(&self.device, [*from, *to, &coset.twiddles]);
+        }
         let passes = self.passes.cut(self.k);
-        let group = (self.passes.elements >> self.k).max(1);
+        // Kernels count blocks in 32 bits.
+        let group = (self.passes.elements >> self.k).clamp(1, MOST >> self.k);
         let borrowed = if passes.len() > 1 { columns.len().min(group) } else { 0 };
         // Held until everything is launched: launches take effect in their order, so that the next to hold it overwrites nothing.
         let scratch = self.scratch(borrowed)?;
-        let start = scratch.as_ref().map_or(0, |scratch| scratch.address().0);
         for columns in columns.chunks(group) {
-            let places = self.places(columns, passes.len(), start);
+            let places = self.places(columns, passes.len(), scratch.as_ref());
             let places = Buffer::from_slice(&self.device, &places)?;
             for (index, pass) in passes.iter().enumerate() {
-                let at = places.argument_at(index * columns.len() * 3);
-                self.launch(pass, at, columns.len(), &coset.twiddles, inverse)?;
+                let at = places.argument_of(index * columns.len() * PLACES, columns.len() * PLACES);
+                let (launch, arguments) = self.pass(pass, at, columns.len(), coset, inverse);
+                // SAFETY: lengths are asserted above, of scratch memory in `places`, of the places by `argument_of`. The table has `n` entries, and `cut` makes
+                // passes that stay within them. Other columns, and the scratch memory, are nobody else's.
+                unsafe { self.device.launch("ntt_pass", launch, &arguments) }?;
             }
         }
         Ok(())
@@ -221,25 +225,25 @@ impl Domain {
     }
 
     /// Where each pass reads and writes each column: all but the last write to scratch memory, since the last changes the order.
-    fn places(&self, columns: &[Column], passes: usize, scratch: u64) -> Vec<u64> {
-        let bytes = (self.n() * size_of::<Fr>()) as u64;
-        let between = |column: usize| scratch + column as u64 * bytes;
+    fn places(&self, columns: &[Column<'_>], passes: usize, scratch: Option<&Buffer<Fr>>) -> Vec<u64> {
+        let between = |column: usize| scratch.expect("borrowed for several passes").at(column * self.n(), self.n()).0;
         let place = |pass: usize, column: usize| {
-            let [from, to, length] = columns[column];
-            let (from, length) = if pass == 0 { (from, length) } else { (between(column), self.n() as u64) };
-            [from, if pass + 1 == passes { to } else { between(column) }, length]
+            let Column { from, to } = columns[column];
+            let (from, length) = if pass == 0 { (from.address().0, from.len()) } else { (between(column), self.n()) };
+            [from, if pass + 1 == passes { to.address().0 } else { between(column) }, length as u64]
         };
         (0..passes).flat_map(|pass| (0..columns.len()).flat_map(move |column| place(pass, column))).collect()
     }
 
-    fn launch(
+    /// How a pass is launched on that many columns.
+    fn pass(
         &self,
         pass: &Pass,
         places: Argument,
         columns: usize,
-        twiddles: &Buffer<Fr>,
+        coset: &Coset,
         inverse: bool,
-    ) -> Result<(), DeviceError> {
+    ) -> (Launch, [Argument; 9]) {
         let tile = pass.bits + pass.wide;
         let launch = Launch {
             grid: [(columns as u32) << (self.k - tile), 1, 1],
@@ -248,20 +252,18 @@ impl Domain {
         };
         let [columns, inverse] = [columns as u32, inverse.into()].map(Argument::U32);
         let [k, before, first, bits, wide] = [self.k, pass.before, pass.first, pass.bits, pass.wide].map(Argument::U32);
-        let arguments = [places, twiddles.argument(), columns, k, before, first, bits, wide, inverse];
-        self.device.launch("ntt_pass", launch, &arguments)
+        (launch, [places, coset.twiddles.argument(), columns, k, before, first, bits, wide, inverse])
     }
 }
 
 /// Every stage multiplies by powers of a power of `omega`, times a power of `shift`.
 fn coset(device: &Arc<dyn Device>, k: u32, omega: Fr, shift: Fr) -> Result<Coset, DeviceError> {
-    let twiddles = Buffer::new(device, 1 << k)?;
+    let mut twiddles = Buffer::new(device, 1 << k)?;
     let shifts = Buffer::from_slice(device, &squares(shift))?;
     let omegas = Buffer::from_slice(device, &squares(omega))?;
     for stage in 0..k as usize {
         let half = 1 << (k as usize - 1 - stage);
-        let out = twiddles.argument_at(half);
-        launch_powers(device, out, shifts.argument_at(stage), omegas.argument_at(stage), half)?;
+        launch_powers(&mut twiddles, half..2 * half, &shifts, &omegas, stage)?;
     }
     Ok(Coset { twiddles })
 }

@@ -11,11 +11,14 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::sync::Arc;
 
+/// Runs a kernel that makes an element of each pair: `a` and `b` are what it takes, `O` is what it gives.
 fn binary<T: Plain, O: Plain>(device: &Arc<dyn Device>, kernel: &'static str, a: &[T], b: &[T]) -> Vec<O> {
+    assert_eq!(a.len(), b.len());
     let [a, b] = [a, b].map(|elements| Buffer::from_slice(device, elements).unwrap());
     let out = Buffer::<O>::new(device, a.len()).unwrap();
     let arguments = [out.argument(), a.argument(), b.argument(), Argument::U32(a.len() as u32)];
-    device.launch(kernel, Launch::threads(a.len(), 128), &arguments).unwrap();
+    // SAFETY: all three have as many elements as is said, of the types that the tests below give with each kernel.
+    unsafe { device.launch(kernel, Launch::threads(a.len(), 128), &arguments) }.unwrap();
     out.to_vec().unwrap()
 }
 
@@ -84,13 +87,15 @@ fn blocks() {
         let sums = Buffer::<u32>::new(device, 4).unwrap();
         let launch = Launch { grid: [4, 1, 1], block: 256, shared: 8 * 4 };
         let arguments = [sums.argument(), input.argument(), Argument::U32(1000)];
-        device.launch("probe_block_sum", launch, &arguments).unwrap();
+        // SAFETY: 1000 elements, a sum for each of four blocks, and four bytes of shared memory for each warp.
+        unsafe { device.launch("probe_block_sum", launch, &arguments) }.unwrap();
         let expected: Vec<u32> =
             values.chunks(256).map(|block| block.iter().copied().fold(0, u32::wrapping_add)).collect();
         assert_eq!(sums.to_vec().unwrap(), expected);
         let out = Buffer::<u32>::new(device, 768).unwrap();
         let launch = Launch::threads(768, 256);
-        device.launch("probe_block_reverse", launch, &[out.argument(), input.argument()]).unwrap();
+        // SAFETY: three blocks of 256, and no fewer elements.
+        unsafe { device.launch("probe_block_reverse", launch, &[out.argument(), input.argument()]) }.unwrap();
         let expected: Vec<u32> = values[..768].chunks(256).flat_map(|block| block.iter().rev().copied()).collect();
         assert_eq!(out.to_vec().unwrap(), expected);
     }
@@ -102,7 +107,8 @@ fn wrong_launches() {
     for device in &common::devices() {
         let launch = Launch::threads(1, 32);
         for (kernel, arguments) in [("no_such_kernel", &[][..]), ("probe_fr_add", &[Argument::U32(1)])] {
-            let error = device.launch(kernel, launch, arguments);
+            // SAFETY: `launch` finds the name or the sizes of the arguments wrong, and nothing runs.
+            let error = unsafe { device.launch(kernel, launch, arguments) };
             assert!(matches!(error, Err(DeviceError::Failed { what, .. }) if what == kernel));
         }
         let one = [Fr::ONE];
@@ -140,7 +146,8 @@ fn order() {
         for (i, out) in outs.iter().enumerate() {
             left.write(0, &[Fr::from(i as u64)]).unwrap();
             let arguments = [out.argument(), left.argument(), right.argument(), Argument::U32(1)];
-            device.launch("probe_fr_add", Launch::threads(1, 32), &arguments).unwrap();
+            // SAFETY: all three have an element.
+            unsafe { device.launch("probe_fr_add", Launch::threads(1, 32), &arguments) }.unwrap();
         }
         for (i, out) in outs.iter().enumerate() {
             assert_eq!(out.to_vec().unwrap(), [Fr::from(i as u64 + 1)]);

@@ -15,12 +15,13 @@ use crate::srs::SrsVerifier;
 use crate::statement::Statement;
 use alloy_sol_types::SolError;
 use halo2_proofs::halo2curves::bn256::G1Affine;
-use inferproof_circuits::interface::{End, Visibility};
+use inferproof_circuits::interface::{End, Interface, Visibility};
 use inferproof_circuits::layers::MAX_K;
-use inferproof_circuits::machine::{COPY_COLUMNS, Shape};
-use inferproof_circuits::machine::{points, scalars};
+use inferproof_circuits::machine::{COPY_COLUMNS, Shape, points, scalars};
+use inferproof_circuits::network::Architecture;
 use inferproof_circuits::packing::Packing;
-use inferproof_circuits::program::Program;
+use inferproof_circuits::plan::Cost;
+use inferproof_circuits::program::{Layout, Program};
 
 /// Points that follow the scalars of a proof: those of the openings.
 const OPENING_POINTS: usize = 2;
@@ -54,7 +55,26 @@ impl Rehearsal {
     /// # Errors
     /// A transaction may not use as much gas, or not have as many bytes, as a proof of this program needs.
     pub fn gas(&mut self, program: &Program, visibility: WeightVisibility) -> Result<u64, CheckError> {
-        let key = self.key(program, visibility);
+        let packings = [program.input, program.output];
+        self.gas_of_key(self.key(program.layout, program.k, packings, program.interface, visibility))
+    }
+
+    /// As [`Self::gas`], for the program of `architecture` that `plan` is of, without compiling it.
+    ///
+    /// # Errors
+    /// As [`Self::gas`].
+    pub fn gas_of_plan(
+        &mut self,
+        architecture: &Architecture,
+        interface: Interface,
+        plan: &Cost,
+        visibility: WeightVisibility,
+    ) -> Result<u64, CheckError> {
+        let packings = plan.layout.packings(architecture);
+        self.gas_of_key(self.key(plan.layout, plan.k, packings, interface, visibility))
+    }
+
+    fn gas_of_key(&mut self, key: VerifyingKey) -> Result<u64, CheckError> {
         let place = Shape::ALL.iter().position(|shape| *shape == key.shape());
         let deployed = &mut self.deployed[place.expect("one of all shapes")];
         deployed.store(&key)?;
@@ -66,19 +86,26 @@ impl Rehearsal {
         Ok(receipt.gas + NON_ZERO_BYTE * zero_bytes(&proof) + RETURN)
     }
 
-    fn key(&self, program: &Program, visibility: WeightVisibility) -> VerifyingKey {
+    fn key(
+        &self,
+        layout: Layout,
+        k: u32,
+        [input, output]: [Packing; 2],
+        interface: Interface,
+        visibility: WeightVisibility,
+    ) -> VerifyingKey {
         let some = |count| vec![G1Affine::generator(); count];
         let tensor = |packing: Packing| TensorSpec { shape: vec![packing.elements], packing, scale: 1.0 };
         VerifyingKey {
-            shape: program.layout.shape,
-            k: program.k,
-            lanes: program.layout.lanes,
+            shape: layout.shape,
+            k,
+            lanes: layout.lanes,
             srs_id: self.srs.srs_id(),
             insecure: self.srs.insecure(),
-            fixed: some(program.layout.shape.fixed()),
+            fixed: some(layout.shape.fixed()),
             permutation: some(COPY_COLUMNS),
-            io: IoSpec { input: tensor(program.input), output: tensor(program.output), interface: program.interface },
-            weights: WeightCommitments { visibility, points: some(program.layout.lanes) },
+            io: IoSpec { input: tensor(input), output: tensor(output), interface },
+            weights: WeightCommitments { visibility, points: some(layout.lanes) },
         }
     }
 }

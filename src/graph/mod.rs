@@ -27,7 +27,7 @@ pub type NodeId = usize;
 /// What a node computes from the values of its inputs.
 ///
 /// Shapes below are without the batch axis.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum Op {
     /// The input of the network; has no inputs, and its shape is the shape of the node.
     Input,
@@ -150,6 +150,13 @@ pub enum Op {
         /// The axis.
         axis: usize,
     },
+}
+
+impl std::fmt::Debug for Op {
+    /// The operation's name: weights may be secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 impl Op {
@@ -353,6 +360,16 @@ mod tests {
         let shape = [MAX_ELEMENTS / 2 + 1];
         let graph = graph(vec![node(Op::Input, &[], &shape), node(Op::Relu, &[0], &shape)]);
         assert!(matches!(graph.check(), Err(GraphError::TooLarge { .. })));
+    }
+
+    /// Guards: weights in a message or a log.
+    #[test]
+    fn printing_shows_no_weights() {
+        let weights = Array2::from_elem((1, 1), 0.123_456_7);
+        let dense = Op::Dense { weights, bias: Array1::from_elem(1, 0.765_432_1) };
+        let graph = graph(vec![node(Op::Input, &[], &[1]), node(dense, &[0], &[1])]);
+        let printed = format!("{graph:?}");
+        assert!(printed.contains("Dense") && !printed.contains("1234") && !printed.contains("7654"), "{printed}");
     }
 
     #[test]

@@ -83,9 +83,7 @@ pub fn compile_within(
         return Err(unsupported("-", "an input that is `given`; a committed input is committed beforehand".into()));
     }
     let gates = within_limit(architecture, interface, layout, most)?;
-    let (input, output) = (&architecture.nodes[0], &architecture.nodes[architecture.output]);
-    let input = Packing::new(layout.batch * input.len(), input.range);
-    let output = Packing::new(layout.batch * output.len(), output.range);
+    let [input, output] = layout.packings(architecture);
     let forms = Forms::plan(architecture, layout, gates)?;
     let domains = Domains::new(architecture, &forms, layout, most)?;
     let words = public_words(interface.input, &input) + public_words(interface.output, &output);

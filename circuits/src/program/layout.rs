@@ -2,12 +2,13 @@
 
 use crate::machine::Shape;
 use crate::network::{Architecture, NodeId};
+use crate::packing::Packing;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// How a network is laid out. Lanes and limbs change rows and tables, never a result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Layout {
     /// Weight lanes, `W`: 1 to 256.
@@ -29,7 +30,7 @@ pub struct Layout {
 }
 
 /// Layers that have their values in limbs, where a layout has limbs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Limbed {
     /// All.
@@ -77,6 +78,15 @@ impl Layout {
     pub fn tensor_shape(&self, of_one: &[usize]) -> Vec<usize> {
         let inputs = Some(self.batch).filter(|batch| *batch > 1);
         inputs.into_iter().chain(of_one.iter().copied()).collect()
+    }
+
+    /// How the input and the output, of all inputs, are packed into words.
+    #[must_use]
+    pub fn packings(&self, architecture: &Architecture) -> [Packing; 2] {
+        [0, architecture.output].map(|id| {
+            let node = &architecture.nodes[id];
+            Packing::new(self.batch * node.len(), node.range)
+        })
     }
 }
 

@@ -38,8 +38,7 @@ impl std::fmt::Debug for PhaseOne {
 
 /// A cell of phase 1 that an attack sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[doc(hidden)]
-pub enum ForcedCell {
+pub(crate) enum ForcedCell {
     /// Weight chain.
     Hw(usize),
     /// Consumer chain.
@@ -53,8 +52,7 @@ pub enum ForcedCell {
 }
 
 /// Cells that are set instead of computed; all that follows from them is computed from the new value.
-#[doc(hidden)]
-pub type Forced<'a> = &'a dyn Fn(ForcedCell) -> Option<Fr>;
+pub(crate) type Forced<'a> = &'a dyn Fn(ForcedCell) -> Option<Fr>;
 
 /// Fills phase 1. `None` if a challenge is 0 where its inverse is needed or a lookup factor vanishes
 /// (probability about `2^-230`): prove again with fresh randomness.
@@ -71,8 +69,7 @@ pub fn phase_one(
 
 /// As [`phase_one`], with some cells set by an attack: for tests.
 #[must_use]
-#[doc(hidden)]
-pub fn phase_one_forced(
+pub(crate) fn phase_one_forced(
     program: &Program,
     phase0: &PhaseZero,
     lanes: &LaneRows,

@@ -1,7 +1,7 @@
 //! The running product of the copy argument.
 
 use super::{batch_invert, count, elementwise, prefix_product, rows, squares};
-use crate::device::{Argument, Buffer, DeviceError};
+use crate::device::{Argument, Buffer, DeviceError, on_one_device};
 use halo2_proofs::halo2curves::bn256::Fr;
 
 /// Columns under the copy argument, and its challenges. Cell `row` of column `j` has the name `delta^j omega^row`.
@@ -30,24 +30,27 @@ pub struct Copies<'a> {
 /// [`DeviceError`].
 ///
 /// # Panics
-/// If the columns have not the same number of rows, or fewer than the tail.
+/// If the columns have not the same number of rows, or fewer than the tail; as [`powers`](super::powers).
 pub fn copy_product(copies: &Copies<'_>, tail: &[Fr]) -> Result<Option<Buffer<Fr>>, DeviceError> {
     let device = copies.columns[0].device();
     let n = copies.columns[0].len();
-    assert!(copies.columns.iter().chain(&copies.names).all(|column| column.len() == n), "columns of {n} rows");
+    let all = || copies.columns.into_iter().chain(copies.names);
+    assert!(all().all(|column| column.len() == n), "columns of {n} rows");
+    on_one_device(device, all());
     assert!(tail.len() <= n, "{} last rows of {n}", tail.len());
     let mut product = Buffer::new(device, n)?;
     if n == 0 {
         return Ok(Some(product));
     }
-    let places: Vec<u64> = copies.columns.iter().chain(&copies.names).map(|column| column.address().0).collect();
+    let places: Vec<u64> = all().map(|column| column.address().0).collect();
     let places = Buffer::from_slice(device, &places)?;
-    let [values, names] = [0, 3].map(|start| places.argument_at(start));
+    let [values, names] = [0, 3].map(|start| places.argument_of(start, 3));
     let Copies { omega, delta, beta, gamma, .. } = *copies;
 
     let scalars = Buffer::from_slice(device, &[gamma, beta])?;
     let arguments = [product.argument(), values, names, scalars.argument(), count(n)];
-    device.launch("columns_copy_below", elementwise(n), &arguments)?;
+    // SAFETY: `product` has `n` elements, and so have the three columns and the three names at `places`, by the assertion above; there are two scalars.
+    unsafe { device.launch("columns_copy_below", elementwise(n), &arguments) }?;
     batch_invert(&mut product)?;
 
     let scalars = Buffer::from_slice(device, &[gamma, beta, beta * delta, beta * delta.square()])?;
@@ -55,7 +58,8 @@ pub fn copy_product(copies: &Copies<'_>, tail: &[Fr]) -> Result<Option<Buffer<Fr
     let zero = Buffer::<u32>::zeros(device, 1)?;
     let own = [values, scalars.argument(), omegas.argument(), zero.argument()];
     let arguments: Vec<Argument> = [product.argument()].into_iter().chain(own).chain([count(n)]).collect();
-    device.launch("columns_copy_factors", rows(n), &arguments)?;
+    // SAFETY: as above; there are four scalars, a table of squares, and a flag.
+    unsafe { device.launch("columns_copy_factors", rows(n), &arguments) }?;
     prefix_product(&mut product)?;
     product.write(n - tail.len(), tail)?;
     Ok((zero.to_vec()? == [0]).then_some(product))

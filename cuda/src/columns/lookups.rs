@@ -1,7 +1,7 @@
 //! The running sum of the lookup argument.
 
 use super::{batch_invert, count, elementwise, prefix_sum};
-use crate::device::{Buffer, DeviceError};
+use crate::device::{Buffer, DeviceError, on_one_device};
 use halo2_proofs::halo2curves::bn256::Fr;
 
 /// What each row looks up, or what the table has on it. Its factor is `beta + input + alpha output + alpha^2 tag`.
@@ -39,13 +39,15 @@ pub struct Lookups<'a> {
 /// [`DeviceError`].
 ///
 /// # Panics
-/// If a column has fewer rows.
+/// If a column has fewer rows; as [`powers`](super::powers).
 pub fn lookup_sum(lookups: &Lookups<'_>, rows: usize) -> Result<Option<Buffer<Fr>>, DeviceError> {
     let Lookups { lookups, table, multiplicities, alpha, beta } = *lookups;
     let all: Vec<Lookup<'_>> = lookups.iter().copied().chain([table]).collect();
     let columns = all.iter().flat_map(|lookup| [lookup.tag, lookup.input].into_iter().chain(lookup.output));
-    assert!(columns.chain([multiplicities]).all(|column| column.len() >= rows), "columns of {rows} rows");
+    let columns = columns.chain([multiplicities]);
+    assert!(columns.clone().all(|column| column.len() >= rows), "columns of {rows} rows");
     let device = table.tag.device();
+    on_one_device(device, columns);
     // A null pointer for an output that there is not.
     let place = |column: Option<&Buffer<Fr>>| column.map_or(0, |column| column.address().0);
     let places: Vec<u64> =
@@ -57,11 +59,14 @@ pub fn lookup_sum(lookups: &Lookups<'_>, rows: usize) -> Result<Option<Buffer<Fr
 
     let mut sum = Buffer::new(device, rows + 1)?;
     let arguments = [sum.argument(), places.argument(), scalars.argument(), zero.argument(), factors, count(rows)];
-    device.launch("columns_lookup_below", elementwise(rows + 1), &arguments)?;
+    // SAFETY: `sum` has an element more than `rows`, which all columns at `places` have by the assertion above. Each lookup has three places, of which a null
+    // output is not followed; there are three scalars and a flag.
+    unsafe { device.launch("columns_lookup_below", elementwise(rows + 1), &arguments) }?;
     batch_invert(&mut sum)?;
     let arguments =
         [sum.argument(), places.argument(), multiplicities.argument(), scalars.argument(), factors, count(rows)];
-    device.launch("columns_lookup_terms", elementwise(rows + 1), &arguments)?;
+    // SAFETY: as above; the multiplicities have as many rows by the same assertion.
+    unsafe { device.launch("columns_lookup_terms", elementwise(rows + 1), &arguments) }?;
     prefix_sum(&mut sum)?;
     Ok((zero.to_vec()? == [0]).then_some(sum))
 }

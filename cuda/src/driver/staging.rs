@@ -84,7 +84,16 @@ impl Staging {
     }
 
     /// Copies `bytes` to the device, in its own time.
-    pub(super) fn upload(&mut self, api: &Api, stream: CUstream, to: CUdeviceptr, bytes: &[u8]) -> Result<(), Code> {
+    ///
+    /// # Safety
+    /// As many bytes from `to` on are allocated.
+    pub(super) unsafe fn upload(
+        &mut self,
+        api: &Api,
+        stream: CUstream,
+        to: CUdeviceptr,
+        bytes: &[u8],
+    ) -> Result<(), Code> {
         let mut done = 0;
         while done < bytes.len() {
             if self.used == HALF {
@@ -97,7 +106,7 @@ impl Staging {
             let from = self.place(self.half, self.used);
             // SAFETY: `count` bytes are left in both. The device does not read that part of the half: it was waited for when the half was begun.
             unsafe { ptr::copy_nonoverlapping(bytes[done..].as_ptr(), from, count) };
-            // SAFETY: the address is the caller's; the device reads the half before it is written again.
+            // SAFETY: the address is by this function's own contract; the device reads the half before it is written again.
             unsafe { (api.cuMemcpyHtoDAsync_v2)(to + done as u64, from.cast(), count, stream) }.ok()?;
             self.used += count;
             done += count;
@@ -106,14 +115,18 @@ impl Staging {
     }
 
     /// Copies from the device, after all that it was told to do.
-    pub(super) fn download(
+    ///
+    /// # Safety
+    /// As many bytes from `from` on are allocated.
+    pub(super) unsafe fn download(
         &mut self,
         api: &Api,
         stream: CUstream,
         from: CUdeviceptr,
         bytes: &mut [u8],
     ) -> Result<(), Code> {
-        let result = self.download_pieces(api, stream, from, bytes);
+        // SAFETY: by this function's own contract.
+        let result = unsafe { self.download_pieces(api, stream, from, bytes) };
         // Whatever came of it, nothing is under way in either half.
         // SAFETY: the stream exists.
         let waited = unsafe { (api.cuStreamSynchronize)(stream) }.ok();
@@ -122,13 +135,22 @@ impl Staging {
     }
 
     /// Tells the device to copy a piece while the one before it is copied out. A half is written after all uploads from it: that is the stream's order.
-    fn download_pieces(&self, api: &Api, stream: CUstream, from: CUdeviceptr, bytes: &mut [u8]) -> Result<(), Code> {
+    ///
+    /// # Safety
+    /// As [`Self::download`].
+    unsafe fn download_pieces(
+        &self,
+        api: &Api,
+        stream: CUstream,
+        from: CUdeviceptr,
+        bytes: &mut [u8],
+    ) -> Result<(), Code> {
         let pieces = bytes.len().div_ceil(HALF);
         for piece in 0..=pieces {
             if piece < pieces {
                 let count = HALF.min(bytes.len() - piece * HALF);
                 let (to, from) = (self.place(piece % 2, 0), from + (piece * HALF) as u64);
-                // SAFETY: the address is the caller's, the half has room, and what it held is copied out.
+                // SAFETY: the address is by this function's own contract, the half has room, and what it held is copied out.
                 unsafe { (api.cuMemcpyDtoHAsync_v2)(to.cast(), from, count, stream) }.ok()?;
                 self.record(api, piece % 2, stream)?;
             }

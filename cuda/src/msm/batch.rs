@@ -11,7 +11,7 @@ const SEGMENTS: usize = 1 << 16;
 const MIN_LENGTH: usize = 8;
 
 /// Entries and buckets of a batch: positions have 32 bits.
-const MAX_POSITIONS: usize = 1 << 31;
+pub(super) const MAX_POSITIONS: usize = 1 << 31;
 
 /// Consecutive rows of a column, at least one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -23,7 +23,7 @@ mod batch;
 mod plan;
 mod sums;
 
-use crate::device::{Argument, Buffer, Device, DeviceError, Launch};
+use crate::device::{Argument, Buffer, Device, DeviceError, Launch, on_one_device};
 use batch::Piece;
 use group::Group as _;
 use halo2_proofs::halo2curves::bn256::{Fq, Fr, G1, G1Affine};
@@ -76,7 +76,7 @@ impl Bases {
         let total = total.unwrap_or_else(|| panic!("{} bases of {} levels", points.len(), plan.levels));
         let mut table = Buffer::new(device, total)?;
         table.write(0, points)?;
-        let bases = Self { plan, len: points.len(), points: table, scratch: share.min(SCRATCH) };
+        let mut bases = Self { plan, len: points.len(), points: table, scratch: share.min(SCRATCH) };
         bases.prepare()?;
         Ok(bases)
     }
@@ -118,8 +118,8 @@ impl Bases {
     pub fn msm_many(&self, columns: &[&Buffer<Fr>]) -> Result<Vec<G1>, DeviceError> {
         for column in columns {
             assert!(column.len() <= self.len, "{} scalars for {} bases", column.len(), self.len);
-            assert!(Arc::ptr_eq(column.device(), self.device()), "scalars on the device of the bases");
         }
+        on_one_device(self.device(), columns.iter().copied());
         let mut sums = vec![G1::identity(); columns.len()];
         for batch in batch::divide(&self.plan, columns, self.scratch) {
             for (Piece { column, .. }, sum) in batch.iter().zip(sums::of_pieces(self, columns, &batch)?) {
@@ -134,7 +134,7 @@ impl Bases {
     }
 
     /// Computes all levels from the first.
-    fn prepare(&self) -> Result<(), DeviceError> {
+    fn prepare(&mut self) -> Result<(), DeviceError> {
         let levels = self.plan.levels;
         if levels == 1 || self.len == 0 {
             return Ok(());
@@ -152,7 +152,9 @@ impl Bases {
                 Argument::U32(levels),
                 Argument::U32(self.plan.doublings()),
             ];
-            self.device().launch("msm_multiples", Launch::threads(count, BLOCK), &arguments)?;
+            // SAFETY: the table has `levels` times `len` points, as `new` made it, and `first + count` is at most `len`. There is room for three elements
+            // of each level but the first and each of the `count` bases, which are at most `most`.
+            unsafe { self.device().launch("msm_multiples", Launch::threads(count, BLOCK), &arguments) }?;
         }
         Ok(())
     }

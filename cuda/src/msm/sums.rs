@@ -1,6 +1,6 @@
 //! The sums of one batch.
 
-use super::batch::{Piece, roomy, segment_length};
+use super::batch::{MAX_POSITIONS, Piece, roomy, segment_length};
 use super::plan::Plan;
 use super::{BLOCK, Bases};
 use crate::device::{Argument, Buffer, DeviceError, Launch, wipe};
@@ -54,8 +54,7 @@ fn weighted(plan: &Plan, parts: &[G1]) -> G1 {
 fn describe(columns: &[&Buffer<Fr>], pieces: &[Piece]) -> (Vec<u64>, Launch) {
     let (mut words, mut blocks) = (Vec::with_capacity(3 * pieces.len()), 0);
     for Piece { column, start, rows } in pieces {
-        let Argument::Address(address) = columns[*column].argument_at(*start) else { unreachable!("of a buffer") };
-        words.extend([address.0, *rows as u64 | (*start as u64) << 32, u64::from(blocks)]);
+        words.extend([columns[*column].at(*start, *rows).0, *rows as u64 | (*start as u64) << 32, u64::from(blocks)]);
         blocks += rows.div_ceil(ROWS as usize) as u32;
     }
     (words, Launch { grid: [blocks, 1, 1], block: ROWS, shared: 0 })
@@ -77,12 +76,16 @@ impl Entries {
     fn sort(bases: &Bases, columns: &[&Buffer<Fr>], pieces: &[Piece]) -> Result<Self, DeviceError> {
         let (plan, device) = (&bases.plan, bases.device());
         let buckets = (pieces.len() * plan.groups as usize) << plan.log_buckets();
+        let all_rows: usize = pieces.iter().map(|piece| piece.rows).sum();
+        assert!(buckets.max(all_rows * plan.windows as usize) < MAX_POSITIONS, "a batch as `divide` makes it");
+        assert!(pieces.iter().all(|piece| piece.start + piece.rows <= bases.len), "a base for each row");
         let (words, rows) = describe(columns, pieces);
         let words = Buffer::from_slice(device, &words)?;
         let pieces = [words.argument(), Argument::U32(pieces.len() as u32)];
         let windows = [plan.window, plan.groups, bases.len as u32].map(Argument::U32);
         let counts = Buffer::<u32>::zeros(device, buckets + 1)?;
-        device.launch("msm_count", rows, &[&[counts.argument()], &pieces[..], &windows].concat())?;
+        // SAFETY: `describe` asserts that rows are within their columns. A digit has a bucket of its piece, whatever the scalar is: the kernel reduces it.
+        unsafe { device.launch("msm_count", rows, &[&[counts.argument()], &pieces[..], &windows].concat()) }?;
         let places = scan(&counts, buckets)?;
 
         let totals = places.read(buckets, 2)?;
@@ -90,7 +93,8 @@ impl Entries {
         let entries = Buffer::<u64>::new(device, roomy(count))?;
         if count > 0 {
             let buffers = [entries.argument(), counts.argument(), places.argument()];
-            device.launch("msm_scatter", rows, &[&buffers[..], &pieces, &windows].concat())?;
+            // SAFETY: as above. The digits are those that were counted, as nobody writes to columns that are borrowed, and each takes one of `count` places.
+            unsafe { device.launch("msm_scatter", rows, &[&buffers[..], &pieces, &windows].concat()) }?;
         }
         Ok(Self { entries, places, count, used, most })
     }
@@ -99,16 +103,20 @@ impl Entries {
 /// The places of all buckets; then that of the end, and the most entries of a bucket.
 fn scan(counts: &Buffer<u32>, buckets: usize) -> Result<Buffer<u64>, DeviceError> {
     let device = counts.device();
+    assert!(buckets < counts.len(), "a count for each bucket, and one more");
     let count = buckets.div_ceil(SCANNED);
     let tiles = Buffer::<u64>::new(device, count)?;
     let places = Buffer::<u64>::new(device, buckets + 2)?;
     let [tiles, counts, places_at] = [tiles.argument(), counts.argument(), places.argument()];
     let size = Argument::U32(buckets as u32);
     let each = Launch { grid: [count as u32, 1, 1], block: ROWS, shared: 0 };
-    device.launch("msm_scan_tiles", each, &[tiles, counts, size])?;
+    // SAFETY: a block has an element of `tiles`; `counts` has one more than buckets. So below, and `places` has two more.
+    unsafe { device.launch("msm_scan_tiles", each, &[tiles, counts, size]) }?;
     let one = Launch { grid: [1, 1, 1], block: ROWS, shared: 0 };
-    device.launch("msm_scan_totals", one, &[tiles, places_at, counts, size, Argument::U32(count as u32)])?;
-    device.launch("msm_scan_places", each, &[places_at, tiles, counts, size])?;
+    // SAFETY: as above.
+    unsafe { device.launch("msm_scan_totals", one, &[tiles, places_at, counts, size, Argument::U32(count as u32)]) }?;
+    // SAFETY: as above.
+    unsafe { device.launch("msm_scan_places", each, &[places_at, tiles, counts, size]) }?;
     Ok(places)
 }
 
@@ -132,16 +140,16 @@ impl Buckets {
         let [count, length_argument, end] = [count, length, positions].map(|n| Argument::U32(n as u32));
         let [to, owners_at, places_at] = [partials.argument(), owners.argument(), places.argument()];
         let from = [bases.points.argument(), entries.argument()];
-        device.launch(
-            "msm_accumulate",
-            Launch::threads(segments, BLOCK),
-            &[to, owners_at, from[0], from[1], places_at, count, length_argument],
-        )?;
+        let arguments = [to, owners_at, from[0], from[1], places_at, count, length_argument];
+        // SAFETY: there are `count` entries, of buckets that `places` has, and of windows that the table has levels for: `sort` asserts that rows have bases. A
+        // segment and the buckets that it goes through have positions of their own below `positions`: see the kernel.
+        unsafe { device.launch("msm_accumulate", Launch::threads(segments, BLOCK), &arguments) }?;
         // Entries of a bucket that begins and ends anywhere.
         let partials_of_most = (most - 1).div_ceil(length) + 1;
         for round in 0..partials_of_most.next_power_of_two().ilog2() {
             let arguments = [to, owners_at, places_at, end, length_argument, Argument::U32(round)];
-            device.launch("msm_fold", Launch::threads(positions, BLOCK), &arguments)?;
+            // SAFETY: all `positions` have an owner by now, and the partial sums of a bucket are among them.
+            unsafe { device.launch("msm_fold", Launch::threads(positions, BLOCK), &arguments) }?;
         }
         Ok(Self { partials, places, length })
     }
@@ -156,8 +164,11 @@ impl Buckets {
         let logs = [low, high].map(Argument::U32);
         let grid = |blocks: usize| Launch { grid: [blocks as u32, 1, 1], block: BLOCK, shared: 0 };
         let from = [self.partials.argument(), self.places.argument(), Argument::U32(self.length as u32)];
-        device.launch("msm_weigh", grid(sets << high), &[&[sums.argument()], &from[..], &logs].concat())?;
-        device.launch("msm_finish", grid(rows), &[parts.argument(), sums.argument(), logs[0], logs[1]])?;
+        // SAFETY: a set has `2^(low + high)` buckets, and `places` has as many as all sets and two more; the partial sums are those of the same places. `sums`
+        // has `2^high` points for each row of a set.
+        unsafe { device.launch("msm_weigh", grid(sets << high), &[&[sums.argument()], &from[..], &logs].concat()) }?;
+        // SAFETY: as above; a set has `1 + low + high` parts, which is a window's bits.
+        unsafe { device.launch("msm_finish", grid(rows), &[parts.argument(), sums.argument(), logs[0], logs[1]]) }?;
         parts.to_vec()
     }
 }

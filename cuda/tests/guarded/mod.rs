@@ -28,7 +28,8 @@ struct Guarded(Emulator);
 impl Guarded {
     fn check(&self, at: Address) {
         let mut guard = vec![0; GUARD];
-        self.0.download(at, &mut guard).unwrap();
+        // SAFETY: a guard of an allocation that is given back after this.
+        unsafe { self.0.download(at, &mut guard) }.unwrap();
         let intact = guard.iter().all(|byte| *byte == BYTE);
         // A test that fails for another reason says that one.
         assert!(intact || std::thread::panicking(), "a kernel wrote beyond a buffer");
@@ -36,7 +37,8 @@ impl Guarded {
 }
 
 #[cfg(feature = "emulator")]
-impl Device for Guarded {
+// SAFETY: an emulator's, with allocations within its own.
+unsafe impl Device for Guarded {
     fn name(&self) -> &str {
         self.0.name()
     }
@@ -48,36 +50,43 @@ impl Device for Guarded {
     fn allocate(&self, bytes: usize) -> Result<Address, DeviceError> {
         let Address(start) = self.0.allocate(bytes + 2 * GUARD)?;
         for guard in [start, start + (GUARD + bytes) as u64] {
-            self.0.upload(Address(guard), &[BYTE; GUARD])?;
+            // SAFETY: within what was allocated, which nobody else has yet.
+            unsafe { self.0.upload(Address(guard), &[BYTE; GUARD]) }?;
         }
         Ok(Address(start + GUARD as u64))
     }
 
-    fn free(&self, address: Address, bytes: usize) {
+    unsafe fn free(&self, address: Address, bytes: usize) {
         let start = Address(address.0 - GUARD as u64);
         self.check(start);
         self.check(Address(address.0 + bytes as u64));
-        self.0.free(start, bytes + 2 * GUARD);
+        // SAFETY: `allocate` took it so, and the caller gives it back once.
+        unsafe { self.0.free(start, bytes + 2 * GUARD) };
     }
 
-    fn upload(&self, to: Address, bytes: &[u8]) -> Result<(), DeviceError> {
-        self.0.upload(to, bytes)
+    unsafe fn upload(&self, to: Address, bytes: &[u8]) -> Result<(), DeviceError> {
+        // SAFETY: by this method's own contract.
+        unsafe { self.0.upload(to, bytes) }
     }
 
-    fn download(&self, from: Address, bytes: &mut [u8]) -> Result<(), DeviceError> {
-        self.0.download(from, bytes)
+    unsafe fn download(&self, from: Address, bytes: &mut [u8]) -> Result<(), DeviceError> {
+        // SAFETY: by this method's own contract.
+        unsafe { self.0.download(from, bytes) }
     }
 
-    fn copy(&self, from: Address, to: Address, bytes: usize) -> Result<(), DeviceError> {
-        self.0.copy(from, to, bytes)
+    unsafe fn copy(&self, from: Address, to: Address, bytes: usize) -> Result<(), DeviceError> {
+        // SAFETY: by this method's own contract.
+        unsafe { self.0.copy(from, to, bytes) }
     }
 
-    fn clear(&self, at: Address, bytes: usize) -> Result<(), DeviceError> {
-        self.0.clear(at, bytes)
+    unsafe fn clear(&self, at: Address, bytes: usize) -> Result<(), DeviceError> {
+        // SAFETY: by this method's own contract.
+        unsafe { self.0.clear(at, bytes) }
     }
 
-    fn launch(&self, kernel: &'static str, launch: Launch, arguments: &[Argument]) -> Result<(), DeviceError> {
-        self.0.launch(kernel, launch, arguments)
+    unsafe fn launch(&self, kernel: &'static str, launch: Launch, arguments: &[Argument]) -> Result<(), DeviceError> {
+        // SAFETY: by this method's own contract.
+        unsafe { self.0.launch(kernel, launch, arguments) }
     }
 
     fn synchronise(&self) -> Result<(), DeviceError> {

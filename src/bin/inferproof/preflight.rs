@@ -5,11 +5,13 @@ use crate::machine;
 use inferproof::commitment::WeightVisibility;
 use inferproof::draw;
 use inferproof_circuits::interface::Interface;
+use inferproof_circuits::layers::compile;
 use inferproof_circuits::machine::Shape;
 use inferproof_circuits::network::Architecture;
-use inferproof_circuits::plan::{Cost, Optimise, plan_batch};
+use inferproof_circuits::plan::{Cost, Optimise, candidates, ranked};
 use inferproof_circuits::program::{Layout, Program, RowUse};
 use serde_json::{Map, Value, json};
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -26,13 +28,16 @@ pub(crate) fn preflight(
     layout: Option<&Path>,
 ) -> Result<(Value, String), Failure> {
     let (machine, measured) = machine::costs()?;
-    let mut text = String::new();
-    let mut json = Map::new();
+    let (mut text, mut json) = (String::new(), Map::new());
+    let candidates = candidates(architecture, interface, batch, None)?;
+    let gas = charged(architecture, interface, WeightVisibility::Secret, candidates.clone())?;
+    let gas: HashMap<Layout, u64> = gas.into_iter().map(|cost| (cost.layout, cost.gas)).collect();
     for (name, optimise) in [("prover", Optimise::Prover), ("memory", Optimise::Memory), ("gas", Optimise::Gas)] {
-        let (program, costs) = plan_batch(architecture, interface, optimise, batch, None)?;
-        let costs = costs.into_iter().map(|cost| cost.on(&machine)).collect();
-        let costs = charged(architecture, interface, WeightVisibility::Secret, costs)?;
+        // In the order of the planner's estimates, as `setup` chooses by them.
+        let costs = ranked(&candidates, optimise).into_iter();
+        let costs: Vec<Cost> = costs.map(|cost| Cost { gas: gas[&cost.layout], ..cost.on(&machine) }).collect();
         if optimise == Optimise::Prover {
+            let program = compile(architecture, interface, costs[0].layout)?;
             let (usage, table) = rows(&program, architecture);
             let _ = write!(text, "\nrows of the plan for --optimise prover, by node\n{table}");
             json.insert("rows".into(), usage);
@@ -63,10 +68,10 @@ pub(crate) fn charged(
     visibility: WeightVisibility,
     mut costs: Vec<Cost>,
 ) -> Result<Vec<Cost>, Failure> {
-    use inferproof::{circuits::layers::compile, evm};
+    use inferproof::evm;
     let mut rehearsal = evm::Rehearsal::new(evm::chain::Fork::default())?;
     for cost in &mut costs {
-        if let Ok(gas) = rehearsal.gas(&compile(architecture, interface, cost.layout)?, visibility) {
+        if let Ok(gas) = rehearsal.gas_of_plan(architecture, interface, cost, visibility) {
             cost.gas = gas;
         }
     }
