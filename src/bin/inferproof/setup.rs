@@ -178,6 +178,17 @@ fn with(mut object: Value, key: &str, value: Value) -> Value {
 pub(crate) struct KeyFolder<'a> {
     path: &'a Path,
     replace: bool,
+    /// Whether it was made for them.
+    new: bool,
+}
+
+impl Drop for KeyFolder<'_> {
+    /// Work that fails leaves no empty folder. One that is not empty stays.
+    fn drop(&mut self) {
+        if self.new {
+            let _ = std::fs::remove_dir(self.path);
+        }
+    }
 }
 
 impl<'a> KeyFolder<'a> {
@@ -188,9 +199,11 @@ impl<'a> KeyFolder<'a> {
             let message = "is there already, and no other key makes proofs under its modelId: use another folder, or setup --replace";
             return Err(Failure::Unusable(format!("{} {message}", key.display())));
         }
+        let new = !path.exists();
         create(path)?;
+        let folder = Self { path, replace, new };
         check_replaceable(&key, Some(Kind::PROVING_KEY))?;
-        Ok(Self { path, replace })
+        Ok(folder)
     }
 
     /// Writes the files; returns what `model.json` says.
