@@ -195,7 +195,7 @@ pub enum Lane {
         /// Whether the chain holds the negative (fused maxima do).
         negative: bool,
     },
-    /// The sum of `R^o` times a coefficient of the product polynomial over all channels `o` ([`Shape::Paired`]).
+    /// The sum of `R^o` times a coefficient of the product polynomial over all channels `o` ([`crate::machine::Shape::Paired`]).
     RimSum {
         /// Affine node.
         node: NodeId,
@@ -274,7 +274,7 @@ pub enum ProducerRatio {
     USquared,
 }
 
-/// The earlier of two elements on a row ([`Shape::Paired`]). No copy reads its `y`.
+/// The earlier of two elements on a row ([`crate::machine::Shape::Paired`]). No copy reads its `y`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Earlier {
     /// Its values.
