@@ -165,6 +165,7 @@ const SUITES = [
   },
   {
     file: "InferenceVerifier.sol",
+    optimizer: true,
     tests: ["test/InferenceVerifier.t.sol", "test/Forger.t.sol", "test/InferenceLinks.t.sol"],
     guards: true,
     unreachable: [

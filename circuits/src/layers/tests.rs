@@ -4,6 +4,8 @@ use super::*;
 use crate::network::Window;
 use crate::program::{Lane, Limbed};
 use crate::testing::{NetworkBuilder, RELU8, SIGNED8, conv};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 /// No network is said to have more rows than it has.
 fn assert_least(b: &NetworkBuilder, what: &str) {
@@ -82,6 +84,79 @@ fn summed_rims_do_not_depend_on_the_channels() {
     };
     assert_eq!(rows(1), rows(40));
     assert!(rows(1) > 200, "{}", rows(1));
+}
+
+/// A gate's channel is one element, or one constant: constants that differ are multiplied one by one.
+#[test]
+fn constants_that_differ_are_no_gate() {
+    for (fills, gated) in [([1, 2], false), ([2, 2], true), ([0, 0], true), ([0, 1], false)] {
+        let mut b = NetworkBuilder::new(&[1, 1, 2], Interval::new(0, 15), 6);
+        let [first, second] = fills.map(|fill| b.take(0, 2, &[None], fill));
+        let constants = b.concat(&[first, second], 2);
+        b.affine(&[1, 1, 2], SIGNED8, vec![Term::Product { left: 0, right: constants, factor: 3 }]);
+        for shape in Shape::ALL {
+            let layout = Layout { shape, ..Layout::direct(2) };
+            let pair = Gates::new(&b.architecture, layout).pair([0, constants], [1, 1, 2]);
+            assert_eq!(pair.is_some(), gated, "{fills:?}");
+            b.clone().build_in(layout).assert_satisfied();
+        }
+    }
+}
+
+/// By the definition, on random tensors that are moved: a gate has one value in each channel, whatever the input is.
+#[test]
+fn gates_have_one_value_a_channel() {
+    let mut rng = StdRng::seed_from_u64(9);
+    let (mut gates, mut others) = (0, 0);
+    for seed in 0..400 {
+        let mut b = NetworkBuilder::new(&[2, 2, 3], Interval::new(0, 9), seed);
+        for _ in 0..rng.gen_range(1..5) {
+            let shape = b.architecture.nodes.last().unwrap().shape.clone();
+            let from = b.architecture.nodes.len() - 1;
+            let axis = rng.gen_range(0..3);
+            let length = shape[axis];
+            let one = rng.gen_range(0..length);
+            // One index again and again, any, or none.
+            let index = |rng: &mut StdRng, kind: usize| match kind {
+                0 => Some(one),
+                1 => Some(rng.gen_range(0..length)),
+                _ => None,
+            };
+            let kind = rng.gen_range(0..3);
+            let indices: Vec<_> = (0..rng.gen_range(1..4)).map(|_| index(&mut rng, kind)).collect();
+            let fill = rng.gen_range(0..3);
+            let taken = b.take(from, axis, &indices, fill);
+            if rng.gen_bool(0.5) {
+                let other = b.take(from, axis, &indices, rng.gen_range(0..3));
+                b.concat(&[taken, other], axis);
+            }
+        }
+        let moved = b.architecture.nodes.len() - 1;
+        let dims = b.architecture.nodes[moved].dims().unwrap();
+        b.affine(&dims, SIGNED8, vec![Term::Product { left: moved, right: moved, factor: 1 }]);
+        let plane = dims[1] * dims[2];
+        let found = Gates::new(&b.architecture, Layout::direct(2)).pair([moved, moved], dims).is_some();
+        // Every element of the input has another value, and in another execution again.
+        let is_constant = [3, 5].iter().all(|step| {
+            let input: Vec<i64> = (0..12).map(|i| 100 + i * step).collect();
+            let values = moved_values(&b.architecture, &input);
+            values[moved].chunks(plane).all(|channel| channel.iter().all(|value| *value == channel[0]))
+        });
+        assert_eq!(found, is_constant && plane > 1, "seed {seed}");
+        if found { gates += 1 } else { others += 1 }
+    }
+    assert!(gates > 40 && others > 40, "{gates} gates, {others} others");
+}
+
+/// The values of an input and of the tensors that move its elements.
+fn moved_values(architecture: &Architecture, input: &[i64]) -> Vec<Vec<i64>> {
+    let mut values: Vec<Vec<i64>> = vec![input.to_vec()];
+    for (id, node) in architecture.nodes.iter().enumerate().skip(1).filter(|(_, node)| node.op.moves()) {
+        let fill = if let Op::Take { fill, .. } = node.op { fill } else { 0 };
+        let from = sources(architecture, id).unwrap();
+        values.push(from.iter().map(|from| from.map_or(fill, |(node, index)| values[node][index])).collect());
+    }
+    values
 }
 
 /// What is small to describe and large to lay out is refused before it is laid out: each of these would take minutes, or all memory.

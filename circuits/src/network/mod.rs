@@ -480,8 +480,16 @@ pub fn sources(architecture: &Architecture, id: NodeId) -> Option<Vec<Option<(No
     }
 }
 
-/// The computed element that each element of a tensor is, through all nodes that only move elements; `None` for a constant.
-type Origins = Vec<Option<(u32, u32)>>;
+/// What an element of a tensor is, through all nodes that only move elements: two of the same origin have one value in every execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The element of a node that computes it, or of the input.
+    Element(u32, u32),
+    /// A constant.
+    Constant(i64),
+}
+
+type Origins = Vec<Origin>;
 
 /// The origins of every tensor in `wanted`. Cost: one pass over those and the moved tensors that they come from.
 #[must_use]
@@ -497,12 +505,13 @@ pub(crate) fn origins(architecture: &Architecture, wanted: &BTreeSet<NodeId>) ->
     let mut known: HashMap<NodeId, Origins> = HashMap::new();
     for id in needed {
         // Nodes and elements are fewer than 2^32 in an architecture that is valid.
-        let own = |node: NodeId, index: usize| Some((node as u32, index as u32));
+        let own = |node: NodeId, index: usize| Origin::Element(node as u32, index as u32);
+        let fill = if let Op::Take { fill, .. } = architecture.nodes[id].op { fill } else { 0 };
         let elements = match sources(architecture, id) {
             None => (0..architecture.nodes[id].len()).map(|index| own(id, index)).collect(),
             Some(from) => {
                 let origin = |from: Option<(NodeId, usize)>| {
-                    let (node, index) = from?;
+                    let Some((node, index)) = from else { return Origin::Constant(fill) };
                     known.get(&node).map_or_else(|| own(node, index), |origins| origins[index])
                 };
                 from.into_iter().map(origin).collect()
