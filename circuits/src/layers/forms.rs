@@ -307,6 +307,12 @@ impl Forms {
         self.layers.keys().map(|id| span(*id)).max().unwrap_or(1)
     }
 
+    /// Elements that are looked at for all forms: those of its tensor for each.
+    pub(super) fn elements(&self, architecture: &Architecture) -> usize {
+        let of = |form: &Form| architecture.nodes[form.key.node].len().saturating_mul(self.batch.count);
+        self.forms.iter().map(of).fold(0, usize::saturating_add)
+    }
+
     /// Tensors of which products need one element a channel.
     pub(crate) const fn gates(&self) -> &Gates {
         &self.gates

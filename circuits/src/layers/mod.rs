@@ -14,7 +14,7 @@ use crate::error::CompileError;
 use crate::integer::{Activation, Function, Interval};
 use crate::interface::{End, Interface, Visibility};
 use crate::machine::{LANES, LINK_ROW, RESERVED_ROWS, Shape};
-use crate::network::{Architecture, MAX_AXES, NodeId, Op, Term, sources};
+use crate::network::{Architecture, MAX_AXES, NodeId, Op, Term, sources, storage};
 use crate::packing::Packing;
 use crate::program::{
     Blocks, Builder, Cell, ChainItem, ChainValues, Layout, Limbed, MAX_BATCH, ProductGeometry, Program, TableKind,
@@ -29,8 +29,11 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Greatest `k` the compiler accepts.
 pub const MAX_K: u32 = 24;
 
-/// Most elements that are moved, of all tensors together.
-const MAX_MOVED: usize = 1 << 26;
+/// Most elements that are moved, and most weights of operands that may be all zeros, a row that is allowed, and in all.
+const MAX_MOVED: [usize; 2] = [1 << 10, 1 << 26];
+
+/// Most elements of all forms of tensors, a row that is allowed; those of larger programs are as those of `2^16` rows.
+const MAX_LOOKED: usize = 1 << 11;
 
 /// Most offsets and kernel cells that are looked at for the terms with windows, a row that is allowed, and in all.
 const MAX_WINDOWS: [usize; 2] = [64, 1 << 27];
@@ -85,6 +88,10 @@ pub fn compile_within(
     let gates = within_limit(architecture, interface, layout, most)?;
     let [input, output] = layout.packings(architecture);
     let forms = Forms::plan(architecture, layout, gates)?;
+    let looked = forms.elements(architecture);
+    if looked > (MAX_LOOKED << most).min(MAX_LOOKED << 16) {
+        return Err(unsupported("-", format!("forms of {looked} elements, which is more work than the rows are")));
+    }
     let domains = Domains::new(architecture, &forms, layout, most)?;
     let words = public_words(interface.input, &input) + public_words(interface.output, &output);
     // The rows around the link row are of no chain.
@@ -132,8 +139,12 @@ fn within_limit(
         return Err(unsupported("-", what.into()));
     }
     let (rows, moved) = least_rows(architecture, interface, layout);
-    if rows > 1 << most || moved > MAX_MOVED {
+    if rows > 1 << most {
         return refuse(rows);
+    }
+    let [a_row, in_all] = MAX_MOVED;
+    if moved > (a_row << most).min(in_all) {
+        return Err(unsupported("-", format!("{moved} elements that are moved, which is more work than the rows are")));
     }
     let gates = Gates::new(architecture, layout);
     let rows = rows.saturating_add(product_rows(architecture, layout, &gates));
@@ -156,7 +167,8 @@ fn product_rows(architecture: &Architecture, layout: Layout, gates: &Gates) -> u
     layers.flat_map(|(id, terms)| terms.iter().map(move |term| of(id, term))).fold(0, usize::saturating_add)
 }
 
-/// Rows that the program has at least, but for products of two tensors and for places in kernels that meet nothing but padding; and elements that are moved.
+/// Rows that the program has at least, but for products of two tensors; and elements that are moved, with weights whose operand may be all zeros, as they may
+/// have no rows.
 fn least_rows(architecture: &Architecture, interface: Interface, layout: Layout) -> (usize, usize) {
     let batch = layout.batch;
     let paired = layout.shape == Shape::Paired;
@@ -189,10 +201,23 @@ fn least_rows(architecture: &Architecture, interface: Interface, layout: Layout)
         // Coefficients that are no outputs are laid out one by one, those of several terms together.
         let mut rims = plane_len - covered;
         for term in terms {
-            let columns = architecture.term_weights(id, term) / channels;
+            let columns = match term {
+                Term::Conv { input, groups, .. } => {
+                    architecture.nodes[*input].shape[0] / groups * plane(architecture, id, term).taps()
+                }
+                _ => architecture.term_weights(id, term) / channels,
+            };
             let groups = groups(architecture, id);
             let blocks = groups.saturating_mul((channels / groups).div_ceil(layout.lanes));
-            rows = rows.saturating_add(columns.saturating_mul(blocks));
+            // Elements one by one have rows whatever they are.
+            let is_moved = |input: NodeId| architecture.nodes[storage(architecture, input)].op.moves();
+            let may_be_zero = match term {
+                Term::Dense { input } => batch > 1 && is_moved(*input),
+                Term::Conv { input, .. } => is_moved(*input),
+                _ => false,
+            };
+            let counted = if may_be_zero { &mut moved } else { &mut rows };
+            *counted = counted.saturating_add(columns.saturating_mul(blocks));
         }
         for plane in planes(architecture, id) {
             rims = rims.max(plane.least_support().saturating_sub(covered));
@@ -278,10 +303,11 @@ impl Domains {
         let limbs = layout.limb.filter(|_| !self.blocks.is_empty()).map_or(0, |limb| 1 << limb);
         let remainders = direct.max(limbs);
         let inside: Vec<Interval> = self.blocks.values().map(Blocks::arguments).collect();
-        let intervals = self.arguments.values().chain(&inside).chain(self.reached.values()).chain(&values);
-        let entries = intervals.fold(self.difference + remainders, |sum, i| sum.saturating_add(i.len()));
-        if entries >= 1 << MAX_K {
-            let table = usize::try_from(entries).unwrap_or(usize::MAX);
+        let intervals = self.arguments.values().chain(&inside).chain(self.reached.values());
+        let surely = intervals.fold(self.difference + remainders, |sum, i| sum.saturating_add(i.len()));
+        let perhaps = values.iter().fold(surely, |sum, i| sum.saturating_add(i.len()));
+        if surely >= 1 << most || perhaps >= 1 << MAX_K {
+            let table = usize::try_from(perhaps).unwrap_or(usize::MAX);
             return Err(CompileError::TooLarge { rows: 0, table, limit: most });
         }
         Ok(self)

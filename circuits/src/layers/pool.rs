@@ -7,6 +7,7 @@ use super::affine::{Coefficient, position_offset, rim_item, rim_sums};
 use super::forms::FormKey;
 use super::position::Batch;
 use crate::error::CompileError;
+use crate::machine::Shape;
 use crate::network::{NodeId, Op};
 use crate::program::{Builder, Cell, ChainItem, Lane, Mono, TableKind, Val};
 use std::collections::BTreeSet;
@@ -179,8 +180,8 @@ impl Compiler<'_> {
         let q = self.forms.row_stride(pool);
         windows.assert_apart(q);
         let covered = (0..windows.elements()).filter(|index| windows.window(*index).is_some()).count();
-        // No two of these share a row.
-        self.room_for(covered)?;
+        // Two of these share a row at best.
+        self.room_for(if self.layout.shape == Shape::Paired { covered.div_ceil(2) } else { covered })?;
         let tag = self.difference_tag();
         let mut items = vec![];
         for index in 0..windows.elements() {

@@ -53,6 +53,11 @@ impl Axis {
         self.size.saturating_sub(al).div_ceil(self.stride)
     }
 
+    /// Kernel cells whose phase has elements.
+    fn taps(&self) -> usize {
+        (0..self.kernel).filter(|a| self.phase_len(self.tap(*a).0) > 0).count()
+    }
+
     /// The offsets `i'' - a'` at which kernel cells meet elements, as intervals.
     fn supports(&self) -> Vec<(i64, i64)> {
         let mut taps: Vec<(usize, i64)> = (0..self.kernel).map(|a| self.tap(a)).collect();
@@ -112,6 +117,11 @@ impl Plane {
     /// columns reach over less than two row strides.
     pub(crate) fn least_support(&self) -> usize {
         self.pairs().div_ceil(2)
+    }
+
+    /// Kernel cells whose phase has elements: the others have no row.
+    pub(crate) fn taps(&self) -> usize {
+        self.rows.taps().saturating_mul(self.cols.taps())
     }
 
     /// Pairs of a row's and a column's offset: what [`Self::support`] looks at.

@@ -1,6 +1,7 @@
 //! What is refused before anything is laid out.
 
 use super::*;
+use crate::formula::{Formula, Real};
 use crate::network::Window;
 use crate::program::{Lane, Limbed};
 use crate::testing::{NetworkBuilder, RELU8, SIGNED8, conv};
@@ -159,6 +160,49 @@ fn moved_values(architecture: &Architecture, input: &[i64]) -> Vec<Vec<i64>> {
     values
 }
 
+/// A program of `2^k` rows is not refused where `2^k` are allowed, although some of what is described has no rows.
+#[test]
+fn what_has_no_rows_is_not_counted() {
+    let pixels = Interval::new(0, 15);
+    let fits = |b: &NetworkBuilder, interface: Interface, what: &str| {
+        for name in ["2", "2:paired", "16", "2:3", "2:5:paired", "2:3:flat:paired"] {
+            for batch in [1, 3] {
+                let layout = Layout { batch, ..name.parse().unwrap() };
+                let k = compile(&b.architecture, interface, layout).unwrap().k;
+                let program = compile_within(&b.architecture, interface, layout, k);
+                program.unwrap_or_else(|error| panic!("{what}, {name}, {batch}: k = {k}, and {error}"));
+            }
+        }
+    };
+    let public = Interface::default();
+    // Places of a kernel over phases that have no element.
+    let mut b = NetworkBuilder::new(&[16, 1, 1], pixels, 1);
+    b.affine(&[16, 1, 1], RELU8, vec![conv(0, [3, 3], [2, 2], [1; 4])]);
+    fits(&b, public, "phases without elements");
+    // Channels that are zero.
+    let mut b = NetworkBuilder::new(&[4, 4, 4], pixels, 2);
+    let indices: Vec<_> = (0..64).map(|index| (index < 4).then_some(index)).collect();
+    let padded = b.take(0, 0, &indices, 0);
+    b.affine(&[8, 4, 4], RELU8, vec![conv(padded, [3, 3], [1, 1], [1; 4])]);
+    fits(&b, public, "channels of zeros");
+    let mut b = NetworkBuilder::new(&[2], pixels, 3);
+    let indices: Vec<_> = (0..100).map(|index| (index < 2).then_some(index)).collect();
+    let padded = b.take(0, 0, &indices, 0);
+    b.affine(&[5], RELU8, vec![Term::Dense { input: padded }]);
+    fits(&b, public, "a dense layer of zeros");
+    // Elements of one window that share a row.
+    let hidden = Interface { input: Visibility::Private, output: Visibility::Private };
+    for rows in [20, 44, 66] {
+        let mut b = NetworkBuilder::new(&[1, rows, 16], pixels, 4);
+        b.max_pool(0, [2, 4]);
+        fits(&b, hidden, "a maximum");
+    }
+    let mut b = NetworkBuilder::new(&[1, 32, 16], pixels, 5);
+    let first = b.affine(&[1, 32, 16], RELU8, vec![conv(0, [3, 3], [1, 1], [1; 4])]);
+    b.max_pool(first, [2, 4]);
+    fits(&b, public, "a maximum of values in limbs");
+}
+
 /// What is small to describe and large to lay out is refused before it is laid out: each of these would take minutes, or all memory.
 #[test]
 fn a_short_description_cannot_ask_for_much_work() {
@@ -172,7 +216,10 @@ fn a_short_description_cannot_ask_for_much_work() {
             let layout = Layout { shape, ..Layout::direct(4) };
             let refused = compile_within(&b.architecture, Interface::default(), layout, 10).map(|program| program.k);
             let error = refused.expect_err(what);
-            let small = matches!(error, CompileError::TooLarge { .. } | CompileError::Unsupported { .. });
+            let small = matches!(
+                error,
+                CompileError::TooLarge { .. } | CompileError::Unsupported { .. } | CompileError::Network(_)
+            );
             assert!(small, "{what}: {error}");
         }
     };
@@ -201,4 +248,28 @@ fn a_short_description_cannot_ask_for_much_work() {
     let plane = b.take(column, 2, &[Some(0); 4000], 0);
     b.affine(&[1, 1, 1], RELU8, vec![conv(plane, [1, 1], [4096, 4000], [0; 4])]);
     refused(b, "copies of one element");
+    // Zeros, which have no rows: moved, and looked at for many forms.
+    let zeros = |b: &mut NetworkBuilder| {
+        let column = b.take(0, 1, &[None; 1024], 0);
+        b.take(column, 2, &[Some(0); 1000], 0)
+    };
+    let mut b = NetworkBuilder::new(&[1, 1, 1], pixels, 5);
+    (0..40).fold(0, |_, _| zeros(&mut b));
+    b.affine(&[1, 1, 1], RELU8, vec![Term::Scale { input: 0, factor: 1 }]);
+    refused(b, "zeros that nobody reads");
+    let mut b = NetworkBuilder::new(&[1, 1, 1], pixels, 6);
+    let plane = zeros(&mut b);
+    for stride in 900..999 {
+        b.affine(&[1, 2, 1], RELU8, vec![conv(plane, [1, 1], [stride, 1000], [0; 4])]);
+    }
+    refused(b, "many forms of zeros");
+    // Formulas on many quotients.
+    let mut b = NetworkBuilder::new(&[1], pixels, 7);
+    for from in 0..2000 {
+        let (from, domain) = (Real(1000.0 + f64::from(from)), Interval::new(0, 65_535));
+        let function = Function::Formula { formula: Formula::GeluTanh, from, to: Real(3.0), domain };
+        let activation = Activation { function, range: Interval::new(-8, 8) };
+        b.affine(&[1], activation, vec![Term::Scale { input: 0, factor: 1 }]);
+    }
+    refused(b, "many formulas");
 }

@@ -2,8 +2,9 @@
 
 use super::{Architecture, Node, NodeId, Op, Term, Weights, Window, affine_quotients, storage};
 use crate::error::NetworkError;
-use crate::integer::{Interval, MAX_DOMAIN, MAX_SHIFT, MIN_SHIFT};
+use crate::integer::{Function, Interval, MAX_DOMAIN, MAX_SHIFT, MIN_SHIFT};
 use crate::packing::Packing;
+use std::collections::BTreeSet;
 
 /// Most integers in a tensor's range or a published quotient interval.
 const MAX_INTERVAL: u64 = 1 << 24;
@@ -17,6 +18,8 @@ const MAX_NODES: usize = 1 << 15;
 const MAX_WEIGHTS: u128 = 1 << 32;
 /// Largest kernel side, stride, padding and dilation; keeps every position product far from overflow.
 const MAX_GEOMETRY: usize = 1 << 12;
+/// Most quotients of all formulas together.
+const MAX_QUOTIENTS: u64 = 1 << 25;
 
 pub(super) fn architecture(a: &Architecture) -> Result<(), NetworkError> {
     let parameter = |node: &str, what: String| NetworkError::Parameter { node: node.into(), what };
@@ -32,12 +35,36 @@ pub(super) fn architecture(a: &Architecture) -> Result<(), NetworkError> {
     if most > MAX_NODES {
         return Err(parameter("-", format!("{most} nodes or terms, allowed are {MAX_NODES}")));
     }
+    formulas(a)?;
     for (id, node) in a.nodes.iter().enumerate() {
         if let Some(&operand) = node.op.inputs().iter().find(|&&i| i >= id) {
             return Err(NetworkError::Operand { node: node.name.clone(), operand });
         }
         tensor(node)?;
         operator(a, node)?;
+    }
+    Ok(())
+}
+
+/// Every formula can be in a table. Each is evaluated once, and all of them on no more than [`MAX_QUOTIENTS`] quotients.
+fn formulas(a: &Architecture) -> Result<(), NetworkError> {
+    let (mut seen, mut left) = (BTreeSet::new(), MAX_QUOTIENTS);
+    for node in &a.nodes {
+        let Op::Affine { activation, .. } = &node.op else { continue };
+        if !seen.insert(activation.function) {
+            continue;
+        }
+        let parameter = |what: String| NetworkError::Parameter { node: node.name.clone(), what };
+        if let Function::Formula { domain, .. } = activation.function {
+            let after =
+                if domain.lo <= domain.hi { left.checked_sub(domain.len().min(MAX_DOMAIN)) } else { Some(left) };
+            left = after.ok_or_else(|| {
+                parameter(format!("the formulas up to here have more than {MAX_QUOTIENTS} quotients"))
+            })?;
+        }
+        if !activation.is_sound() {
+            return Err(parameter(format!("a formula is finite on its domain of at most {MAX_DOMAIN} quotients")));
+        }
     }
     Ok(())
 }
@@ -84,12 +111,6 @@ fn operator(a: &Architecture, node: &Node) -> Result<(), NetworkError> {
                 return Err(NetworkError::Parameter {
                     node: node.name.clone(),
                     what: "an affine layer has a term, and saturates inside its range".into(),
-                });
-            }
-            if !activation.is_sound() {
-                return Err(NetworkError::Parameter {
-                    node: node.name.clone(),
-                    what: format!("a formula is finite on its domain of at most {MAX_DOMAIN} quotients"),
                 });
             }
             terms.iter().try_for_each(|term| check_term(a, node, term, terms.len()))
