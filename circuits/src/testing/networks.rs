@@ -174,6 +174,34 @@ fn window(rng: &mut StdRng, shape: &[usize]) -> [usize; 2] {
     [rng.gen_range(1..=shape[1].min(3)), rng.gen_range(1..=shape[2].min(3))]
 }
 
+/// A tensor of the shape of another whose elements it has, each once or again and again, or constants.
+fn moved_factor(rng: &mut StdRng, b: &mut NetworkBuilder, tensor: NodeId) -> NodeId {
+    let (mut moved, shape) = (tensor, b.architecture.nodes[tensor].shape.clone());
+    let range = b.architecture.nodes[tensor].range;
+    // The channels are left as they are, so that many of these have one value in each.
+    for (axis, length) in shape.into_iter().enumerate().skip(usize::from(rng.gen_bool(0.8))) {
+        let (one, kind) = (rng.gen_range(0..length), rng.gen_range(0..6));
+        let index = |rng: &mut StdRng| match kind {
+            0 => None,
+            1 => Some(rng.gen_range(0..length)),
+            _ => Some(one),
+        };
+        let indices: Vec<_> = (0..length).map(|_| index(rng)).collect();
+        let cut = rng.gen_range(0..=length);
+        let mut part = |indices: &[Option<usize>], rng: &mut StdRng| {
+            b.take(moved, axis, indices, rng.gen_range(range.lo..=range.hi).clamp(-2, 2).clamp(range.lo, range.hi))
+        };
+        // In two parts, with constants of their own.
+        moved = if (1..length).contains(&cut) {
+            let parts = [part(&indices[..cut], rng), part(&indices[cut..], rng)];
+            b.concat(&parts, axis)
+        } else {
+            part(&indices, rng)
+        };
+    }
+    moved
+}
+
 /// A layer of up to three terms that agree on a shape.
 fn affine(rng: &mut StdRng, b: &mut NetworkBuilder, input: NodeId) {
     let mut shape: Option<Vec<usize>> = None;
@@ -183,6 +211,12 @@ fn affine(rng: &mut StdRng, b: &mut NetworkBuilder, input: NodeId) {
         let operand = if rng.gen_bool(0.5) { input } else { rng.gen_range(0..nodes) };
         let Some((term, result)) = term(rng, &b.architecture.nodes[operand].shape, operand, shape.as_deref()) else {
             continue;
+        };
+        let term = match term {
+            Term::Product { left, factor, .. } if rng.gen_bool(0.6) => {
+                Term::Product { left, right: moved_factor(rng, b, left), factor }
+            }
+            term => term,
         };
         if shape.get_or_insert_with(|| result.clone()) == &result {
             terms.push(term);
