@@ -344,15 +344,17 @@ pub fn check_replaceable(path: &Path, kind: Option<Kind>) -> Result<(), Artefact
     temporary(path, true).map(|_| ())
 }
 
-/// Refuses to replace what nothing can make again by another kind of file. A link is replaced, not what it leads to.
+/// Refuses to replace what nothing can make again, or what cannot be read and so might be that, by another kind of file. A link is replaced, not what it
+/// leads to.
 fn check_irreplaceable(path: &Path, kind: Option<Kind>) -> Result<(), ArtefactError> {
     if !fs::symlink_metadata(path).is_ok_and(|there| there.is_file()) {
         return Ok(());
     }
+    let fail = |source| ArtefactError::Io { action: "look at", path: path.to_owned(), source };
     let mut head = Vec::new();
-    let read = fs::File::open(path).and_then(|file| file.take(HEADER_BYTES as u64).read_to_end(&mut head));
+    fs::File::open(path).and_then(|file| file.take(HEADER_BYTES as u64).read_to_end(&mut head)).map_err(fail)?;
     match identify(&head) {
-        Identity::Artefact { kind: there, .. } if read.is_ok() && there.is_irreplaceable() && kind != Some(there) => {
+        Identity::Artefact { kind: there, .. } if there.is_irreplaceable() && kind != Some(there) => {
             Err(ArtefactError::Exists { path: path.to_owned() })
         }
         _ => Ok(()),
